@@ -1,0 +1,2 @@
+//! The scim-server binary.
+fn main() {}
