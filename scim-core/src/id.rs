@@ -17,7 +17,9 @@ impl ResourceId {
         let fits = !text.is_empty()
             && text.len() <= 128
             && !text.eq_ignore_ascii_case("bulkId")
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~'));
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~'));
         fits.then(|| Self(SmolStr::new(text)))
     }
 

@@ -30,7 +30,9 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Value, Error> {
 pub fn parse_object(bytes: &[u8], limits: &Limits) -> Result<Object, Error> {
     match parse(bytes, limits)? {
         Value::Object(object) => Ok(object),
-        other => Err(Error::syntax(format!("the body must be a JSON object, not {}", other.kind()))),
+        other => {
+            Err(Error::syntax(format!("the body must be a JSON object, not {}", other.kind())))
+        }
     }
 }
 

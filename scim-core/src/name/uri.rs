@@ -95,7 +95,22 @@ pub(crate) const fn is_uri_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric()
         || matches!(
             b,
-            b'-' | b'.' | b'_' | b'~' | b':' | b'/' | b'%' | b'@' | b'!' | b'$' | b'&' | b'*' | b'+' | b'=' | b';' | b'#' | b'?'
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b':'
+                | b'/'
+                | b'%'
+                | b'@'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'*'
+                | b'+'
+                | b'='
+                | b';'
+                | b'#'
+                | b'?'
         )
 }
 
@@ -176,7 +191,8 @@ mod tests {
 
     #[test]
     fn grammar() {
-        for good in [urn::USER, urn::ENTERPRISE_USER, "urn:x:y", "https://example.org/schema/Badge"] {
+        for good in [urn::USER, urn::ENTERPRISE_USER, "urn:x:y", "https://example.org/schema/Badge"]
+        {
             assert!(SchemaUri::new(good).is_ok(), "{good}");
         }
         for bad in ["", "urn", "urn:", ":x", "urn:a b", "urn:a\"b", "1:x", "urn:x:"] {

@@ -321,7 +321,10 @@ impl Object {
         // Attribute objects are small; a hostile one is not, so large ones are sorted instead of compared pairwise.
         if self.members.len() <= 16 {
             return self.members.iter().enumerate().find_map(|(i, (name, _))| {
-                self.members[..i].iter().any(|(n, _)| n.eq_ignore_ascii_case(name)).then_some(&**name)
+                self.members[..i]
+                    .iter()
+                    .any(|(n, _)| n.eq_ignore_ascii_case(name))
+                    .then_some(&**name)
             });
         }
         let mut names: Vec<&str> = self.members.iter().map(|(n, _)| n.as_str()).collect();
@@ -411,7 +414,9 @@ impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::Object(object) => Ok(object),
-            other => Err(de::Error::custom(format_args!("expected an object, found {}", other.kind()))),
+            other => {
+                Err(de::Error::custom(format_args!("expected an object, found {}", other.kind())))
+            }
         }
     }
 }
@@ -552,7 +557,9 @@ mod tests {
         assert!(serde_json::from_str::<Value>(r#"{"x":{"id":1,"id":1}}"#).is_err());
         let many: Vec<String> = (0..40).map(|i| format!("\"n{i}\":1")).collect();
         assert!(serde_json::from_str::<Value>(&format!("{{{}}}", many.join(","))).is_ok());
-        assert!(serde_json::from_str::<Value>(&format!("{{{},\"N7\":2}}", many.join(","))).is_err());
+        assert!(
+            serde_json::from_str::<Value>(&format!("{{{},\"N7\":2}}", many.join(","))).is_err()
+        );
     }
 
     #[test]
