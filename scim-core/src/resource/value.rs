@@ -348,7 +348,12 @@ impl PartialEq for Object {
 
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
+        // Resources are logged and panicked with; a password must not come along.
+        let shown = |(name, value): (&str, &Value)| match name.eq_ignore_ascii_case("password") {
+            true => (name.to_owned(), Value::from("[redacted]")),
+            false => (name.to_owned(), value.clone()),
+        };
+        f.debug_map().entries(self.iter().map(shown)).finish()
     }
 }
 
