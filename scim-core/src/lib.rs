@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod check;
 pub mod error;
 pub mod filter;
 mod id;
@@ -14,6 +15,10 @@ pub mod text;
 mod version;
 
 pub use error::{Error, ErrorDocument};
+pub use filter::{
+    CompareOp, Comparison, Field, Filter, FilterError, Literal, TypedComparison, TypedFilter,
+    TypedValue, attr,
+};
 pub use id::ResourceId;
 pub use limits::Limits;
 pub use name::{AttrName, AttrPath, NameError, SchemaUri, urn};
