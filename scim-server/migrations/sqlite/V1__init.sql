@@ -112,7 +112,7 @@ CREATE TABLE change (
     id         TEXT NOT NULL,
     version    INTEGER NOT NULL,
     actor      TEXT NOT NULL,
-    -- Names of the attributes that changed, separated by spaces.
+    -- Names of the attributes that changed: a JSON array.
     attributes TEXT NOT NULL,
     added      INTEGER NOT NULL,
     removed    INTEGER NOT NULL,
