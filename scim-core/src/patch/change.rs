@@ -134,7 +134,8 @@ impl ChangeSet {
     ) {
         if let Some(extension) = schema.extension(name) {
             let empty = Object::new();
-            let [old, new] = [before, after].map(|v| v.and_then(Value::as_object).unwrap_or(&empty));
+            let [old, new] =
+                [before, after].map(|v| v.and_then(Value::as_object).unwrap_or(&empty));
             for_each_pair(old, new, |sub, old, new| {
                 self.record_attribute(Some(&extension.id), sub, old, new, extension.attribute(sub));
             });
@@ -174,7 +175,13 @@ impl ChangeSet {
         }
     }
 
-    fn record_elements(&mut self, path: &AttrPath, before: &[Value], after: &[Value], secret: bool) {
+    fn record_elements(
+        &mut self,
+        path: &AttrPath,
+        before: &[Value],
+        after: &[Value],
+        secret: bool,
+    ) {
         let (gone, come) = unmatched(before, after);
         let mut partner = vec![None; gone.len()];
         let mut taken = vec![false; come.len()];
@@ -186,7 +193,8 @@ impl ChangeSet {
                 }
             }
             for (slot, old) in partner.iter_mut().zip(&gone).filter(|(slot, _)| slot.is_none()) {
-                let found = member(old, name).and_then(|text| open.get_mut(text)).and_then(Vec::pop);
+                let found =
+                    member(old, name).and_then(|text| open.get_mut(text)).and_then(Vec::pop);
                 if let Some(i) = found {
                     taken[i] = true;
                     *slot = Some(come[i].clone());
@@ -201,13 +209,7 @@ impl ChangeSet {
         }
     }
 
-    fn push(
-        &mut self,
-        path: AttrPath,
-        before: Option<Value>,
-        after: Option<Value>,
-        secret: bool,
-    ) {
+    fn push(&mut self, path: AttrPath, before: Option<Value>, after: Option<Value>, secret: bool) {
         self.changes.push(Change::new(path, before, after, secret));
     }
 }
@@ -328,7 +330,9 @@ fn element_key(value: &Value) -> String {
     let mut members: Vec<(String, String)> =
         object.iter().map(|(name, v)| (name.to_ascii_lowercase(), element_key(v))).collect();
     members.sort_unstable();
-    members.into_iter().fold(String::from("{"), |text, (name, value)| text + &name + ":" + &value + ",")
+    members
+        .into_iter()
+        .fold(String::from("{"), |text, (name, value)| text + &name + ":" + &value + ",")
 }
 
 #[cfg(test)]
@@ -340,7 +344,8 @@ mod tests {
 
     fn changes(before: &str, after: &str) -> ChangeSet {
         let registry = Registry::standard();
-        let [before, after]: [Object; 2] = [before, after].map(|t| serde_json::from_str(t).unwrap());
+        let [before, after]: [Object; 2] =
+            [before, after].map(|t| serde_json::from_str(t).unwrap());
         let mut set = ChangeSet::default();
         for_each_pair(&before, &after, |name, old, new| {
             set.record(name, old, new, registry.user());

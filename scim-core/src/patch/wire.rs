@@ -5,7 +5,7 @@ use std::fmt;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::PatchPath;
+use super::path::{PatchPath, in_path};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::name::urn;
@@ -238,7 +238,10 @@ fn check_schemas(schemas: Option<&Value>, leniency: &mut Leniency) -> Result<(),
         if leniency.allows(Tolerance::MessageWithoutSchemas, "schemas") {
             return Ok(());
         }
-        return Err(Error::syntax(format!("schemas is missing; it must be [\"{}\"]", urn::PATCH_OP)));
+        return Err(Error::syntax(format!(
+            "schemas is missing; it must be [\"{}\"]",
+            urn::PATCH_OP
+        )));
     }
     let listed = matches!(schemas, Some(Value::Array(_)));
     let ours = |uri: &Value| uri.as_str().is_some_and(|u| u.eq_ignore_ascii_case(urn::PATCH_OP));
@@ -284,7 +287,7 @@ fn read_operation(
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => {
             let path = PatchPath::parse_for(op, &text, limits, leniency)
-                .map_err(|e| Error::path(format_args!("Operations[{i}].path"), e.to_string()))?;
+                .map_err(|e| Error::path(format_args!("Operations[{i}].path"), in_path(&e)))?;
             Some(path)
         }
         Some(other) => {
@@ -348,7 +351,8 @@ mod tests {
             let error = read(&text, Profile::default()).unwrap_err();
             assert!(matches!(error, Error::InvalidSyntax { .. }), "{text}: {error:?}");
         }
-        let many = format!(r#"{{"schemas":["{}"],"Operations":[{good},{good},{good}]}}"#, urn::PATCH_OP);
+        let many =
+            format!(r#"{{"schemas":["{}"],"Operations":[{good},{good},{good}]}}"#, urn::PATCH_OP);
         assert!(matches!(read(&many, Profile::default()), Err(Error::TooLarge { .. })));
         let path = format!(
             r#"{{"schemas":["{}"],"Operations":[{good},{{"op":"add","path":["title"],"value":1}}]}}"#,
@@ -366,10 +370,7 @@ mod tests {
             r#"{"schemas":null,"Operations":[{"op":"add","path":"title","value":"x"}]}"#,
         ] {
             assert!(read(text, Profile::default()).is_ok(), "{text}");
-            assert!(matches!(
-                read(text, Profile::strict()),
-                Err(Error::InvalidSyntax { .. })
-            ));
+            assert!(matches!(read(text, Profile::strict()), Err(Error::InvalidSyntax { .. })));
         }
     }
 
