@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bulk;
+pub mod discovery;
 pub mod error;
+pub mod event;
 pub mod filter;
 mod id;
 pub mod json;
@@ -8,6 +11,8 @@ mod limits;
 pub mod media;
 mod name;
 mod profile;
+mod project;
+pub mod query;
 pub mod resource;
 pub mod schema;
 pub mod text;
@@ -22,6 +27,8 @@ pub use id::ResourceId;
 pub use limits::Limits;
 pub use name::{AttrName, AttrPath, NameError, SchemaUri, urn};
 pub use profile::{Leniency, Profile, Tolerance, ToleranceInfo, Trace, UnknownTolerance};
+pub use project::{Projection, ResolvedProjection};
+pub use query::ListQuery;
 pub use resource::{Object, Resource, Value};
 pub use schema::{
     Attribute, AttributeType, Mutability, Registry, RegistryError, ResourceSchema, ResourceType,
