@@ -1,3 +1,4 @@
 //! placeholder
 pub mod auth;
 pub mod clock;
+pub mod store;
