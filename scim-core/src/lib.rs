@@ -14,6 +14,10 @@ pub mod text;
 mod version;
 
 pub use error::{Error, ErrorDocument};
+pub use filter::{
+    CompareOp, Comparison, Field, Filter, FilterError, Literal, TypedComparison, TypedFilter,
+    TypedValue, attr,
+};
 pub use id::ResourceId;
 pub use limits::Limits;
 pub use name::{AttrName, AttrPath, NameError, SchemaUri, urn};
