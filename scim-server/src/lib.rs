@@ -1,1 +1,5 @@
 //! placeholder
+
+pub mod cli;
+pub mod config;
+pub mod telemetry;
