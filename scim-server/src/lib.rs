@@ -2,4 +2,6 @@
 
 pub mod cli;
 pub mod config;
+pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
