@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod net;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
