@@ -15,6 +15,7 @@ use crate::name::AttrPath;
 use crate::profile::{Leniency, Tolerance};
 
 /// Reads a value; `at` is the attribute it is compared with, for the trace of a tolerance.
+#[inline]
 pub(super) fn literal<'a>(
     text: &'a str,
     at: &AttrPath,
@@ -35,6 +36,7 @@ pub(super) fn literal<'a>(
 }
 
 /// A value ends where a term can: `nullx` and `1.` are no values.
+#[inline]
 fn end(rest: &str, literal: Literal) -> Parsed<'_, Literal> {
     match rest.as_bytes().first() {
         None | Some(b' ' | b')' | b']') => Ok((rest, literal)),
@@ -94,6 +96,7 @@ fn number_text(text: &str) -> IResult<&str, &str, Fault> {
 }
 
 /// The rest of a string after its opening quote.
+#[inline]
 fn string(text: &str) -> Parsed<'_, SmolStr> {
     let Some(at) = memchr2(b'"', b'\\', text.as_bytes()) else {
         let (rest, ()) = no_control(text, text.len())?;
@@ -107,6 +110,7 @@ fn string(text: &str) -> Parsed<'_, SmolStr> {
 }
 
 /// Skips so many bytes, none of which may be a control character.
+#[inline]
 fn no_control(text: &str, len: usize) -> Parsed<'_, ()> {
     // Without an early exit, so that the compiler can look at many bytes at once.
     let lowest = text.as_bytes()[..len].iter().fold(u8::MAX, |lowest, b| lowest.min(*b));

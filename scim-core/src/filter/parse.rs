@@ -157,8 +157,9 @@ impl<'g> Grammar<'g> {
     }
 
     /// `attrExp` or `valuePath`.
+    #[inline]
     fn term<'a>(&mut self, text: &'a str, depth: usize, place: Place) -> Parsed<'a, Filter> {
-        if !text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '$') {
+        if !matches!(text.as_bytes().first(), Some(b'a'..=b'z' | b'A'..=b'Z' | b'$')) {
             return fail(text, Expected::Term);
         }
         self.count_term(text)?;
@@ -185,6 +186,7 @@ impl<'g> Grammar<'g> {
     }
 
     /// The rest of an `attrExp` after its attribute and a space.
+    #[inline]
     pub(super) fn attr_exp<'a>(&mut self, text: &'a str, path: AttrPath) -> Parsed<'a, Filter> {
         let (rest, op) = match operator(text) {
             Ok(read) => read,
@@ -242,8 +244,10 @@ fn more_or(place: Place) -> Expected {
     }
 }
 
+#[inline]
 pub(super) fn skip_spaces(text: &str) -> &str {
-    text.trim_start_matches(' ')
+    let spaces = text.bytes().take_while(|b| *b == b' ').count();
+    &text[spaces..]
 }
 
 /// `(`, `not(` or `not (`: whether it negates, and what follows.
@@ -272,6 +276,7 @@ fn joint(text: &str) -> Option<(Joint, &str)> {
 }
 
 /// A comparison operator, or nothing for `pr`.
+#[inline]
 fn operator(text: &str) -> Parsed<'_, Option<CompareOp>> {
     let (&[a, b], after) = match text.as_bytes().split_first_chunk::<2>() {
         Some((word, after)) if word.is_ascii() => (word, after),

@@ -83,18 +83,19 @@ fn patch_path<'a>(text: &'a str, grammar: &mut Grammar<'_>) -> Parsed<'a, PathFo
 }
 
 /// `[URI ":"] ATTRNAME [subAttr]`; the last colon ends the URI, so that dots in it are no sub-attributes.
+#[inline]
 pub(super) fn attr_path(text: &str) -> Parsed<'_, AttrPath> {
     let bytes = text.as_bytes();
-    let len = bytes.iter().take_while(|b| is_name_byte(**b) || **b == b'$').count();
-    match bytes.get(len) {
-        // Most paths are a name, or a name and a sub-attribute.
-        None | Some(b' ' | b'[') => {
-            let (path, rest) = text.split_at(len);
-            let (_, name) = name(path, text, Expected::Name)?;
-            Ok((rest, AttrPath::from(name)))
-        }
-        _ => long_path(text),
+    let len = bytes.iter().take_while(|b| is_name_byte(**b)).count();
+    // Most paths are a plain name.
+    if len > 0
+        && bytes[0].is_ascii_alphabetic()
+        && matches!(bytes.get(len), None | Some(b' ' | b'['))
+    {
+        let (name, rest) = text.split_at(len);
+        return Ok((rest, AttrPath::from(AttrName::from_checked(name))));
     }
+    long_path(text)
 }
 
 fn long_path(text: &str) -> Parsed<'_, AttrPath> {
