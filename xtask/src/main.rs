@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod deps;
 mod foreign;
 mod generated;
+mod links;
 mod package;
 mod readme;
 mod snapshots;

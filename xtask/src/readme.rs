@@ -13,8 +13,8 @@ use crate::workspace::{self, Workspace};
 const RUN: &str = "cargo run --release";
 const TEST: &str = "cargo xtask test";
 
-/// The first build of the release profile takes its time.
-const BUILD: Duration = Duration::from_secs(1800);
+/// Building comes before, where one can watch it.
+const START: Duration = Duration::from_secs(120);
 const STOP: Duration = Duration::from_secs(30);
 
 /// Runs the first command as it stands, pastes the curl line that the server prints, and checks
@@ -28,12 +28,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     }
 
     // Without a token, as a newcomer starts it; only port and folder are ours.
+    workspace::run(&mut workspace.cargo(&["build", "--release", "--locked"]))?;
     println!("{RUN}");
     let words: Vec<&str> = RUN.split(' ').skip(1).collect();
     let server = Launch::new("cargo")
         .args(&words)
         .without_token()
-        .deadline(BUILD)
+        .deadline(START)
         .try_start()
         .with_context(|| RUN.to_owned())?;
     ensure!(server.stdout().lines().count() == 1, "more than one line on standard output");

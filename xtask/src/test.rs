@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 
 use crate::workspace::{self, Workspace};
-use crate::{deps, foreign, generated, package, readme, snapshots, tools};
+use crate::{deps, foreign, generated, links, package, readme, snapshots, tools};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Args)]
@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     Step { name: "tools", what: "what the checks need is here or installed", run: tools::all },
     Step { name: "format", what: "rustfmt would change nothing", run: format },
     Step { name: "deps", what: "no crate depends on what it must not", run: deps::run },
+    Step { name: "links", what: "links between documents lead somewhere", run: links::run },
     Step { name: "clippy", what: "no warning in any target", run: clippy },
     Step { name: "tests", what: "unit, property and integration tests", run: tests },
     Step { name: "doctests", what: "every example in the documentation runs", run: doc_tests },
