@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use scim_core::query::CursorCodec;
-use scim_core::{Limits, Profile, Registry, Tolerance};
+use scim_core::{Limits, Profile, Registry, ResourceSchema, Tolerance};
+use smol_str::SmolStr;
 
 use crate::auth::Authenticator;
 use crate::auth::password::PasswordHasher;
@@ -29,6 +30,15 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) locks: KeyLocks,
     pub(crate) tolerated: ToleranceCounts,
+    /// Resource types whose stored attributes are all shown by default.
+    pub(crate) plain: Vec<SmolStr>,
+}
+
+impl App {
+    /// Whether the stored attributes of this type can be shown as they are.
+    pub(crate) fn is_plain(&self, schema: &ResourceSchema) -> bool {
+        self.plain.iter().any(|name| name == schema.name())
+    }
 }
 
 /// What the operator chose.

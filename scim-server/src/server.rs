@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use scim_core::query::CursorCodec;
+use scim_core::query::{CursorCodec, CursorKey};
 use scim_core::{Limits, Profile, Registry};
 
 use crate::app::{App, Settings, ToleranceCounts};
@@ -268,7 +268,9 @@ impl Builder {
             return Err(BuildError::BaseUrl);
         }
         let key = self.cursor_key.unwrap_or_else(rand::random);
+        let plain = self.registry.resource_types().filter(|schema| http::is_plain(schema));
         let app = App {
+            plain: plain.map(|schema| schema.name().into()).collect(),
             registry: self.registry,
             store: self.store.ok_or(BuildError::Missing("a store"))?,
             authenticator: self.authenticator.ok_or(BuildError::Missing("an authenticator"))?,
@@ -276,7 +278,7 @@ impl Builder {
             passwords: PasswordHasher::new(PasswordConfig::default())?,
             clock: self.clock,
             ids: self.ids,
-            cursors: CursorCodec::new(key),
+            cursors: CursorCodec::new(&CursorKey::new(1, key)),
             limits: self.limits,
             settings: self.settings,
             locks: KeyLocks::new(),

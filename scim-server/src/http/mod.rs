@@ -13,7 +13,9 @@ mod representation;
 mod resource;
 pub mod routes;
 mod trace;
+mod view;
 
+pub(crate) use bulk::failure_document;
 pub(crate) use dispatch::{Mount, serve};
 pub(crate) use health::health_routes;
-pub(crate) use representation::{Links, assemble};
+pub(crate) use representation::{Links, assemble, is_plain, opaque_version};

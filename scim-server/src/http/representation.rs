@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use scim_core::project::ResolvedProjection;
 use scim_core::{Object, Registry, Resource, ResourceSchema, Returned, Value};
 
+use super::view::View;
 use crate::service::references;
 use crate::store::{GroupRow, Member, Stored};
 
@@ -87,15 +87,14 @@ pub(crate) fn write(
     stored: &Stored,
     schema: &ResourceSchema,
     links: &Links,
-    projection: &ResolvedProjection,
-    plain: bool,
+    view: &View,
 ) {
-    if plain && projection.is_default() && !stored.relative_refs && stored.body.len() >= 2 {
+    if view.is_whole() && !stored.relative_refs && stored.body.len() >= 2 {
         splice(out, stored, schema, links);
         return;
     }
     let mut resource = assemble(stored, schema, links);
-    projection.apply(&mut resource);
+    view.apply(&mut resource);
     // Serialising to memory fails only for values that JSON cannot hold; `Value` has none.
     let _ = serde_json::to_writer(&mut *out, &resource);
 }

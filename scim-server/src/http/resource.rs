@@ -2,27 +2,29 @@
 
 use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, Method, Response, StatusCode};
-use scim_core::project::{Projection, ResolvedProjection};
-use scim_core::{Resource, ResourceSchema, json};
+use scim_core::project::Projection;
+use scim_core::{Error, Resource, ResourceSchema, json};
 
 use super::body::Body;
+use super::conditional;
 use super::dispatch::{Input, Reply, respond};
 use super::problem::Failure;
 use super::representation::{self, opaque_version};
-use super::conditional;
-use crate::service::{self, Cx, has_groups, has_members};
+use super::view::View;
+use crate::service::{self, Cx, has_members};
 use crate::store::{Include, Stored};
 
 /// `POST /{type}`.
 pub(crate) async fn create(cx: &mut Cx<'_>, schema: &ResourceSchema, input: &Input<'_>) -> Reply {
-    let projection = projection(cx, input)?.resolve(schema);
+    let asked = projection(cx, input)?;
+    let mut view = View::new(cx, &asked, schema);
     let resource = Resource::parse(&input.body, &cx.app.limits)?;
-    let projection = projection.with_written(&resource);
+    view.show_written(schema, resource.object());
     let written = service::create(cx, schema, resource).await?;
     // A new resource is in no group yet; its members are shown with their names.
-    let include = Include { groups: false, members: include(schema, &projection).members };
+    let include = Include { groups: false, members: view.include(schema).members };
     let stored = service::refresh(cx, schema, written, include).await?;
-    represent(cx, schema, &stored, &projection, StatusCode::CREATED)
+    represent(cx, schema, &stored, &view, StatusCode::CREATED)
 }
 
 /// `GET`, `PUT`, `PATCH`, `DELETE` of `/{type}/{id}`.
@@ -40,13 +42,12 @@ pub(crate) async fn item(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, inp
 }
 
 async fn get(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Input<'_>) -> Reply {
-    let projection = projection(cx, input)?.resolve(schema);
+    let asked = projection(cx, input)?;
+    let view = View::new(cx, &asked, schema);
     let guard = conditional::guard(input.headers)?;
-    let stored = service::get(cx, schema, id, include(schema, &projection)).await?;
-    if let Some(tags) = &guard.if_match
-        && !tags.matches(stored.version)
-    {
-        return Err(scim_core::Error::PreconditionFailed.into());
+    let stored = service::get(cx, schema, id, view.include(schema)).await?;
+    if guard.if_match.as_ref().is_some_and(|tags| !tags.matches(stored.version)) {
+        return Err(Error::PreconditionFailed.into());
     }
     let opaque = opaque_version(&stored);
     if guard.if_none_match.is_some_and(|tags| tags.names(&opaque)) {
@@ -54,17 +55,18 @@ async fn get(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Input<'
         set_etag(&mut response, &opaque);
         return Ok(response);
     }
-    represent(cx, schema, &stored, &projection, StatusCode::OK)
+    represent(cx, schema, &stored, &view, StatusCode::OK)
 }
 
 async fn replace(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Input<'_>) -> Reply {
     let guard = conditional::guard(input.headers)?;
-    let projection = projection(cx, input)?.resolve(schema);
+    let asked = projection(cx, input)?;
+    let mut view = View::new(cx, &asked, schema);
     let resource = Resource::parse(&input.body, &cx.app.limits)?;
-    let projection = projection.with_written(&resource);
+    view.show_written(schema, resource.object());
     let written = service::replace(cx, schema, id, resource, &guard).await?;
-    let stored = service::refresh(cx, schema, written, include(schema, &projection)).await?;
-    represent(cx, schema, &stored, &projection, StatusCode::OK)
+    let stored = service::refresh(cx, schema, written, view.include(schema)).await?;
+    represent(cx, schema, &stored, &view, StatusCode::OK)
 }
 
 /// 200 with the resource for most types, 204 for groups, whose representation can be huge; 200 for both when the
@@ -79,21 +81,15 @@ async fn patch(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Input
         set_etag(&mut response, &opaque_version(&written));
         return Ok(response);
     }
-    let projection = asked.resolve(schema);
-    let stored = service::refresh(cx, schema, written, include(schema, &projection)).await?;
-    represent(cx, schema, &stored, &projection, StatusCode::OK)
-}
-
-/// What to read for a representation with this projection.
-pub(crate) fn include(schema: &ResourceSchema, projection: &ResolvedProjection) -> Include {
-    Include {
-        // The version shown depends on the groups, so whoever sees `meta` needs them read.
-        groups: has_groups(schema) && (projection.wants("groups") || projection.wants("meta")),
-        members: has_members(schema) && projection.wants("members"),
-    }
+    let view = View::new(cx, &asked, schema);
+    let stored = service::refresh(cx, schema, written, view.include(schema)).await?;
+    represent(cx, schema, &stored, &view, StatusCode::OK)
 }
 
 fn projection(cx: &Cx<'_>, input: &Input<'_>) -> Result<Projection, Failure> {
+    if input.query.is_empty() {
+        return Ok(Projection::default());
+    }
     Ok(Projection::from_query(input.query, &cx.app.limits)?)
 }
 
@@ -101,11 +97,11 @@ fn represent(
     cx: &Cx<'_>,
     schema: &ResourceSchema,
     stored: &Stored,
-    projection: &ResolvedProjection,
+    view: &View,
     status: StatusCode,
 ) -> Reply {
     let mut body = Vec::with_capacity(stored.body.len() + 384);
-    representation::write(&mut body, stored, schema, cx.links, projection, representation::is_plain(schema));
+    representation::write(&mut body, stored, schema, cx.links, view);
     let mut response = respond(status, body);
     set_etag(&mut response, &opaque_version(stored));
     let location = cx.links.location(schema, stored.id.as_str());

@@ -103,7 +103,7 @@ async fn first_token(stores: &Stores, clock: &dyn Clock, url: &str) -> anyhow::R
     let issued = tokens.issue(spec, &mut rand::rng(), clock.now()).await?;
     eprintln!("A token was made for this server. It is shown this once; only its hash is kept. Try it:");
     eprintln!();
-    eprintln!("  curl -H 'Authorization: Bearer {}' {url}/Users", issued.plain.expose_secret());
+    eprintln!("curl -H 'Authorization: Bearer {}' {url}/Users", issued.plain.expose_secret());
     eprintln!();
     Ok(())
 }
