@@ -23,7 +23,12 @@ pub use id::ResourceId;
 pub use limits::Limits;
 pub use name::{AttrName, AttrPath, NameError, SchemaUri, urn};
 pub use profile::{Leniency, Profile, Tolerance, ToleranceInfo, Trace, UnknownTolerance};
-pub use resource::{Object, Resource, Value};
+pub use resource::{
+    Address, AddressType, Contact, ConvertError, Email, EmailType, EnterpriseUser, Entitlement,
+    Extension, Group, GroupRef, GroupRefType, Im, ImType, Manager, Member, MemberType, Meta, Name,
+    Object, OnPremises, PhoneNumber, PhoneNumberType, Photo, PhotoType, Resource, Role, User,
+    Value, X509Certificate,
+};
 pub use schema::{
     Attribute, AttributeType, Mutability, Registry, RegistryError, ResourceSchema, ResourceType,
     Returned, Schema, Target, Uniqueness,

@@ -7,4 +7,5 @@
 )]
 
 mod check;
+mod check_properties;
 mod schema;
