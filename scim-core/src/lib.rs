@@ -8,6 +8,7 @@ pub mod json;
 mod limits;
 pub mod media;
 mod name;
+pub mod patch;
 mod profile;
 pub mod resource;
 pub mod schema;
@@ -22,6 +23,9 @@ pub use filter::{
 pub use id::ResourceId;
 pub use limits::Limits;
 pub use name::{AttrName, AttrPath, NameError, SchemaUri, urn};
+pub use patch::{
+    Change, ChangeSet, MemberEdit, MemberOp, Op, Operation, Patch, PatchPath, ResolvedPatch,
+};
 pub use profile::{Leniency, Profile, Tolerance, ToleranceInfo, Trace, UnknownTolerance};
 pub use resource::{
     Address, AddressType, Contact, ConvertError, Email, EmailType, EnterpriseUser, Entitlement,
