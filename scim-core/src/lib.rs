@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bulk;
 pub mod check;
+pub mod discovery;
 pub mod error;
+pub mod event;
 pub mod filter;
 mod id;
 pub mod json;
@@ -10,6 +13,8 @@ pub mod media;
 mod name;
 pub mod patch;
 mod profile;
+pub mod project;
+pub mod query;
 pub mod resource;
 pub mod schema;
 pub mod text;
@@ -33,6 +38,8 @@ pub use resource::{
     Object, OnPremises, PhoneNumber, PhoneNumberType, Photo, PhotoType, Resource, Role, User,
     Value, X509Certificate,
 };
+pub use project::{Projection, ResolvedProjection};
+pub use query::ListQuery;
 pub use schema::{
     Attribute, AttributeType, Mutability, Registry, RegistryError, ResourceSchema, ResourceType,
     Returned, Schema, Target, Uniqueness,
