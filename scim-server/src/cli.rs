@@ -398,6 +398,18 @@ mod tests {
         }
     }
 
+    /// A path without a spelling in text would be lost on its way through the layers.
+    #[cfg(unix)]
+    #[test]
+    fn paths_that_are_no_text_are_refused() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+        for flag in ["--data", "--tls-cert", "--tls-key", "--token-file", "--schemas"] {
+            let line = [OsStr::new("scim-server"), OsStr::new(flag), OsStr::from_bytes(b"\xff")];
+            assert!(Cli::try_parse_from(line).is_err(), "{flag}");
+        }
+    }
+
     #[test]
     fn every_flag_names_its_variable_and_every_command_has_an_example() {
         fn walk(command: &clap::Command) {

@@ -1,6 +1,6 @@
 //! The settings as command-line flags; absent flags leave the lower layers alone.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 use figment::value::{Dict, Value};
@@ -34,7 +34,7 @@ impl Flags {
     }
 }
 
-/// The flags as a dictionary of those that were given.
+/// The flags as a dictionary of those that were given; all of them have a spelling in text.
 fn dict_of(flags: &impl Serialize) -> Dict {
     let Ok(Value::Dict(_, dict)) = Value::serialize(flags) else {
         return Dict::new();
@@ -60,7 +60,7 @@ pub struct CommonFlags {
     pub config: Option<PathBuf>,
 
     /// Folder that holds everything kept; made if missing [env: SCIM_DATA] [default: scim-data]
-    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Settings for all commands")]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Settings for all commands", value_parser = parse_path)]
     pub data: Option<PathBuf>,
 
     /// What to log, on standard error [env: SCIM_LOG] [default: info]
@@ -85,7 +85,7 @@ pub struct ServeFlags {
     /// Address under which clients reach this server [env: SCIM_PUBLIC_URL]
     ///
     /// Used for the links in answers (`meta.location`, `$ref`). Set it behind a proxy or tunnel,
-    /// like https://scim.example.com; without it links show the address listened on. The Host
+    /// like `https://scim.example.com`; without it links show the address listened on. The Host
     /// header is never used for links.
     #[arg(long, value_name = "URL", help_heading = "Network")]
     pub public_url: Option<PublicUrl>,
@@ -95,11 +95,11 @@ pub struct ServeFlags {
     pub base_path: Option<BasePath>,
 
     /// Certificate chain in PEM; together with --tls-key turns TLS on [env: SCIM_TLS_CERT]
-    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    #[arg(long, value_name = "FILE", help_heading = "Network", value_parser = parse_path)]
     pub tls_cert: Option<PathBuf>,
 
     /// Private key in PEM for the certificate [env: SCIM_TLS_KEY]
-    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    #[arg(long, value_name = "FILE", help_heading = "Network", value_parser = parse_path)]
     pub tls_key: Option<PathBuf>,
 
     /// How deviations of clients are treated [env: SCIM_PROFILE] [default: default]
@@ -111,7 +111,7 @@ pub struct ServeFlags {
     pub memory: Option<bool>,
 
     /// JSON files with resource types and schemas to add [env: SCIM_SCHEMAS, separated by commas]
-    #[arg(long, value_name = "FILE", help_heading = "Behaviour", value_delimiter = ',')]
+    #[arg(long, value_name = "FILE", help_heading = "Behaviour", value_delimiter = ',', value_parser = parse_path)]
     pub schemas: Vec<PathBuf>,
 
     /// Tenants to make at start where missing, besides the default one [env: SCIM_TENANTS, separated by commas]
@@ -134,7 +134,7 @@ pub struct ServeFlags {
     ///
     /// The token itself can be given as SCIM_TOKEN, which wins. It has at least 16 visible ASCII
     /// characters. There is no flag for it: flags can be read by every user of the machine.
-    #[arg(long, value_name = "FILE", help_heading = "Access")]
+    #[arg(long, value_name = "FILE", help_heading = "Access", value_parser = parse_path)]
     pub token_file: Option<PathBuf>,
 
     /// Log every exchange with secrets masked, and why it was refused [env: SCIM_TRACE_REQUESTS]
@@ -190,6 +190,11 @@ pub struct ServeFlags {
     #[arg(long, value_name = "TIME", help_heading = "Limits", hide_short_help = true, value_parser = parse_duration)]
     #[serde(serialize_with = "human_option::serialize")]
     pub drain_timeout: Option<Duration>,
+}
+
+/// A path as text: one that is not UTF-8 has no spelling in the file or in `check-config`.
+fn parse_path(text: &str) -> Result<PathBuf, Infallible> {
+    Ok(PathBuf::from(text))
 }
 
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {

@@ -8,6 +8,7 @@ use std::{
 
 use figment::{
     Figment, Metadata, Profile, Provider,
+    error::{Actual, Kind},
     value::{Dict, Map, Value},
 };
 use secrecy::SecretString;
@@ -214,7 +215,7 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Loa
     let mut config: Config = figment.extract_lossy().map_err(|error| {
         let setting = error.path.join(".");
         let origin = error.metadata.as_ref().map_or(Origin::Default, origin_of);
-        ConfigError::Setting { setting: origin.spelling(&setting), problem: error.kind.to_string() }
+        ConfigError::Setting { setting: origin.spelling(&setting), problem: in_words(&error.kind) }
     })?;
 
     let mut origins: BTreeMap<String, Origin> = dict_of(&config)
@@ -337,6 +338,21 @@ fn check(config: &Config) -> Result<(), (&'static str, String)> {
         return Err(("log", problem));
     }
     config.jwt.as_ref().map_or(Ok(()), super::JwtConfig::check)
+}
+
+/// What is wrong with a value, without the names of Rust types.
+fn in_words(kind: &Kind) -> String {
+    let (Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected)) = kind else {
+        return kind.to_string();
+    };
+    let actual = match actual {
+        Actual::Str(text) => format!("`{text}`"),
+        Actual::Signed(number) => format!("`{number}`"),
+        other => other.to_string(),
+    };
+    let expected = expected.to_string();
+    let expected = if expected == "usize" { "a whole number" } else { &expected };
+    format!("{actual} is not {expected}")
 }
 
 /// The environment variable of a setting.

@@ -80,7 +80,7 @@ async fn a_large_answer_and_a_large_body_pass() {
 
 #[tokio::test]
 async fn a_handshake_that_does_not_come_is_closed_while_others_are_served() {
-    let secured = Secured::start(with(Deadlines { header: SHORT, ..NEVER })).await;
+    let secured = Secured::start(with(Deadlines { header: SHORT * 3, ..NEVER })).await;
     let mut silent = secured.server.connect().await;
     let mut wrong = secured.server.connect().await;
     wrong.send("GET /hello HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -94,7 +94,9 @@ async fn a_handshake_that_does_not_come_is_closed_while_others_are_served() {
 
 #[tokio::test]
 async fn deadlines_and_refusals_speak_through_tls() {
-    let config = NetConfig { max_connections: 2, ..with(Deadlines { header: SHORT, ..NEVER }) };
+    // The deadline of heads counts for handshakes too, and those are work.
+    let deadlines = Deadlines { header: SHORT * 3, ..NEVER };
+    let config = NetConfig { max_connections: 2, ..with(deadlines) };
     let secured = Secured::start(config).await;
     let mut slow = secured.connect(&TLS13).await;
     slow.send("GET /hello HT").await;

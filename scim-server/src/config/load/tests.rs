@@ -171,8 +171,8 @@ fn a_wrong_setting_is_named_as_it_was_spelled() {
     type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>, &'a str);
     let cases: [Case<'_>; 16] = [
         ("", &[("SCIM_LISTEN", "nowhere")], None, "SCIM_LISTEN"),
-        ("", &[("SCIM_MEMORY", "perhaps")], None, "SCIM_MEMORY"),
-        ("", &[("SCIM_MAX_PAGE", "-1")], None, "SCIM_MAX_PAGE"),
+        ("", &[("SCIM_MEMORY", "perhaps")], None, "SCIM_MEMORY: `perhaps` is not a boolean"),
+        ("", &[("SCIM_MAX_PAGE", "-1")], None, "SCIM_MAX_PAGE: `-1` is not a whole number"),
         ("--max-page 0", &[], None, "--max-page"),
         ("", &[], Some("max_operations = 0"), "`max_operations`"),
         ("--default-page 50 --max-page 20", &[], None, "--default-page"),
