@@ -27,7 +27,7 @@ pub(super) async fn token(config: &Config, command: &TokenCommand) -> anyhow::Re
     match command {
         TokenCommand::Create(create) => {
             let tenant: TenantId = create.tenant.parse()?;
-            if !stores.admin.tenant_list().await?.contains(&tenant) {
+            if !tenants(&stores).await?.contains(&tenant) {
                 bail!("there is no tenant {tenant}; `scim-server tenant create {tenant}` makes it");
             }
             let issued = tokens.issue(spec(create, tenant, clock.now())?, &mut rand::rng(), clock.now()).await?;
@@ -37,7 +37,7 @@ pub(super) async fn token(config: &Config, command: &TokenCommand) -> anyhow::Re
         TokenCommand::List { tenant } => {
             let tenants = match tenant {
                 Some(name) => vec![name.parse()?],
-                None => stores.admin.tenant_list().await?,
+                None => tenants(&stores).await?,
             };
             println!("{:<18}{:<16}{:<12}{:<26}{:<10}NAME", "ID", "TENANT", "SCOPES", "EXPIRES", "STATE");
             for tenant in tenants {
@@ -97,19 +97,22 @@ fn row(record: &TokenRecord, now: DateTime<Utc>) -> String {
     )
 }
 
+async fn tenants(stores: &Stores) -> anyhow::Result<Vec<TenantId>> {
+    Ok(stores.admin.tenant_list().await?.into_iter().map(|tenant| tenant.id).collect())
+}
+
 pub(super) async fn tenant(config: &Config, command: &TenantCommand) -> anyhow::Result<ExitCode> {
     let (stores, clock) = open(config)?;
     match command {
         TenantCommand::Create { name } => {
             let tenant: TenantId = name.parse()?;
-            match stores.admin.tenant_create(&tenant, clock.now()).await {
-                Ok(()) => println!("tenant {tenant} was made; its endpoints are under /t/{tenant}{}", config.base_path),
-                Err(StoreError::TenantExists) => bail!("the tenant {tenant} exists already"),
-                Err(error) => return Err(error.into()),
+            if !stores.admin.tenant_create(&tenant, clock.now()).await? {
+                bail!("the tenant {tenant} exists already");
             }
+            println!("tenant {tenant} was made; its endpoints are under /t/{tenant}{}", config.base_path);
         }
         TenantCommand::List => {
-            for tenant in stores.admin.tenant_list().await? {
+            for tenant in tenants(&stores).await? {
                 println!("{tenant}");
             }
         }

@@ -34,7 +34,7 @@ pub(super) struct Stores {
 /// Opens the store of a serving process, which has the data folder to itself.
 pub(super) fn open(config: &Config, registry: &Arc<Registry>, clock: &Arc<dyn Clock>) -> anyhow::Result<Stores> {
     if config.memory {
-        let store = Arc::new(MemoryStore::new(Arc::clone(registry)));
+        let store = Arc::new(MemoryStore::new(Arc::clone(registry), clock.now()));
         return Ok(Stores { resources: store.clone(), admin: store.clone(), tokens: store });
     }
     let store = SqliteStore::open(&config.data, Arc::clone(registry), clock.now())?;

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::net::{NetConfig, Server};
 use crate::server::ScimServer;
 use crate::shutdown::Shutdown;
-use crate::store::{AdminStore, StoreError};
+use crate::store::AdminStore;
 use crate::tls;
 
 /// Serves until a signal comes.
@@ -41,7 +41,7 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
         .profile(parts::profile(config))
         .limits(parts::limits(config))
         .page_sizes(config.default_page, config.max_page)
-        .cursor_key(stores.admin.cursor_key().await?)
+        .cursor_key(stores.admin.secret("cursor", rand::random()).await?)
         .open_discovery(config.open_discovery)
         .trace_requests(config.trace_requests)
         .clock(Arc::clone(&clock))
@@ -78,10 +78,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 async fn make_tenants(config: &Config, admin: &dyn AdminStore, clock: &dyn Clock) -> anyhow::Result<()> {
     for name in &config.tenants {
         let tenant: TenantId = name.parse().with_context(|| format!("the tenant {name:?}"))?;
-        match admin.tenant_create(&tenant, clock.now()).await {
-            Ok(()) | Err(StoreError::TenantExists) => {}
-            Err(error) => return Err(error).with_context(|| format!("the tenant {name:?} cannot be made")),
-        }
+        let made = admin.tenant_create(&tenant, clock.now()).await;
+        made.with_context(|| format!("the tenant {name:?} cannot be made"))?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use scim_core::{Error, Leniency, ResourceId, ResourceSchema, TagList, Trace, Version, urn};
 use smol_str::SmolStr;
 
-pub(crate) use bulk::{BulkReply, bulk};
+pub(crate) use bulk::bulk;
 pub(crate) use create::create;
 pub(crate) use delete::delete;
 pub(crate) use patch::patch;
@@ -79,6 +79,7 @@ impl From<StoreError> for ServiceError {
                 "members",
                 "the group would contain itself, directly or through other groups",
             )),
+            StoreError::Edit(error) => Self::Scim(error),
             other => Self::Store(other),
         }
     }
