@@ -20,7 +20,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/", get(|| async { "the application around it" }))
         .nest("/scim/v2", scim.router());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("curl -H 'Authorization: Bearer embedded-example-token' http://127.0.0.1:3000/scim/v2/Users");
+    println!(
+        "curl -H 'Authorization: Bearer embedded-example-token' http://127.0.0.1:3000/scim/v2/Users"
+    );
     axum::serve(listener, app).await?;
     Ok(())
 }

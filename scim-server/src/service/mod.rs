@@ -21,7 +21,7 @@ pub(crate) use bulk::bulk;
 pub(crate) use create::create;
 pub(crate) use delete::delete;
 pub(crate) use patch::patch;
-pub(crate) use query::{Listed, Listing, list};
+pub(crate) use query::{Listed, list};
 pub(crate) use replace::replace;
 pub(crate) use retry::KeyLocks;
 

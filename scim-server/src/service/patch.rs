@@ -58,7 +58,7 @@ pub(crate) async fn patch(
                     after.remove("password");
                 }
                 let clear_password = stored.has_password && after.get("password").is_none() && !kept;
-                let checked = check::patched(after, schema, &mut cx.leniency)?;
+                let checked = check::patched(after, schema)?;
                 let parts = split(cx, schema, checked.into_inner());
                 let mut changes = ChangeSet::between(&before, &parts.resource, schema);
                 if let (true, Some(password)) = (parts.password.is_some() || clear_password, &password) {

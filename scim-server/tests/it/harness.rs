@@ -83,9 +83,8 @@ impl TestServer {
             }
         };
         let tokens = Arc::new(ServiceTokens::new(tokens));
-        let builder = builder
-            .shared_authenticator(tokens.clone())
-            .base_url("https://scim.test/scim/v2");
+        let builder =
+            builder.shared_authenticator(tokens.clone()).base_url("https://scim.test/scim/v2");
         let server = configure(builder).build().unwrap();
         let router = server.service("https://scim.test", "/scim/v2");
         let mut made = Self { router, server, tokens, token: String::new(), _folder: folder };
@@ -101,7 +100,8 @@ impl TestServer {
             user: user.map(str::to_owned),
             expires: None,
         };
-        let issued = self.tokens.issue(spec, &mut rand::rng(), SystemClock::new().now()).await.unwrap();
+        let issued =
+            self.tokens.issue(spec, &mut rand::rng(), SystemClock::new().now()).await.unwrap();
         issued.plain.expose_secret().to_owned()
     }
 
