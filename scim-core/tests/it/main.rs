@@ -1,10 +1,12 @@
-//! The integration tests of `scim-core`, one binary.
-
+//! Integration tests of the core: one binary, one module a topic.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on has failed"
+    reason = "a test that fails says so by panicking, in helpers too"
 )]
 
+mod check;
+mod check_properties;
 mod filter;
+mod schema;

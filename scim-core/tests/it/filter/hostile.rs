@@ -148,7 +148,7 @@ fn errors_name_the_column_and_what_was_expected() {
         ("emails[type pr] ", 16),
         ("emails[type pr]value", 16),
         ("emails[type pr].value[a pr]", 22),
-        ("emails pr", 10),
+        ("emails pr", 7),
         ("emails eq \"x\" and b pr", 14),
     ] {
         let error = parse_path(text, &Limits::default(), &mut strict()).unwrap_err();
