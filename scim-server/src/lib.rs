@@ -11,8 +11,8 @@ pub mod run;
 mod server;
 mod service;
 pub mod shutdown;
-pub mod telemetry;
 pub mod store;
+pub mod telemetry;
 pub mod tls;
 
 pub use http::{openapi, routes};

@@ -149,7 +149,8 @@ impl ScimServer {
         let Some(rest) = path.strip_prefix("/t/") else {
             return (app, Some(default.clone()), under(path));
         };
-        let (name, rest) = rest.split_once('/').map_or((rest, ""), |(name, _)| (name, &rest[name.len()..]));
+        let (name, rest) =
+            rest.split_once('/').map_or((rest, ""), |(name, _)| (name, &rest[name.len()..]));
         let mount = TenantId::new(name).ok().map(|tenant| {
             let base_url = format!("{origin}/t/{tenant}{base_path}");
             self.mount(tenant, base_url)
@@ -263,7 +264,9 @@ impl Builder {
     /// [`BuildError`] when a part is missing or wrong.
     pub fn build(self) -> Result<ScimServer, BuildError> {
         let url = url::Url::parse(&self.base_url).map_err(|_| BuildError::BaseUrl)?;
-        let fits = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
+        let fits = matches!(url.scheme(), "http" | "https")
+            && url.query().is_none()
+            && url.fragment().is_none();
         if !fits {
             return Err(BuildError::BaseUrl);
         }

@@ -3,11 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::GeneralPurpose;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde_json::Number;
 
 use super::at::At;
 use crate::error::Error;
+pub(crate) use crate::filter::instant::parse_instant as parse_date_time;
 use crate::schema::{Attribute, AttributeType};
 
 /// U+0000 is legal JSON, but nothing that stores or shows text agrees about what follows it.
@@ -45,71 +45,6 @@ pub(super) fn date_time(text: &str, at: &At<'_>) -> Result<(), Error> {
             "must be an xsd:dateTime, such as 2011-05-13T04:42:34Z or 2011-05-13T04:42:34.5+02:00",
         )),
     }
-}
-
-/// The instant of an xsd:dateTime; without an offset it is read as UTC.
-///
-/// `24:00:00` is midnight at the end of the day. Years outside 0001 to 9999 are not taken: XML Schema asks for no
-/// more. Source: RFC 7643 section 2.3.5, XML Schema part 2 section 3.2.7.
-pub(crate) fn parse_date_time(text: &str) -> Option<DateTime<Utc>> {
-    if !text.is_ascii() {
-        return None;
-    }
-    let (date, rest) = text.split_once('T')?;
-    let date = {
-        let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *date.as_bytes() else { return None };
-        let year = digits(&[y1, y2, y3, y4])?;
-        if year == 0 {
-            return None;
-        }
-        NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, digits(&[m1, m2])?, digits(&[d1, d2])?)?
-    };
-    let zone = rest.find(['Z', '+', '-']).unwrap_or(rest.len());
-    let (time, zone) = rest.split_at(zone);
-    let (whole, fraction) = match time.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (time, None),
-    };
-    let [h1, h2, b':', m1, m2, b':', s1, s2] = *whole.as_bytes() else { return None };
-    let (hour, minute, second) = (digits(&[h1, h2])?, digits(&[m1, m2])?, digits(&[s1, s2])?);
-    let nanos = match fraction {
-        None => 0,
-        Some(fraction) => nanoseconds(fraction)?,
-    };
-    let offset = offset_minutes(zone)?;
-    let at_midnight = hour == 24 && minute == 0 && second == 0 && nanos == 0;
-    let start = match at_midnight {
-        true => date.succ_opt()?.and_hms_opt(0, 0, 0)?,
-        false => date.and_hms_nano_opt(hour, minute, second, nanos)?,
-    };
-    start.checked_sub_signed(TimeDelta::minutes(offset)).map(|t| t.and_utc())
-}
-
-fn digits(bytes: &[u8]) -> Option<u32> {
-    bytes.iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0')))
-}
-
-/// The first nine digits of a fraction; more precision than that is cut.
-fn nanoseconds(fraction: &str) -> Option<u32> {
-    if fraction.is_empty() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let kept = &fraction.as_bytes()[..fraction.len().min(9)];
-    let scale = 10_u32.pow(u32::try_from(9 - kept.len()).ok()?);
-    Some(digits(kept)? * scale)
-}
-
-/// `Z`, `+hh:mm` up to fourteen hours, or nothing.
-fn offset_minutes(zone: &str) -> Option<i64> {
-    let (sign, h1, h2, m1, m2) = match *zone.as_bytes() {
-        [] | [b'Z'] => return Some(0),
-        [b'+', h1, h2, b':', m1, m2] => (1, h1, h2, m1, m2),
-        [b'-', h1, h2, b':', m1, m2] => (-1, h1, h2, m1, m2),
-        _ => return None,
-    };
-    let (hours, minutes) = (digits(&[h1, h2])?, digits(&[m1, m2])?);
-    let total = i64::from(hours) * 60 + i64::from(minutes);
-    (minutes < 60 && total <= 14 * 60).then_some(sign * total)
 }
 
 /// Base64 with the standard alphabet; the padding may be left out (RFC 7643 section 2.3.6).

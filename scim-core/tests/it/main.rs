@@ -8,4 +8,5 @@
 
 mod check;
 mod check_properties;
+mod filter;
 mod schema;

@@ -16,7 +16,11 @@ pub(crate) type Body = http_body_util::Full<Bytes>;
 ///
 /// # Errors
 /// [`Failure::MediaType`], [`Failure::ContentEncoding`], [`Failure::BodyTooLarge`], [`Failure::BodyCutOff`].
-pub(crate) async fn read(headers: &HeaderMap, mut body: AxumBody, limit: usize) -> Result<Bytes, Failure> {
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    mut body: AxumBody,
+    limit: usize,
+) -> Result<Bytes, Failure> {
     if let Some(content_type) = headers.get(CONTENT_TYPE) {
         if !content_type.to_str().is_ok_and(media::is_accepted) {
             return Err(Failure::MediaType);
@@ -25,7 +29,10 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: AxumBody, limit: usize) 
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Failure::ContentEncoding);
     }
-    let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.parse::<u64>().ok());
     if declared.is_some_and(|n| n > limit as u64) {
         return Err(Failure::BodyTooLarge { limit });
     }

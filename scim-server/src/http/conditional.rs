@@ -17,9 +17,9 @@ pub(crate) fn guard(headers: &HeaderMap) -> Result<Guard, Error> {
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<TagList>, Error> {
     let mut joined = String::new();
     for value in headers.get_all(name) {
-        let text = value
-            .to_str()
-            .map_err(|_| Error::value(name, "expected * or a list of entity tags such as W/\"1\""))?;
+        let text = value.to_str().map_err(|_| {
+            Error::value(name, "expected * or a list of entity tags such as W/\"1\"")
+        })?;
         if !joined.is_empty() {
             joined.push(',');
         }

@@ -17,7 +17,9 @@ pub(crate) fn answer(app: &App, links: &Links, route: &Route, input: &Input<'_>)
     let resource = match route {
         Route::ServiceProviderConfig => config(app).to_resource(base),
         Route::ResourceTypes => {
-            return Ok(list(app.registry.resource_types().map(|s| s.resource_type().to_resource(base))));
+            return Ok(list(
+                app.registry.resource_types().map(|s| s.resource_type().to_resource(base)),
+            ));
         }
         Route::Schemas => return Ok(list(app.registry.schemas().map(|s| s.to_resource(base)))),
         Route::ResourceType(name) => {
@@ -34,9 +36,10 @@ pub(crate) fn answer(app: &App, links: &Links, route: &Route, input: &Input<'_>)
 }
 
 fn refuse_filter(app: &App, input: &Input<'_>) -> Result<(), Error> {
-    let named = input.query.split('&').any(|pair| {
-        pair.split('=').next().is_some_and(|name| name.eq_ignore_ascii_case("filter"))
-    });
+    let named = input
+        .query
+        .split('&')
+        .any(|pair| pair.split('=').next().is_some_and(|name| name.eq_ignore_ascii_case("filter")));
     if !named {
         // Malformed parameters are an error here as anywhere.
         let mut leniency = scim_core::Leniency::new(app.settings.profile);

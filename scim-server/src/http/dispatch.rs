@@ -147,11 +147,16 @@ impl Exchange<'_> {
             return Ok(response);
         }
         if matches!(*self.method, Method::POST | Method::PUT | Method::PATCH) {
-            self.body = body::read(self.headers, request_body, self.app.limits.payload_bytes).await?;
+            self.body =
+                body::read(self.headers, request_body, self.app.limits.payload_bytes).await?;
         }
         let Some(mount) = self.mount else { return Err(Failure::NoRoute) };
-        let input =
-            Input { method: self.method, headers: self.headers, query: self.query, body: self.body.clone() };
+        let input = Input {
+            method: self.method,
+            headers: self.headers,
+            query: self.query,
+            body: self.body.clone(),
+        };
         let Some(principal) = principal else {
             return discovery::answer(self.app, &mount.links, route, &input);
         };
@@ -198,7 +203,12 @@ impl Exchange<'_> {
         let mut text = String::new();
         for trace in self.leniency.traces() {
             self.app.tolerated.count(trace.tolerance);
-            let at: String = trace.at.chars().filter(|c| c.is_ascii_graphic() && !matches!(c, ',' | '"')).take(96).collect();
+            let at: String = trace
+                .at
+                .chars()
+                .filter(|c| c.is_ascii_graphic() && !matches!(c, ',' | '"'))
+                .take(96)
+                .collect();
             let item = format!("{}=\"{at}\"", trace.tolerance);
             if text.contains(&item) || text.len() + item.len() > 1024 {
                 continue;
@@ -229,9 +239,13 @@ impl Exchange<'_> {
 
 async fn handle(cx: &mut Cx<'_>, route: &Route, input: &Input<'_>) -> Reply {
     match route {
-        Route::Collection(schema) if *input.method == Method::POST => resource::create(cx, schema, input).await,
+        Route::Collection(schema) if *input.method == Method::POST => {
+            resource::create(cx, schema, input).await
+        }
         Route::Collection(schema) => query::list(cx, std::slice::from_ref(schema), input).await,
-        Route::CollectionSearch(schema) => query::search(cx, std::slice::from_ref(schema), input).await,
+        Route::CollectionSearch(schema) => {
+            query::search(cx, std::slice::from_ref(schema), input).await
+        }
         Route::Root | Route::RootSearch => {
             let all: Vec<_> = cx.app.registry.resource_types().cloned().collect();
             match route {
@@ -250,14 +264,18 @@ async fn handle(cx: &mut Cx<'_>, route: &Route, input: &Input<'_>) -> Reply {
 /// `/Me` stands for the user that the credential is bound to (RFC 7644 section 3.11); 501 where it is bound to none.
 async fn me(cx: &mut Cx<'_>, input: &Input<'_>) -> Reply {
     let none = || scim_core::Error::NotImplemented {
-        detail: "this credential is not bound to a user, so /Me stands for nothing; use /Users/{id}".to_owned(),
+        detail:
+            "this credential is not bound to a user, so /Me stands for nothing; use /Users/{id}"
+                .to_owned(),
     };
     let Some(id) = cx.principal.user.clone() else { return Err(none().into()) };
     if *input.method == Method::POST {
         let detail = "the user of this credential exists already; use PUT or PATCH".to_owned();
         return Err(scim_core::Error::NotImplemented { detail }.into());
     }
-    let Some(schema) = cx.app.registry.get("User").map(Arc::clone) else { return Err(none().into()) };
+    let Some(schema) = cx.app.registry.get("User").map(Arc::clone) else {
+        return Err(none().into());
+    };
     resource::item(cx, &schema, &id, input).await
 }
 

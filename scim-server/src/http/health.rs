@@ -31,8 +31,11 @@ pub(crate) fn health_routes(app: Arc<App>) -> Router {
 }
 
 fn answer(status: StatusCode, text: &'static str) -> Response<axum::body::Body> {
-    let mut response = Response::new(axum::body::Body::new(Body::from(Bytes::from_static(text.as_bytes()))));
+    let mut response =
+        Response::new(axum::body::Body::new(Body::from(Bytes::from_static(text.as_bytes()))));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }

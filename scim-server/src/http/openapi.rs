@@ -74,15 +74,20 @@ fn tags(registry: &Registry) -> Value {
             "description": schema.resource_type().description.clone().unwrap_or_default()
         })
     });
-    let service = json!({ "name": "Service", "description": "Discovery, bulk, and queries over all types" });
+    let service =
+        json!({ "name": "Service", "description": "Discovery, bulk, and queries over all types" });
     Value::Array(types.chain([service]).collect())
 }
 
 fn operation(registry: &Registry, route: &RouteInfo) -> Value {
     let mut operation = Map::new();
     operation.insert("operationId".to_owned(), json!(route.operation));
-    operation.insert("tags".to_owned(), json!([route.resource_type.as_deref().unwrap_or("Service")]));
-    operation.insert("description".to_owned(), json!(format!("Needs the scope `{}`.", scope(route.scope))));
+    operation
+        .insert("tags".to_owned(), json!([route.resource_type.as_deref().unwrap_or("Service")]));
+    operation.insert(
+        "description".to_owned(),
+        json!(format!("Needs the scope `{}`.", scope(route.scope))),
+    );
     let parameters = operation_parameters(route);
     if !parameters.is_empty() {
         operation.insert("parameters".to_owned(), Value::Array(parameters));
@@ -108,7 +113,9 @@ fn is_item(route: &RouteInfo) -> bool {
 }
 
 fn is_query(route: &RouteInfo) -> bool {
-    route.operation.starts_with("list") && !route.path.starts_with("/Schemas") && !route.path.starts_with("/ResourceTypes")
+    route.operation.starts_with("list")
+        && !route.path.starts_with("/Schemas")
+        && !route.path.starts_with("/ResourceTypes")
 }
 
 fn operation_parameters(route: &RouteInfo) -> Vec<Value> {
@@ -190,11 +197,17 @@ fn operation_responses(registry: &Registry, route: &RouteInfo) -> Value {
         }
         (_, "/openapi.json") => {
             let content = json!({ "application/json": { "schema": { "type": "object" } } });
-            responses.insert("200".to_owned(), json!({ "description": "This document", "content": content }));
+            responses.insert(
+                "200".to_owned(),
+                json!({ "description": "This document", "content": content }),
+            );
         }
         (_, "/ServiceProviderConfig" | "/Schemas/{uri}" | "/ResourceTypes/{name}") => {
             let content = json!({ MEDIA: { "schema": { "type": "object" } } });
-            responses.insert("200".to_owned(), json!({ "description": "The resource", "content": content }));
+            responses.insert(
+                "200".to_owned(),
+                json!({ "description": "The resource", "content": content }),
+            );
         }
         _ => {
             responses.insert("200".to_owned(), ok("ListResponse", "A page of resources", false));
@@ -213,7 +226,9 @@ fn operation_responses(registry: &Registry, route: &RouteInfo) -> Value {
     if request_schema(route).is_some() {
         errors.extend(["413", "415"]);
     }
-    if matches!(route.method.as_str(), "POST" | "PUT" | "PATCH") && !route.path.ends_with("/.search") {
+    if matches!(route.method.as_str(), "POST" | "PUT" | "PATCH")
+        && !route.path.ends_with("/.search")
+    {
         errors.push("409");
     }
     if route.path == "/Me" {
@@ -226,15 +241,9 @@ fn operation_responses(registry: &Registry, route: &RouteInfo) -> Value {
 }
 
 fn parameters() -> Value {
-    let query = |name: &str, schema: Value, text: &str| {
-        json!({ "name": name, "in": "query", "description": text, "schema": schema })
-    };
-    let path = |name: &str, text: &str| {
-        json!({ "name": name, "in": "path", "required": true, "description": text, "schema": { "type": "string" } })
-    };
-    let header = |name: &str, text: &str| {
-        json!({ "name": name, "in": "header", "description": text, "schema": { "type": "string" } })
-    };
+    let query = |name: &str, schema: Value, text: &str| json!({ "name": name, "in": "query", "description": text, "schema": schema });
+    let path = |name: &str, text: &str| json!({ "name": name, "in": "path", "required": true, "description": text, "schema": { "type": "string" } });
+    let header = |name: &str, text: &str| json!({ "name": name, "in": "header", "description": text, "schema": { "type": "string" } });
     json!({
         "id": path("id", "The id that the server gave the resource"),
         "name": path("name", "The name of a resource type"),
@@ -309,42 +318,66 @@ fn schemas(registry: &Registry) -> Value {
     let messages = [
         (
             "ListResponse",
-            message(urn::LIST_RESPONSE, &[], json!({
-                "totalResults": count, "itemsPerPage": count, "startIndex": count, "nextCursor": text,
-                "Resources": { "type": "array", "items": { "type": "object" } }
-            })),
+            message(
+                urn::LIST_RESPONSE,
+                &[],
+                json!({
+                    "totalResults": count, "itemsPerPage": count, "startIndex": count, "nextCursor": text,
+                    "Resources": { "type": "array", "items": { "type": "object" } }
+                }),
+            ),
         ),
         (
             "SearchRequest",
-            message(urn::SEARCH_REQUEST, &[], json!({
-                "attributes": { "type": "array", "items": text },
-                "excludedAttributes": { "type": "array", "items": text },
-                "filter": text, "sortBy": text, "sortOrder": { "enum": ["ascending", "descending"] },
-                "startIndex": { "type": "integer" }, "count": { "type": "integer" }, "cursor": text
-            })),
+            message(
+                urn::SEARCH_REQUEST,
+                &[],
+                json!({
+                    "attributes": { "type": "array", "items": text },
+                    "excludedAttributes": { "type": "array", "items": text },
+                    "filter": text, "sortBy": text, "sortOrder": { "enum": ["ascending", "descending"] },
+                    "startIndex": { "type": "integer" }, "count": { "type": "integer" }, "cursor": text
+                }),
+            ),
         ),
         (
             "PatchOp",
-            message(urn::PATCH_OP, &["Operations"], json!({
-                "Operations": { "type": "array", "minItems": 1, "items": patch_operation }
-            })),
+            message(
+                urn::PATCH_OP,
+                &["Operations"],
+                json!({
+                    "Operations": { "type": "array", "minItems": 1, "items": patch_operation }
+                }),
+            ),
         ),
         (
             "BulkRequest",
-            message(urn::BULK_REQUEST, &["Operations"], json!({
-                "failOnErrors": { "type": "integer", "minimum": 1 },
-                "Operations": { "type": "array", "items": bulk_operation }
-            })),
+            message(
+                urn::BULK_REQUEST,
+                &["Operations"],
+                json!({
+                    "failOnErrors": { "type": "integer", "minimum": 1 },
+                    "Operations": { "type": "array", "items": bulk_operation }
+                }),
+            ),
         ),
         (
             "BulkResponse",
-            message(urn::BULK_RESPONSE, &["Operations"], json!({
-                "Operations": { "type": "array", "items": bulk_result }
-            })),
+            message(
+                urn::BULK_RESPONSE,
+                &["Operations"],
+                json!({
+                    "Operations": { "type": "array", "items": bulk_result }
+                }),
+            ),
         ),
         (
             "Error",
-            message(urn::ERROR, &["status"], json!({ "status": text, "scimType": text, "detail": text })),
+            message(
+                urn::ERROR,
+                &["status"],
+                json!({ "status": text, "scimType": text, "detail": text }),
+            ),
         ),
     ];
     for (name, schema) in messages {

@@ -56,7 +56,8 @@ pub(crate) enum Failure {
 impl Failure {
     /// Status, `scimType` and text for the peer.
     pub(crate) fn document(&self) -> (StatusCode, ErrorDocument) {
-        let plain = |status: StatusCode, detail: &str| (status, ErrorDocument::new(status, None, detail));
+        let plain =
+            |status: StatusCode, detail: &str| (status, ErrorDocument::new(status, None, detail));
         match self {
             Self::Scim(error) => (error.status(), error.document()),
             Self::Auth(error) => plain(error.status(), error.detail()),
@@ -84,7 +85,9 @@ impl Failure {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 &format!("the body is larger than the limit of {limit} bytes (maxPayloadSize)"),
             ),
-            Self::BodyCutOff => plain(StatusCode::BAD_REQUEST, "the body ended before it was complete"),
+            Self::BodyCutOff => {
+                plain(StatusCode::BAD_REQUEST, "the body ended before it was complete")
+            }
             Self::Store(error) => store_document(error),
             Self::Password(error) => match error {
                 PasswordError::Busy => plain(
@@ -144,9 +147,10 @@ fn store_document(error: &StoreError) -> (StatusCode, ErrorDocument) {
             StatusCode::INSUFFICIENT_STORAGE,
             "the server's storage is full; nothing was changed; try again when there is room",
         ),
-        StoreError::Busy => {
-            (StatusCode::SERVICE_UNAVAILABLE, "the server has more writes than it can take; try again in a second")
-        }
+        StoreError::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the server has more writes than it can take; try again in a second",
+        ),
         StoreError::NoTenant => return Failure::NoRoute.document(),
         _ => return internal(),
     };

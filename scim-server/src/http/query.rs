@@ -13,13 +13,21 @@ use crate::service::{self, Cx, Listed};
 use crate::store::Include;
 
 /// `GET /{type}` and `GET /`.
-pub(crate) async fn list(cx: &mut Cx<'_>, schemas: &[Arc<ResourceSchema>], input: &Input<'_>) -> Reply {
+pub(crate) async fn list(
+    cx: &mut Cx<'_>,
+    schemas: &[Arc<ResourceSchema>],
+    input: &Input<'_>,
+) -> Reply {
     let query = ListQuery::from_query(input.query, &cx.app.limits, &mut cx.leniency)?;
     answer(cx, schemas, &query).await
 }
 
 /// `POST /{type}/.search` and `POST /.search`.
-pub(crate) async fn search(cx: &mut Cx<'_>, schemas: &[Arc<ResourceSchema>], input: &Input<'_>) -> Reply {
+pub(crate) async fn search(
+    cx: &mut Cx<'_>,
+    schemas: &[Arc<ResourceSchema>],
+    input: &Input<'_>,
+) -> Reply {
     debug_assert_eq!(*input.method, Method::POST);
     let body = json::parse_object(&input.body, &cx.app.limits)?;
     let query = ListQuery::from_search(&body, &cx.app.limits, &mut cx.leniency)?;

@@ -75,7 +75,9 @@ pub(crate) fn is_plain(schema: &ResourceSchema) -> bool {
             let default = matches!(a.returned, Returned::Default | Returned::Always);
             outside
                 || (default
-                    && a.sub_attributes.iter().all(|s| matches!(s.returned, Returned::Default | Returned::Always)))
+                    && a.sub_attributes
+                        .iter()
+                        .all(|s| matches!(s.returned, Returned::Default | Returned::Always)))
         })
     };
     plain(&schema.base().attributes) && schema.extensions().all(|(e, _)| plain(&e.attributes))

@@ -28,7 +28,12 @@ pub(crate) async fn create(cx: &mut Cx<'_>, schema: &ResourceSchema, input: &Inp
 }
 
 /// `GET`, `PUT`, `PATCH`, `DELETE` of `/{type}/{id}`.
-pub(crate) async fn item(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Input<'_>) -> Reply {
+pub(crate) async fn item(
+    cx: &mut Cx<'_>,
+    schema: &ResourceSchema,
+    id: &str,
+    input: &Input<'_>,
+) -> Reply {
     match *input.method {
         Method::PUT => replace(cx, schema, id, input).await,
         Method::PATCH => patch(cx, schema, id, input).await,

@@ -116,8 +116,11 @@ impl Route {
     pub(crate) fn methods(&self) -> &'static [(Method, Scope)] {
         const READ: &[(Method, Scope)] = &[(Method::GET, Scope::Read), (Method::HEAD, Scope::Read)];
         const SEARCH: &[(Method, Scope)] = &[(Method::POST, Scope::Read)];
-        const COLLECTION: &[(Method, Scope)] =
-            &[(Method::GET, Scope::Read), (Method::HEAD, Scope::Read), (Method::POST, Scope::Write)];
+        const COLLECTION: &[(Method, Scope)] = &[
+            (Method::GET, Scope::Read),
+            (Method::HEAD, Scope::Read),
+            (Method::POST, Scope::Write),
+        ];
         const ITEM: &[(Method, Scope)] = &[
             (Method::GET, Scope::Read),
             (Method::HEAD, Scope::Read),
@@ -180,7 +183,9 @@ impl Route {
             Self::CollectionSearch(schema) => {
                 return format!("{}/.search", schema.resource_type().endpoint).into();
             }
-            Self::Item(schema, _) => return format!("{}/{{id}}", schema.resource_type().endpoint).into(),
+            Self::Item(schema, _) => {
+                return format!("{}/{{id}}", schema.resource_type().endpoint).into();
+            }
             Self::Me => "/Me",
             Self::Bulk => "/Bulk",
             Self::ServiceProviderConfig => "/ServiceProviderConfig",
@@ -221,7 +226,9 @@ impl Route {
 
     fn resource_type(&self) -> Option<String> {
         match self {
-            Self::Collection(s) | Self::CollectionSearch(s) | Self::Item(s, _) => Some(s.name().to_owned()),
+            Self::Collection(s) | Self::CollectionSearch(s) | Self::Item(s, _) => {
+                Some(s.name().to_owned())
+            }
             _ => None,
         }
     }
@@ -250,15 +257,15 @@ pub fn table(registry: &Registry) -> Vec<RouteInfo> {
     routes
         .iter()
         .flat_map(|route| {
-            route.methods().iter().filter(|(method, _)| method != Method::HEAD).map(|(method, scope)| {
-                RouteInfo {
+            route.methods().iter().filter(|(method, _)| method != Method::HEAD).map(
+                |(method, scope)| RouteInfo {
                     path: route.template().into_owned(),
                     method: method.clone(),
                     scope: *scope,
                     operation: route.operation(method),
                     resource_type: route.resource_type(),
-                }
-            })
+                },
+            )
         })
         .collect()
 }
@@ -304,7 +311,17 @@ mod tests {
         ] {
             assert_eq!(template(path).as_deref(), Some(expected), "{path}");
         }
-        for path in ["//Users", "/Users/", "/users", "/Users/a/b", "/Users/a%2fb", "/Nope", "/Users/%ff", "/Bulk/x", "/./Users"] {
+        for path in [
+            "//Users",
+            "/Users/",
+            "/users",
+            "/Users/a/b",
+            "/Users/a%2fb",
+            "/Nope",
+            "/Users/%ff",
+            "/Bulk/x",
+            "/./Users",
+        ] {
             assert_eq!(template(path), None, "{path}");
         }
     }

@@ -31,7 +31,11 @@ pub(crate) fn log(
 ) {
     let status = response.status();
     let refused_at_warn = refused.is_some() && tracing::enabled!(tracing::Level::WARN);
-    if refused_at_warn || facts.whole || !facts.traces.is_empty() || tracing::enabled!(tracing::Level::DEBUG) {
+    if refused_at_warn
+        || facts.whole
+        || !facts.traces.is_empty()
+        || tracing::enabled!(tracing::Level::DEBUG)
+    {
         let route = facts.route.map(Route::template).unwrap_or_else(|| "unknown".into());
         let (id, method, tenant) = (facts.request_id, facts.method, facts.tenant.unwrap_or("-"));
         let ms = elapsed.as_millis() as u64;
@@ -47,7 +51,9 @@ pub(crate) fn log(
                     tracing::warn!(%id, %method, %route, tenant, status, scim_type, detail = reason, "request refused");
                 }
             }
-            None => tracing::debug!(%id, %method, %route, tenant, status = status.as_u16(), ms, "request"),
+            None => {
+                tracing::debug!(%id, %method, %route, tenant, status = status.as_u16(), ms, "request")
+            }
         }
         for trace in facts.traces {
             tracing::info!(%id, %method, %route, tenant, tolerance = trace.tolerance.name(), at = trace.at, "tolerated");
@@ -123,8 +129,9 @@ fn mask(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(mask),
         Value::Object(object) => {
-            let secret_path =
-                object.get_str("path").is_some_and(|path| path.to_ascii_lowercase().contains("password"));
+            let secret_path = object
+                .get_str("path")
+                .is_some_and(|path| path.to_ascii_lowercase().contains("password"));
             for (name, member) in object.iter_mut() {
                 let secret_name = name.to_ascii_lowercase().ends_with("password");
                 if secret_name || (secret_path && name.eq_ignore_ascii_case("value")) {

@@ -18,7 +18,8 @@ use crate::store::{AdminStore, MemoryStore, ResourceStore, SqliteStore};
 pub(super) fn registry(config: &Config) -> anyhow::Result<Registry> {
     let mut registry = Registry::standard();
     for file in &config.schemas {
-        let text = fs::read_to_string(file).with_context(|| format!("the schema file {}", file.display()))?;
+        let text = fs::read_to_string(file)
+            .with_context(|| format!("the schema file {}", file.display()))?;
         registry.add_json(&text).with_context(|| format!("the schema file {}", file.display()))?;
     }
     Ok(registry)
@@ -32,7 +33,11 @@ pub(super) struct Stores {
 }
 
 /// Opens the store of a serving process, which has the data folder to itself.
-pub(super) fn open(config: &Config, registry: &Arc<Registry>, clock: &Arc<dyn Clock>) -> anyhow::Result<Stores> {
+pub(super) fn open(
+    config: &Config,
+    registry: &Arc<Registry>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Stores> {
     if config.memory {
         let store = Arc::new(MemoryStore::new(Arc::clone(registry), clock.now()));
         return Ok(Stores { resources: store.clone(), admin: store.clone(), tokens: store });
@@ -54,7 +59,10 @@ pub(super) fn open_beside(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Re
 }
 
 /// Who may enter: the token of the configuration, stored tokens, JWTs.
-pub(super) fn authenticator(config: &Config, tokens: Arc<dyn TokenStore>) -> anyhow::Result<Arc<dyn Authenticator>> {
+pub(super) fn authenticator(
+    config: &Config,
+    tokens: Arc<dyn TokenStore>,
+) -> anyhow::Result<Arc<dyn Authenticator>> {
     let mut members: Vec<Arc<dyn Authenticator>> = Vec::new();
     if let Some(token) = &config.token {
         members.push(Arc::new(StaticToken::new(token)?));
@@ -104,5 +112,9 @@ pub(super) fn profile(config: &Config) -> Profile {
 
 /// The limits of the parsers that are configurable; the others keep their defaults.
 pub(super) fn limits(config: &Config) -> Limits {
-    Limits { payload_bytes: config.max_payload, bulk_operations: config.max_operations, ..Limits::default() }
+    Limits {
+        payload_bytes: config.max_payload,
+        bulk_operations: config.max_operations,
+        ..Limits::default()
+    }
 }

@@ -59,15 +59,25 @@ async fn step(cx: &mut Cx<'_>, task: Task) -> super::Result<Outcome> {
 }
 
 fn endpoint(cx: &Cx<'_>, name: &str) -> super::Result<Arc<ResourceSchema>> {
-    let found = cx.app.registry.by_endpoint(name).filter(|schema| {
-        schema.resource_type().endpoint.trim_start_matches('/') == name
-    });
+    let found = cx
+        .app
+        .registry
+        .by_endpoint(name)
+        .filter(|schema| schema.resource_type().endpoint.trim_start_matches('/') == name);
     found.map(Arc::clone).ok_or_else(|| {
-        ServiceError::Scim(Error::NotFound { what: "the endpoint of the operation's path".to_owned() })
+        ServiceError::Scim(Error::NotFound {
+            what: "the endpoint of the operation's path".to_owned(),
+        })
     })
 }
 
-fn done(cx: &Cx<'_>, schema: &ResourceSchema, stored: &Stored, status: StatusCode, created: bool) -> Outcome {
+fn done(
+    cx: &Cx<'_>,
+    schema: &ResourceSchema,
+    stored: &Stored,
+    status: StatusCode,
+    created: bool,
+) -> Outcome {
     Outcome::Done {
         status,
         id: created.then(|| stored.id.clone()),

@@ -6,7 +6,12 @@ use super::{Cx, Guard, Result, at};
 use crate::store::{Include, Write, WriteIf};
 
 /// Deletes a resource.
-pub(crate) async fn delete(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, guard: &Guard) -> Result<()> {
+pub(crate) async fn delete(
+    cx: &mut Cx<'_>,
+    schema: &ResourceSchema,
+    id: &str,
+    guard: &Guard,
+) -> Result<()> {
     let key = cx.key(schema, id)?;
     let condition = if guard.is_empty() {
         WriteIf::Any

@@ -148,7 +148,12 @@ impl Cx<'_> {
 }
 
 /// Reads one resource.
-pub(crate) async fn get(cx: &Cx<'_>, schema: &ResourceSchema, id: &str, include: Include) -> Result<Stored> {
+pub(crate) async fn get(
+    cx: &Cx<'_>,
+    schema: &ResourceSchema,
+    id: &str,
+    include: Include,
+) -> Result<Stored> {
     let key = cx.key(schema, id)?;
     Ok(cx.app.store.get(&key, include).await?)
 }
@@ -156,7 +161,12 @@ pub(crate) async fn get(cx: &Cx<'_>, schema: &ResourceSchema, id: &str, include:
 /// Completes what a write answered with the groups and members that the representation shows.
 ///
 /// Should the resource be gone by now, the state right after the write is shown.
-pub(crate) async fn refresh(cx: &Cx<'_>, schema: &ResourceSchema, written: Stored, include: Include) -> Result<Stored> {
+pub(crate) async fn refresh(
+    cx: &Cx<'_>,
+    schema: &ResourceSchema,
+    written: Stored,
+    include: Include,
+) -> Result<Stored> {
     if include == Include::default() {
         return Ok(written);
     }

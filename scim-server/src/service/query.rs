@@ -109,8 +109,12 @@ fn scopes(cx: &mut Cx<'_>, listed: &Listed<'_>) -> Result<Vec<Scope>> {
     for schema in listed.schemas {
         let filter = match &listed.query.filter {
             None => None,
-            Some(filter) if alone => Some(filter.resolve(schema, &mut cx.leniency).map_err(Error::from)?),
-            Some(filter) => Some(filter.resolve_root(schema, &mut cx.leniency).map_err(Error::from)?),
+            Some(filter) if alone => {
+                Some(filter.resolve(schema, &mut cx.leniency).map_err(Error::from)?)
+            }
+            Some(filter) => {
+                Some(filter.resolve_root(schema, &mut cx.leniency).map_err(Error::from)?)
+            }
         };
         scopes.push(Scope {
             resource_type: schema.name().into(),

@@ -6,7 +6,11 @@
 use scim_core::{Attribute, Object, Resource, ResourceSchema, Value};
 
 /// Rewrites `$ref`s to this server in their relative form; tells whether there are any.
-pub(crate) fn make_relative(resource: &mut Resource, schema: &ResourceSchema, base_url: &str) -> bool {
+pub(crate) fn make_relative(
+    resource: &mut Resource,
+    schema: &ResourceSchema,
+    base_url: &str,
+) -> bool {
     let mut any = false;
     each_reference(resource, schema, &mut |text| {
         let relative = relative(text, base_url)?;
@@ -37,7 +41,8 @@ fn relative<'a>(text: &'a str, base_url: &str) -> Option<&'a str> {
 
 fn has_scheme(text: &str) -> bool {
     text.split_once(':').is_some_and(|(scheme, _)| {
-        !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+        !scheme.is_empty()
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
     })
 }
 
@@ -48,13 +53,19 @@ fn each_reference(
 ) {
     visit(resource.object_mut(), &schema.base().attributes, rewrite);
     for (extension, _) in schema.extensions() {
-        if let Some(object) = resource.object_mut().get_mut(extension.id.as_str()).and_then(Value::as_object_mut) {
+        if let Some(object) =
+            resource.object_mut().get_mut(extension.id.as_str()).and_then(Value::as_object_mut)
+        {
             visit(object, &extension.attributes, rewrite);
         }
     }
 }
 
-fn visit(object: &mut Object, attributes: &[Attribute], rewrite: &mut dyn FnMut(&str) -> Option<String>) {
+fn visit(
+    object: &mut Object,
+    attributes: &[Attribute],
+    rewrite: &mut dyn FnMut(&str) -> Option<String>,
+) {
     for attribute in attributes.iter().filter(|a| a.is_resource_reference()) {
         let Some(value) = object.get_mut(attribute.name.as_str()) else { continue };
         let elements = match value {
@@ -62,7 +73,9 @@ fn visit(object: &mut Object, attributes: &[Attribute], rewrite: &mut dyn FnMut(
             single => std::slice::from_mut(single),
         };
         for element in elements {
-            let Some(reference) = element.as_object_mut().and_then(|e| e.get_mut("$ref")) else { continue };
+            let Some(reference) = element.as_object_mut().and_then(|e| e.get_mut("$ref")) else {
+                continue;
+            };
             if let Some(new) = reference.as_str().and_then(&mut *rewrite) {
                 *reference = Value::from(new);
             }

@@ -46,7 +46,8 @@ pub(crate) async fn replace(
             let condition = if guard.is_empty() { WriteIf::Any } else { at(stored.version) };
             (None, condition)
         } else {
-            let draft = draft(cx, parts.resource, parts.password, parts.relative_refs, changes).await?;
+            let draft =
+                draft(cx, parts.resource, parts.password, parts.relative_refs, changes).await?;
             (Some(draft), at(stored.version))
         };
         let write = Write::Update {

@@ -24,8 +24,8 @@ pub use admin::{AdminStore, AuditEntry, Finding, Tenant};
 pub use memory::MemoryStore;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use types::{
-    Change, ChangeKind, Draft, GroupRow, Include, Key, Member, MemberPage, Page, Position, Query, Scope, Sorting,
-    StoreError, Stored, Total, Write, WriteBatch, WriteIf, Written,
+    Change, ChangeKind, Draft, GroupRow, Include, Key, Member, MemberPage, Page, Position, Query,
+    Scope, Sorting, StoreError, Stored, Total, Write, WriteBatch, WriteIf, Written,
 };
 
 use crate::auth::TenantId;
