@@ -9,3 +9,4 @@
 mod check;
 mod check_properties;
 mod schema;
+mod typed;
