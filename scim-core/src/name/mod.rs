@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 
 pub use path::AttrPath;
 pub use uri::{SchemaUri, urn};
+pub(crate) use uri::{is_schema_uri, is_uri_byte};
 
 /// An attribute name: compares without regard to case, keeps the spelling it was written with.
 ///

@@ -1,0 +1,77 @@
+//! Matching resources.
+
+use super::CompareOp;
+use super::typed::{Field, TypedComparison, TypedFilter};
+use crate::resource::{Object, Resource, Value};
+
+impl TypedFilter {
+    /// Whether the resource matches.
+    ///
+    /// A comparison holds when one of the attribute's values compares so; `pr` when one of them is not empty
+    /// (AMBIGUITIES 33). Source: RFC 7644 section 3.4.2.2.
+    pub fn matches(&self, resource: &Resource) -> bool {
+        self.holds(&|field, test| match &field.extension {
+            None => any_in(resource.object(), field, test),
+            Some(uri) => {
+                resource.extension(uri.as_str()).is_some_and(|object| any_in(object, field, test))
+            }
+        })
+    }
+
+    /// Whether a value of the attribute that the filter was resolved in matches: of an element filter, or of
+    /// [`Filter::resolve_in`](super::Filter::resolve_in).
+    pub fn matches_element(&self, element: &Value) -> bool {
+        self.holds(&|field, test| match element {
+            Value::Object(object) => any_in(object, field, test),
+            // A value without sub-attributes is its own `value`.
+            simple => field.name == "value" && test(simple),
+        })
+    }
+
+    /// `any_value` says whether one of the values of a field passes a test.
+    fn holds(&self, any_value: &dyn Fn(&Field, &dyn Fn(&Value) -> bool) -> bool) -> bool {
+        match self {
+            Self::And(filters) => filters.iter().all(|filter| filter.holds(any_value)),
+            Self::Or(filters) => filters.iter().any(|filter| filter.holds(any_value)),
+            Self::Not(filter) => !filter.holds(any_value),
+            Self::Compare(comparison) => compare(comparison, any_value),
+            Self::Present(field) => any_value(field, &has_value),
+            Self::Element { field, filter } => {
+                any_value(field, &|element| filter.matches_element(element))
+            }
+            Self::Constant(answer) => *answer,
+        }
+    }
+}
+
+fn compare(
+    comparison: &TypedComparison,
+    any_value: &dyn Fn(&Field, &dyn Fn(&Value) -> bool) -> bool,
+) -> bool {
+    if comparison.op == CompareOp::Ne {
+        let equal = TypedComparison { op: CompareOp::Eq, ..comparison.clone() };
+        return !any_value(&comparison.field, &|value| equal.holds(value));
+    }
+    any_value(&comparison.field, &|value| comparison.holds(value))
+}
+
+/// Whether one of the values that the field has in this object passes the test.
+fn any_in(object: &Object, field: &Field, test: &dyn Fn(&Value) -> bool) -> bool {
+    let Some(value) = object.get(field.name.as_str()) else { return false };
+    let Some(sub) = &field.sub else { return value.values().iter().any(test) };
+    value.values().iter().any(|element| {
+        let value = element.as_object().and_then(|element| element.get(sub.as_str()));
+        value.is_some_and(|value| value.values().iter().any(test))
+    })
+}
+
+/// Whether a value is there and not empty: `false` and 0 are, `""`, `[]` and `{"a":null}` are not.
+fn has_value(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => items.iter().any(has_value),
+        Value::Object(object) => object.values().any(has_value),
+    }
+}
