@@ -32,14 +32,14 @@ pub use patch::{
     Change, ChangeSet, MemberEdit, MemberOp, Op, Operation, Patch, PatchPath, ResolvedPatch,
 };
 pub use profile::{Leniency, Profile, Tolerance, ToleranceInfo, Trace, UnknownTolerance};
+pub use project::{Projection, ResolvedProjection};
+pub use query::ListQuery;
 pub use resource::{
     Address, AddressType, Contact, ConvertError, Email, EmailType, EnterpriseUser, Entitlement,
     Extension, Group, GroupRef, GroupRefType, Im, ImType, Manager, Member, MemberType, Meta, Name,
     Object, OnPremises, PhoneNumber, PhoneNumberType, Photo, PhotoType, Resource, Role, User,
     Value, X509Certificate,
 };
-pub use project::{Projection, ResolvedProjection};
-pub use query::ListQuery;
 pub use schema::{
     Attribute, AttributeType, Mutability, Registry, RegistryError, ResourceSchema, ResourceType,
     Returned, Schema, Target, Uniqueness,
