@@ -10,3 +10,4 @@ mod check;
 mod check_properties;
 mod filter;
 mod schema;
+mod typed;
