@@ -7,4 +7,5 @@
 )]
 
 mod check;
+mod patch;
 mod schema;
