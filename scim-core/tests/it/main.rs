@@ -9,5 +9,6 @@
 mod check;
 mod check_properties;
 mod filter;
+mod patch;
 mod schema;
 mod typed;
