@@ -156,10 +156,14 @@ impl ChangeSet {
         let Some(path) = path_of(uri, name, None, attribute) else { return };
         match (before.filter(|v| !v.is_unassigned()), after.filter(|v| !v.is_unassigned())) {
             (Some(Value::Array(before)), Some(Value::Array(after))) => {
-                self.record_elements(&path, before, after, secret);
+                self.record_elements(&path, before, after, attribute);
             }
-            (Some(Value::Array(before)), None) => self.record_elements(&path, before, &[], secret),
-            (None, Some(Value::Array(after))) => self.record_elements(&path, &[], after, secret),
+            (Some(Value::Array(before)), None) => {
+                self.record_elements(&path, before, &[], attribute);
+            }
+            (None, Some(Value::Array(after))) => {
+                self.record_elements(&path, &[], after, attribute);
+            }
             (Some(Value::Object(before)), Some(Value::Object(after))) => {
                 for_each_pair(before, after, |sub, old, new| {
                     let definition = attribute.and_then(|a| a.sub(sub));
@@ -180,12 +184,16 @@ impl ChangeSet {
         path: &AttrPath,
         before: &[Value],
         after: &[Value],
-        secret: bool,
+        attribute: Option<&Attribute>,
     ) {
+        let secret = attribute.is_some_and(Attribute::is_secret);
+        // One member is never another; an address of the same type may well be the same one with a new value.
+        let identified = attribute.is_some_and(Attribute::is_resource_reference);
+        let pairing: &[&str] = if identified { &["value"] } else { &["value", "type"] };
         let (gone, come) = unmatched(before, after);
         let mut partner = vec![None; gone.len()];
         let mut taken = vec![false; come.len()];
-        for name in ["value", "type"] {
+        for name in pairing {
             let mut open: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
             for (i, new) in come.iter().enumerate().rev().filter(|(i, _)| !taken[*i]) {
                 if let Some(text) = member(new, name) {

@@ -8,4 +8,5 @@
 
 mod check;
 mod patch;
+mod patch_vendors;
 mod schema;
