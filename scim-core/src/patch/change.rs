@@ -7,7 +7,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::name::{AttrName, AttrPath, SchemaUri};
-use crate::resource::{Object, Value};
+use crate::resource::{Object, Resource, Value};
 use crate::schema::{Attribute, ResourceSchema};
 
 /// What stands in the place of a value that nobody may read.
@@ -104,6 +104,29 @@ pub struct ChangeSet {
 }
 
 impl ChangeSet {
+    /// What is different between two states of a resource.
+    ///
+    /// ```
+    /// use scim_core::{ChangeSet, Registry, Resource};
+    /// let registry = Registry::rfc7643();
+    /// let [before, after]: [Resource; 2] = [r#"{"title":"Dr"}"#, r#"{"title":"Prof"}"#]
+    ///     .map(|text| serde_json::from_str(text).unwrap_or_default());
+    /// let changes = ChangeSet::between(&before, &after, registry.user());
+    /// assert_eq!(changes.to_string(), r#"title: "Dr" -> "Prof""#);
+    /// ```
+    pub fn between(before: &Resource, after: &Resource, schema: &ResourceSchema) -> Self {
+        let mut changes = Self::default();
+        for_each_pair(before.object(), after.object(), |name, old, new| {
+            changes.record(name, old, new, schema);
+        });
+        changes
+    }
+
+    /// Records that a secret that is kept outside the resource, such as a password, was set or taken away.
+    pub fn push_secret(&mut self, name: AttrName) {
+        self.push(name.into(), None, Some(Value::Null), true);
+    }
+
     /// Whether nothing changed: then neither version nor `meta.lastModified` may move (RFC 7644 section 3.5.2.1).
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

@@ -7,6 +7,9 @@
 )]
 
 mod check;
+mod check_properties;
+mod filter;
 mod patch;
 mod patch_vendors;
 mod schema;
+mod typed;
