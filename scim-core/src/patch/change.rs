@@ -117,7 +117,10 @@ impl ChangeSet {
     pub fn between(before: &Resource, after: &Resource, schema: &ResourceSchema) -> Self {
         let mut changes = Self::default();
         for_each_pair(before.object(), after.object(), |name, old, new| {
-            changes.record(name, old, new, schema);
+            let follows = ["schemas", "meta"].iter().any(|n| name.eq_ignore_ascii_case(n));
+            if !follows {
+                changes.record(name, old, new, schema);
+            }
         });
         changes
     }
