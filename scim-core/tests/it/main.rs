@@ -10,5 +10,6 @@ mod check;
 mod check_properties;
 mod filter;
 mod patch;
+mod patch_vendors;
 mod schema;
 mod typed;
