@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bulk;
+pub mod check;
 pub mod discovery;
 pub mod error;
 pub mod event;

@@ -274,6 +274,14 @@ impl Object {
         self.members.push((name, value));
     }
 
+    /// Sets a member, in front of the others when it was not there.
+    pub(crate) fn set_first(&mut self, name: &str, value: Value) {
+        match self.position(name) {
+            Some(i) => self.members[i].1 = value,
+            None => self.members.insert(0, (SmolStr::new(name), value)),
+        }
+    }
+
     /// The member of this name, made `null` first when it was not there.
     pub fn entry(&mut self, name: &str) -> &mut Value {
         let i = match self.position(name) {

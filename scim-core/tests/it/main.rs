@@ -1,0 +1,16 @@
+//! Integration tests of the core: one binary, one module a topic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails says so by panicking, in helpers too"
+)]
+
+mod bulk;
+mod check;
+mod discovery;
+mod event;
+mod fixtures;
+mod project;
+mod query;
+mod schema;
