@@ -11,8 +11,9 @@ pub mod json;
 mod limits;
 pub mod media;
 mod name;
+pub mod patch;
 mod profile;
-mod project;
+pub mod project;
 pub mod query;
 pub mod resource;
 pub mod schema;
@@ -27,10 +28,18 @@ pub use filter::{
 pub use id::ResourceId;
 pub use limits::Limits;
 pub use name::{AttrName, AttrPath, NameError, SchemaUri, urn};
+pub use patch::{
+    Change, ChangeSet, MemberEdit, MemberOp, Op, Operation, Patch, PatchPath, ResolvedPatch,
+};
 pub use profile::{Leniency, Profile, Tolerance, ToleranceInfo, Trace, UnknownTolerance};
 pub use project::{Projection, ResolvedProjection};
 pub use query::ListQuery;
-pub use resource::{Object, Resource, Value};
+pub use resource::{
+    Address, AddressType, Contact, ConvertError, Email, EmailType, EnterpriseUser, Entitlement,
+    Extension, Group, GroupRef, GroupRefType, Im, ImType, Manager, Member, MemberType, Meta, Name,
+    Object, OnPremises, PhoneNumber, PhoneNumberType, Photo, PhotoType, Resource, Role, User,
+    Value, X509Certificate,
+};
 pub use schema::{
     Attribute, AttributeType, Mutability, Registry, RegistryError, ResourceSchema, ResourceType,
     Returned, Schema, Target, Uniqueness,

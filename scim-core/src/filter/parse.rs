@@ -172,7 +172,7 @@ impl<'g> Grammar<'g> {
             return self.value_path(rest, depth, path);
         }
         if rest.len() == after.len() {
-            return fail(rest, Expected::Operator);
+            return fail(rest, Expected::NameEnd);
         }
         self.attr_exp(rest, path)
     }
@@ -229,7 +229,7 @@ impl<'g> Grammar<'g> {
         let (after, sub) = sub_attr(rest)?;
         let spaced = skip_spaces(after);
         if spaced.len() == after.len() {
-            return fail(after, Expected::Operator);
+            return fail(after, Expected::NameEnd);
         }
         let (rest, comparison) = self.attr_exp(spaced, AttrPath::from(sub))?;
         filter = filter.and(comparison);
@@ -266,13 +266,14 @@ enum Joint {
     Or,
 }
 
-/// `and` or `or`, followed by a space or a parenthesis.
+/// `and` or `or`, followed by a space, a parenthesis or nothing, which the next term finds fault with.
 fn joint(text: &str) -> Option<(Joint, &str)> {
-    match text.as_bytes() {
-        [b'a' | b'A', b'n' | b'N', b'd' | b'D', b' ' | b'(', ..] => Some((Joint::And, &text[3..])),
-        [b'o' | b'O', b'r' | b'R', b' ' | b'(', ..] => Some((Joint::Or, &text[2..])),
-        _ => None,
-    }
+    let (joint, len) = match text.as_bytes() {
+        [b'a' | b'A', b'n' | b'N', b'd' | b'D', ..] => (Joint::And, 3),
+        [b'o' | b'O', b'r' | b'R', ..] => (Joint::Or, 2),
+        _ => return None,
+    };
+    matches!(text.as_bytes().get(len), None | Some(b' ' | b'(')).then(|| (joint, &text[len..]))
 }
 
 /// A comparison operator, or nothing for `pr`.

@@ -71,7 +71,7 @@ fn patch_path<'a>(text: &'a str, grammar: &mut Grammar<'_>) -> Parsed<'a, PathFo
             }
             Ok((rest, PathForm::Selected { path, filter, sub: Some(sub) }))
         }
-        Some(b' ') if !skip_spaces(rest).starts_with('[') => {
+        Some(b' ') if !skip_spaces(rest).is_empty() && !skip_spaces(rest).starts_with('[') => {
             match grammar.attr_exp(skip_spaces(rest), path)? {
                 ("", Filter::Compare(comparison)) => Ok(("", PathForm::Comparison(comparison))),
                 ("", _) => fail(rest, Expected::PathEnd),

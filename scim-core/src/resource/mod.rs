@@ -1,11 +1,38 @@
-//! Resources: the dynamic form that everything works on.
+//! Resources: the dynamic form that everything works on, and typed views of it.
 
+mod canonical;
+mod contact;
+mod convert;
+mod enterprise;
+mod extension;
+mod group;
+mod meta;
+mod multi_valued;
+mod on_premises;
+mod person;
+mod user;
 mod value;
+mod view;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use canonical::{
+    AddressType, EmailType, GroupRefType, ImType, MemberType, PhoneNumberType, PhotoType,
+};
+pub use contact::Contact;
+pub use convert::{ConvertError, from_value, to_value};
+pub use enterprise::{EnterpriseUser, Manager};
+pub use extension::Extension;
+pub use group::Group;
+pub use meta::Meta;
+pub use multi_valued::{
+    Email, Entitlement, GroupRef, Im, Member, PhoneNumber, Photo, Role, X509Certificate,
+};
+pub use on_premises::OnPremises;
+pub use person::{Address, Name};
+pub use user::User;
 pub(crate) use value::ValueSeed;
 pub use value::{Object, Value};
 

@@ -2,6 +2,7 @@
 
 mod attribute;
 mod builtin;
+mod json_schema;
 mod registry;
 mod resource_type;
 
@@ -37,6 +38,16 @@ impl Schema {
         self.attributes.iter().find(|a| a.name == *name)
     }
 
+    /// The enterprise extension of users (RFC 7643 section 4.3).
+    pub fn enterprise_user() -> Self {
+        builtin::ENTERPRISE_USER.as_ref().clone()
+    }
+
+    /// This project's OnPremises extension.
+    pub fn on_premises() -> Self {
+        builtin::ON_PREMISES.as_ref().clone()
+    }
+
     /// Checks a definition and derives what is not on the wire.
     ///
     /// # Errors
@@ -52,6 +63,11 @@ impl Schema {
         }
         Ok(self)
     }
+}
+
+/// Whether every resource has an attribute of this name, whatever its schema.
+pub(crate) fn is_common(name: &str) -> bool {
+    builtin::COMMON.iter().any(|a| a.name == *name)
 }
 
 fn check_attributes(

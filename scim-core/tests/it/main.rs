@@ -8,9 +8,13 @@
 
 mod bulk;
 mod check;
+mod check_properties;
 mod discovery;
 mod event;
+mod filter;
 mod fixtures;
+mod patch;
 mod project;
 mod query;
 mod schema;
+mod typed;
