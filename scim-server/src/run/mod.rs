@@ -12,7 +12,7 @@ use clap::Parser;
 use crate::cli::{Cli, Command};
 use crate::config::{self, Loaded};
 use crate::http::openapi;
-use crate::telemetry::logs;
+use crate::telemetry;
 
 /// Runs the program with the arguments of the process.
 ///
@@ -40,7 +40,7 @@ fn run(command: &Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
     let config = &loaded.config;
     match command {
         Command::Serve(_) => {
-            logs::init(&config.log, config.log_format);
+            telemetry::init(&config.log, config.log_format);
             runtime()?.block_on(serve::serve(config))?;
             Ok(ExitCode::SUCCESS)
         }

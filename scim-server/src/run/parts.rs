@@ -39,7 +39,7 @@ pub(super) fn open(
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Stores> {
     if config.memory {
-        let store = Arc::new(MemoryStore::new(Arc::clone(registry)));
+        let store = Arc::new(MemoryStore::new(Arc::clone(registry), clock.now()));
         return Ok(Stores { resources: store.clone(), admin: store.clone(), tokens: store });
     }
     let store = SqliteStore::open(&config.data, Arc::clone(registry), clock.now())?;

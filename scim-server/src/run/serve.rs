@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::net::{NetConfig, Server};
 use crate::server::ScimServer;
 use crate::shutdown::Shutdown;
-use crate::store::{AdminStore, StoreError};
+use crate::store::AdminStore;
 use crate::tls;
 
 /// Serves until a signal comes.
@@ -41,7 +41,7 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
         .profile(parts::profile(config))
         .limits(parts::limits(config))
         .page_sizes(config.default_page, config.max_page)
-        .cursor_key(stores.admin.cursor_key().await?)
+        .cursor_key(stores.admin.secret("cursor", rand::random()).await?)
         .open_discovery(config.open_discovery)
         .trace_requests(config.trace_requests)
         .clock(Arc::clone(&clock))
@@ -51,8 +51,7 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
     if config.token.is_none() && config.jwt.is_none() {
         first_token(&stores, &*clock, &url).await?;
     }
-    let data =
-        if config.memory { "memory only".to_owned() } else { config.data.display().to_string() };
+    let data = if config.memory { "memory only".to_owned() } else { config.data.display().to_string() };
     tracing::info!(profile = ?config.profile, data, public_url = %origin, "serving");
     announce(&url)?;
     let drained = net.serve_until(router, shutdown.stopped(), shutdown.was_cut()).await;
@@ -63,9 +62,7 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
 /// The one line on standard output, for whoever started us and waits.
 fn announce(url: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on {url}")
-        .and_then(|()| out.flush())
-        .context("standard output is closed")
+    writeln!(out, "listening on {url}").and_then(|()| out.flush()).context("standard output is closed")
 }
 
 /// An address that a client on this machine can use: a wildcard is none.
@@ -78,19 +75,11 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn make_tenants(
-    config: &Config,
-    admin: &dyn AdminStore,
-    clock: &dyn Clock,
-) -> anyhow::Result<()> {
+async fn make_tenants(config: &Config, admin: &dyn AdminStore, clock: &dyn Clock) -> anyhow::Result<()> {
     for name in &config.tenants {
         let tenant: TenantId = name.parse().with_context(|| format!("the tenant {name:?}"))?;
-        match admin.tenant_create(&tenant, clock.now()).await {
-            Ok(()) | Err(StoreError::TenantExists) => {}
-            Err(error) => {
-                return Err(error).with_context(|| format!("the tenant {name:?} cannot be made"));
-            }
-        }
+        let made = admin.tenant_create(&tenant, clock.now()).await;
+        made.with_context(|| format!("the tenant {name:?} cannot be made"))?;
     }
     Ok(())
 }
@@ -110,9 +99,7 @@ async fn first_token(stores: &Stores, clock: &dyn Clock, url: &str) -> anyhow::R
         expires: None,
     };
     let issued = tokens.issue(spec, &mut rand::rng(), clock.now()).await?;
-    eprintln!(
-        "A token was made for this server. It is shown this once; only its hash is kept. Try it:"
-    );
+    eprintln!("A token was made for this server. It is shown this once; only its hash is kept. Try it:");
     eprintln!();
     eprintln!("curl -H 'Authorization: Bearer {}' {url}/Users", issued.plain.expose_secret());
     eprintln!();

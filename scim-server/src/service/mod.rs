@@ -17,11 +17,11 @@ use chrono::{DateTime, Utc};
 use scim_core::{Error, Leniency, ResourceId, ResourceSchema, TagList, Trace, Version, urn};
 use smol_str::SmolStr;
 
-pub(crate) use bulk::{BulkReply, bulk};
+pub(crate) use bulk::bulk;
 pub(crate) use create::create;
 pub(crate) use delete::delete;
 pub(crate) use patch::patch;
-pub(crate) use query::{Listed, Listing, list};
+pub(crate) use query::{Listed, list};
 pub(crate) use replace::replace;
 pub(crate) use retry::KeyLocks;
 
@@ -79,6 +79,7 @@ impl From<StoreError> for ServiceError {
                 "members",
                 "the group would contain itself, directly or through other groups",
             )),
+            StoreError::Edit(error) => Self::Scim(error),
             other => Self::Store(other),
         }
     }

@@ -3,7 +3,7 @@
 //! Membership operations go straight to rows: a request that does nothing else neither reads nor rewrites the group,
 //! so it costs the same whatever the group's size.
 
-use scim_core::{ChangeSet, Error, Object, Patch, ResourceSchema, Value, check};
+use scim_core::{ChangeSet, Error, Object, Patch, ResourceSchema, check};
 
 use super::replace::stored_attributes;
 use super::retry::ATTEMPTS;
@@ -36,6 +36,7 @@ pub(crate) async fn patch(
         false => Some(cx.app.locks.turn(&key).await),
     };
     let profile = cx.leniency.clone();
+    let password = schema.attribute("password").map(|attribute| attribute.name.clone());
     for _ in 0..ATTEMPTS {
         let (mut condition, mut change) = (WriteIf::Any, None);
         if !attributes.is_empty() || !guard.is_empty() {
@@ -48,8 +49,7 @@ pub(crate) async fn patch(
                 cx.leniency = profile.clone();
                 let before = stored_attributes(&stored)?;
                 let mut after = assemble(&stored, schema, cx.links);
-                let has_password = schema.attribute("password").is_some();
-                if has_password && stored.has_password {
+                if stored.has_password {
                     after.set("password", KEPT_PASSWORD);
                 }
                 attributes.apply(&mut after, schema, &mut cx.leniency)?;
@@ -57,21 +57,19 @@ pub(crate) async fn patch(
                 if kept {
                     after.remove("password");
                 }
-                let clear_password =
-                    stored.has_password && after.get("password").is_none() && !kept;
-                let checked = check::patched(after, schema, &mut cx.leniency)?;
+                let clear_password = stored.has_password && after.get("password").is_none() && !kept;
+                let checked = check::patched(after, schema)?;
                 let parts = split(cx, schema, checked.into_inner());
-                let mut changes = ChangeSet::between(&before, &parts.resource);
-                if parts.password.is_some() || clear_password {
-                    changes.push_secret("password");
+                let mut changes = ChangeSet::between(&before, &parts.resource, schema);
+                if let (true, Some(password)) = (parts.password.is_some() || clear_password, &password) {
+                    changes.push_secret(password.clone());
                 }
                 if changes.is_empty() && members.is_empty() {
                     return Ok(stored);
                 }
                 if !changes.is_empty() {
                     let mut draft =
-                        draft(cx, parts.resource, parts.password, parts.relative_refs, changes)
-                            .await?;
+                        draft(cx, parts.resource, parts.password, parts.relative_refs, changes).await?;
                     draft.clear_password = clear_password;
                     change = Some(draft);
                     condition = at(stored.version);
@@ -100,17 +98,4 @@ pub(crate) async fn patch(
         }
     }
     Err(Error::Conflict { detail: "the resource keeps changing; try again".to_owned() }.into())
-}
-
-/// A message that sets one attribute; what `/Bulk` uses for references withheld in its first phase.
-pub(super) fn add_message(path: &str, value: Value) -> Object {
-    let operation = Object::from_iter([
-        ("op", Value::from("add")),
-        ("path", Value::from(path)),
-        ("value", value),
-    ]);
-    Object::from_iter([
-        ("schemas", Value::from([scim_core::urn::PATCH_OP])),
-        ("Operations", Value::Array(vec![Value::Object(operation)])),
-    ])
 }

@@ -1,6 +1,6 @@
 //! Replace (RFC 7644 section 3.5.1).
 
-use scim_core::patch::MemberOp;
+use scim_core::patch::{MemberEdit, MemberOp};
 use scim_core::{ChangeSet, Error, Resource, ResourceSchema, check};
 
 use super::create::name_members;
@@ -33,11 +33,11 @@ pub(crate) async fn replace(
             true => {
                 let members = parts.members.unwrap_or_default();
                 member_ids(&members)?;
-                vec![MemberOp::replace(members)]
+                vec![MemberEdit { operation: 0, op: MemberOp::Replace(members) }]
             }
             false => Vec::new(),
         };
-        let changes = ChangeSet::between(&before, &parts.resource);
+        let changes = ChangeSet::between(&before, &parts.resource, schema);
         let unchanged = changes.is_empty() && parts.password.is_none();
         if unchanged && members.is_empty() {
             return Ok(stored);

@@ -3,7 +3,7 @@
 use scim_core::{Error, Object, Resource, ResourceId, ResourceSchema, Value};
 use secrecy::SecretString;
 
-use super::{Cx, Result, has_members, references};
+use super::{Cx, Result, has_groups, has_members, references};
 use crate::store::Draft;
 
 /// A checked resource, taken apart.
@@ -32,6 +32,13 @@ pub(crate) fn split(cx: &Cx<'_>, schema: &ResourceSchema, mut resource: Resource
         }),
         false => None,
     };
+    // What the server shows of its own is not stored again.
+    for own in ["id", "meta"] {
+        resource.remove(own);
+    }
+    if has_groups(schema) {
+        resource.remove("groups");
+    }
     let relative_refs = references::make_relative(&mut resource, schema, cx.links.base_url());
     Parts { resource, password, members, relative_refs }
 }

@@ -4,13 +4,25 @@
 //! its uniqueness check, the version bump, the change-feed row and the audit row. No call works without a tenant.
 //! The behaviour suite in `suite.rs` has one case for each sentence of the contract and runs on every implementation.
 
+mod admin;
+mod audit;
+mod eval;
+mod index;
+mod members;
+mod memory;
+mod sqlite;
 mod types;
 
 use std::fmt;
 
 use async_trait::async_trait;
-use scim_core::ResourceId;
+use chrono::{DateTime, Utc};
+use scim_core::query::SortKey;
+use scim_core::{Resource, ResourceId};
 
+pub use admin::{AdminStore, AuditEntry, Finding, Tenant};
+pub use memory::MemoryStore;
+pub use sqlite::{SqliteOptions, SqliteStore};
 pub use types::{
     Change, ChangeKind, Draft, GroupRow, Include, Key, Member, MemberPage, Page, Position, Query,
     Scope, Sorting, StoreError, Stored, Total, Write, WriteBatch, WriteIf, Written,
@@ -63,4 +75,25 @@ pub trait ResourceStore: fmt::Debug + Send + Sync + 'static {
 
     /// Whether reads and writes can be served now; the truth behind the readiness probe.
     async fn health(&self) -> Result<(), StoreError>;
+}
+
+/// Times are kept in milliseconds.
+fn to_millis(time: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(time.timestamp_millis()).unwrap_or(time)
+}
+
+/// The sort key of a resource of a query's scope.
+fn sort_key(sorting: &Sorting, scope: usize, resource: &Resource) -> SortKey {
+    match sorting.by.get(scope) {
+        Some(Some(by)) => by.key(resource),
+        _ => SortKey::Missing,
+    }
+}
+
+fn no_type(name: &str) -> StoreError {
+    StoreError::Refused(format!("the store was opened without the resource type {name}"))
+}
+
+fn default_stays() -> StoreError {
+    StoreError::Refused("the tenant \"default\" cannot be deleted".to_owned())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use scim_core::filter::TypedFilter;
-use scim_core::patch::{ChangeSet, MemberOp};
+use scim_core::patch::{ChangeSet, MemberEdit};
 use scim_core::query::{ResolvedSort, SortKey};
 use scim_core::{Resource, ResourceId, Version};
 use smol_str::SmolStr;
@@ -101,8 +101,9 @@ pub struct Scope {
 /// The order of a query.
 #[derive(Debug, Clone)]
 pub struct Sorting {
-    /// By what, resolved for each scope in the order of [`Query::scopes`]; ties are broken by id.
-    pub by: Vec<ResolvedSort>,
+    /// By what, resolved for each scope in the order of [`Query::scopes`]; ties are broken by id. `None` for a resource
+    /// type that does not have the attribute: its resources stand where those without a value do.
+    pub by: Vec<Option<ResolvedSort>>,
     /// Whether the order is descending (of the ids too).
     pub descending: bool,
 }
@@ -192,7 +193,7 @@ pub struct Draft {
 pub enum Write {
     /// A new resource.
     Create {
-        /// Where; the id must be new.
+        /// Where; the id must be new in the tenant, else the error is [`StoreError::Uniqueness`] of `id`.
         key: Key,
         /// Its attributes.
         draft: Draft,
@@ -210,7 +211,7 @@ pub enum Write {
         /// The new attributes; `None` leaves them as they are.
         draft: Option<Draft>,
         /// Membership operations, applied in order.
-        members: Vec<MemberOp>,
+        members: Vec<MemberEdit>,
         /// As for a creation.
         allow_cycles: bool,
     },
@@ -302,7 +303,7 @@ pub enum StoreError {
         /// The attribute's path.
         attribute: String,
     },
-    /// A member does not exist in the tenant.
+    /// A member does not exist in the tenant, or is of a type that the group's schema does not let in.
     #[error("member {position} of operation {operation} does not exist")]
     UnknownMember {
         /// The index of the operation among the write's membership operations (as given in the PATCH request).
@@ -313,9 +314,15 @@ pub enum StoreError {
     /// A group would contain itself.
     #[error("the group would contain itself")]
     MemberCycle,
+    /// An operation inside of a group's members cannot be applied: nothing matches, or what matches is immutable.
+    #[error("{0}")]
+    Edit(scim_core::Error),
     /// The tenant does not exist.
     #[error("there is no such tenant")]
     NoTenant,
+    /// The request makes no sense here, as the sentence says: for those who operate the store.
+    #[error("{0}")]
+    Refused(String),
     /// The disk or quota is full; nothing was written.
     #[error("the storage is full")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -1,0 +1,182 @@
+//! Reading single resources, their groups and their members.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row};
+use scim_core::{ResourceId, Version};
+use smol_str::SmolStr;
+
+use super::catalog::{Catalog, TypeInfo, damaged};
+use super::feed::{clamp, count, id, time};
+use crate::auth::TenantId;
+use crate::store::{GroupRow, Include, Key, Member, MemberPage, StoreError, Stored};
+
+/// The number of a tenant.
+pub(super) fn tenant(connection: &Connection, tenant: &TenantId) -> Result<i64, StoreError> {
+    connection
+        .prepare_cached("SELECT id FROM tenant WHERE name = ?1")?
+        .query_row([tenant.as_str()], |row| row.get(0))
+        .optional()?
+        .ok_or(StoreError::NoTenant)
+}
+
+/// Makes a resource of a row of rid, id, version, created, modified, flags and body.
+pub(super) fn stored(resource_type: &SmolStr, row: &Row<'_>) -> Result<Stored, StoreError> {
+    let body = row.get_ref(6)?.as_bytes().map_err(damaged)?;
+    Ok(Stored {
+        resource_type: resource_type.clone(),
+        id: id(row, 1)?,
+        version: Version(count(row, 2)?),
+        created: time(row.get(3)?)?,
+        modified: time(row.get(4)?)?,
+        body: Bytes::copy_from_slice(body),
+        relative_refs: row.get::<_, i64>(5)? & 1 != 0,
+        groups: Vec::new(),
+        members: Vec::new(),
+    })
+}
+
+/// Reads one resource, without what comes from memberships, in a single statement.
+pub(super) fn get(
+    connection: &Connection,
+    info: &TypeInfo,
+    key: &Key,
+) -> Result<(i64, Stored), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.rid, r.id, r.version, r.created, r.modified, r.flags, r.body
+         FROM tenant t LEFT JOIN resource r ON r.tenant = t.id AND r.type = ?2 AND r.id = ?3
+         WHERE t.name = ?1",
+    )?;
+    let mut rows = statement.query((key.tenant.as_str(), info.number, key.id.as_str()))?;
+    let row = rows.next()?.ok_or(StoreError::NoTenant)?;
+    match row.get(0)? {
+        Some(rid) => Ok((rid, stored(&key.resource_type, row)?)),
+        None => Err(StoreError::NotFound),
+    }
+}
+
+/// Reads what was asked for along with a resource.
+pub(super) fn include(
+    connection: &Connection,
+    catalog: &Catalog,
+    tenant: i64,
+    rid: i64,
+    include: Include,
+    stored: &mut Stored,
+) -> Result<(), StoreError> {
+    if include.groups {
+        stored.groups = groups(connection, tenant, rid)?;
+    }
+    if include.members {
+        stored.members = members(connection, catalog, tenant, rid, None, usize::MAX)?.members;
+    }
+    Ok(())
+}
+
+/// The groups that hold a resource, directly and through other groups, by id.
+pub(super) fn groups(
+    connection: &Connection,
+    tenant: i64,
+    rid: i64,
+) -> Result<Vec<GroupRow>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "WITH RECURSIVE holder (rid) AS (
+             SELECT grp FROM member WHERE tenant = ?1 AND rid = ?2
+             UNION
+             SELECT m.grp FROM holder h JOIN member m ON m.tenant = ?1 AND m.rid = h.rid)
+         SELECT g.id, g.label,
+                EXISTS (SELECT 1 FROM member d WHERE d.tenant = ?1 AND d.rid = ?2 AND d.grp = g.rid)
+         FROM holder h JOIN resource g ON g.rid = h.rid ORDER BY g.id",
+    )?;
+    let mut rows = statement.query((tenant, rid))?;
+    let mut groups = Vec::new();
+    while let Some(row) = rows.next()? {
+        groups.push(GroupRow {
+            id: id(row, 0)?,
+            display: label(row, 1)?.unwrap_or_default(),
+            direct: row.get(2)?,
+        });
+    }
+    Ok(groups)
+}
+
+/// A page of the members of a group.
+pub(super) fn members(
+    connection: &Connection,
+    catalog: &Catalog,
+    tenant: i64,
+    group: i64,
+    after: Option<&ResourceId>,
+    limit: usize,
+) -> Result<MemberPage, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT m.id, r.type, r.label FROM member m CROSS JOIN resource r ON r.rid = m.rid
+         WHERE m.tenant = ?1 AND m.grp = ?2 AND m.id > ?3 ORDER BY m.id LIMIT ?4",
+    )?;
+    let after = after.map_or("", ResourceId::as_str);
+    let one_more = clamp((limit as u64).saturating_add(1));
+    let mut rows = statement.query((tenant, group, after, one_more))?;
+    let mut page = MemberPage::default();
+    while let Some(row) = rows.next()? {
+        if page.members.len() == limit {
+            page.more = true;
+            break;
+        }
+        page.members.push(Member {
+            id: id(row, 0)?,
+            resource_type: catalog.name(row.get(1)?)?,
+            display: label(row, 2)?,
+        });
+    }
+    Ok(page)
+}
+
+/// The text that a resource goes by in lists.
+fn label(row: &Row<'_>, column: usize) -> Result<Option<SmolStr>, StoreError> {
+    let text = row.get_ref(column)?.as_str_or_null().map_err(damaged)?;
+    Ok(text.map(SmolStr::new))
+}
+
+/// The number and type of a resource of whatever type.
+pub(super) fn find_resource(
+    connection: &Connection,
+    tenant: i64,
+    id: &str,
+) -> Result<Option<(i64, i64)>, StoreError> {
+    let found = connection
+        .prepare_cached(
+            "SELECT r.rid, r.type FROM resource_type t
+             CROSS JOIN resource r ON r.tenant = ?1 AND r.type = t.id AND r.id = ?2",
+        )?
+        .query_row((tenant, id), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(found)
+}
+
+/// A resource as the writer needs it.
+pub(super) struct Found {
+    pub(super) rid: i64,
+    pub(super) password: Option<String>,
+    pub(super) stored: Stored,
+}
+
+impl Found {
+    /// Reads a resource whose tenant's number is known.
+    pub(super) fn read(
+        connection: &Connection,
+        tenant: i64,
+        info: &TypeInfo,
+        key: &Key,
+    ) -> Result<Self, StoreError> {
+        let mut statement = connection.prepare_cached(
+            "SELECT r.rid, r.id, r.version, r.created, r.modified, r.flags, r.body, r.password
+             FROM resource r WHERE r.tenant = ?1 AND r.type = ?2 AND r.id = ?3",
+        )?;
+        let mut rows = statement.query((tenant, info.number, key.id.as_str()))?;
+        let row = rows.next()?.ok_or(StoreError::NotFound)?;
+        Ok(Self {
+            rid: row.get(0)?,
+            password: row.get(7)?,
+            stored: stored(&key.resource_type, row)?,
+        })
+    }
+}

@@ -1,0 +1,301 @@
+//! The one writer: a thread that takes what is queued, commits it in one transaction, and then answers.
+//!
+//! A single write is committed at once. While the disk is busy with a commit, writes queue up and share the next one, so
+//! the cost of making them durable is shared without a delay of our own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::pool::open_writer;
+use crate::store::StoreError;
+
+/// Writes that share a commit, at most.
+const GROUP: usize = 256;
+/// Pages in the log after which they are copied into the database.
+const CHECKPOINT: i32 = 2_000;
+
+/// The sending side of the writer's queue.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Box<dyn Task>>>,
+    wait: Duration,
+    state: Arc<State>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the writer tells about itself.
+#[derive(Debug, Default)]
+struct State {
+    /// The last commit failed; none has succeeded since.
+    failed: AtomicBool,
+    /// Pages in the log.
+    logged: AtomicI32,
+}
+
+/// How the writer opens its connection, also after a failure.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) max_pages: Option<u32>,
+}
+
+impl Writer {
+    /// Starts the thread. `queue` writes may wait, and a full queue is waited for as long as `wait`.
+    pub(super) fn start(
+        connection: Connection,
+        source: Source,
+        queue: usize,
+        wait: Duration,
+    ) -> Result<Self, StoreError> {
+        let (sender, receiver) = mpsc::channel(queue.max(1));
+        let state = Arc::new(State::default());
+        let mut worker = Worker {
+            queue: receiver,
+            connection: None,
+            source,
+            state: Arc::clone(&state),
+            checkpoint_at: CHECKPOINT,
+        };
+        worker.adopt(connection)?;
+        let thread = std::thread::Builder::new()
+            .name("scim-writer".to_owned())
+            .spawn(move || worker.serve())
+            .map_err(StoreError::backend)?;
+        Ok(Self { queue: Some(sender), wait, state, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs the closure in a write transaction, alone or with others, and answers once it is durable. When the closure
+    /// fails, what it wrote is undone.
+    pub(super) async fn call<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let task = Box::new(Call { work: Some(work), outcome: None, reply });
+        let queue = self.queue.as_ref().ok_or(StoreError::Busy)?;
+        match queue.try_send(task) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(StoreError::Busy),
+            Err(mpsc::error::TrySendError::Full(task)) => {
+                match tokio::time::timeout(self.wait, queue.send(task)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) | Err(_) => return Err(StoreError::Busy),
+                }
+            }
+        }
+        answer.await.unwrap_or_else(|_| Err(StoreError::backend("the writer stopped")))
+    }
+
+    /// Whether the last commit failed, so that only a real write can tell whether writes work again.
+    pub(super) fn has_failed(&self) -> bool {
+        self.state.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// Writes that are queued are still made.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A panic of the thread has been reported by its hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A write that waits.
+trait Task: Send {
+    /// Makes the changes, inside the transaction.
+    fn run(&mut self, connection: &Connection) -> Result<(), Failed>;
+    /// Tells the caller: `lost` is why the transaction as a whole failed.
+    fn answer(self: Box<Self>, lost: Option<&StoreError>);
+}
+
+/// How far a failed write reaches.
+enum Failed {
+    /// It alone is undone.
+    Alone,
+    /// It alone is undone, for want of room.
+    Full,
+    /// The storage failed, and with it the whole group.
+    Storage(StoreError),
+}
+
+struct Call<T, F> {
+    work: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Task for Call<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Result<(), Failed> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(connection)))
+            .unwrap_or_else(|_| Err(StoreError::backend("the write panicked")));
+        match outcome {
+            Ok(value) => {
+                self.outcome = Some(Ok(value));
+                Ok(())
+            }
+            Err(error) => {
+                let reach = match &error {
+                    StoreError::Full(_) => Failed::Full,
+                    _ if error.is_storage_failure() => Failed::Storage(error.shared()),
+                    _ => Failed::Alone,
+                };
+                self.outcome = Some(Err(error));
+                Err(reach)
+            }
+        }
+    }
+
+    fn answer(self: Box<Self>, lost: Option<&StoreError>) {
+        let outcome = match (self.outcome, lost) {
+            (Some(Err(error)), _) => Err(error),
+            (_, Some(lost)) => Err(lost.shared()),
+            (Some(Ok(value)), None) => Ok(value),
+            (None, None) => Err(StoreError::backend("the write was not made")),
+        };
+        // Whoever asked may be gone; the write stands all the same.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// The thread's side.
+struct Worker {
+    queue: mpsc::Receiver<Box<dyn Task>>,
+    connection: Option<Connection>,
+    source: Source,
+    state: Arc<State>,
+    checkpoint_at: i32,
+}
+
+impl Worker {
+    fn serve(mut self) {
+        let mut group = Vec::with_capacity(GROUP);
+        while let Some(task) = self.queue.blocking_recv() {
+            group.push(task);
+            while group.len() < GROUP {
+                match self.queue.try_recv() {
+                    Ok(task) => group.push(task),
+                    Err(_) => break,
+                }
+            }
+            let result = self.commit(&mut group);
+            let full = !matches!(result, Ok(Room::Enough));
+            self.state.failed.store(full, Ordering::Relaxed);
+            if let Err(error) = &result {
+                tracing::error!(%error, writes = group.len(), "a commit failed");
+            }
+            for task in group.drain(..) {
+                task.answer(result.as_ref().err());
+            }
+            self.checkpoint();
+        }
+    }
+
+    /// Runs the tasks in one transaction. An error is one of all of them.
+    fn commit(&mut self, group: &mut [Box<dyn Task>]) -> Result<Room, StoreError> {
+        self.reopen()?;
+        let Some(connection) = &self.connection else { return Err(StoreError::Busy) };
+        let result = transact(connection, group);
+        if result.is_err() && !connection.is_autocommit() {
+            // Fails only when SQLite has rolled back already.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        if result.is_err() && !matches!(result, Err(StoreError::Full(_) | StoreError::Busy)) {
+            // After an I/O error nothing that this connection believes about the file can be trusted.
+            self.connection = None;
+        }
+        result
+    }
+
+    fn adopt(&mut self, mut connection: Connection) -> Result<(), StoreError> {
+        let state = Arc::clone(&self.state);
+        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+            state.logged.store(pages, Ordering::Relaxed);
+            Ok(())
+        }))?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// Replaces a connection that was dropped after a failure, if the file is sound.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        if self.connection.is_some() {
+            return Ok(());
+        }
+        let connection = open_writer(&self.source.path, self.source.max_pages)?;
+        let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if sound != "ok" {
+            return Err(StoreError::backend(format!("the database is damaged: {sound}")));
+        }
+        self.adopt(connection)
+    }
+
+    /// Copies the log into the database when it has grown. Readers of an old state can hold this up; then it is tried
+    /// again after as many pages more.
+    fn checkpoint(&mut self) {
+        let logged = self.state.logged.load(Ordering::Relaxed);
+        if logged < self.checkpoint_at {
+            return;
+        }
+        let Some(connection) = &self.connection else { return };
+        let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+            Ok((row.get::<_, i32>(1)?, row.get::<_, i32>(2)?))
+        });
+        match copied {
+            Ok((all, done)) if all == done => self.checkpoint_at = CHECKPOINT,
+            Ok(_) => self.checkpoint_at = logged.saturating_add(CHECKPOINT),
+            Err(error) => {
+                self.checkpoint_at = logged.saturating_add(CHECKPOINT);
+                tracing::warn!(%error, "the log could not be copied into the database");
+            }
+        }
+    }
+}
+
+/// Whether all writes of a group found room.
+enum Room {
+    Enough,
+    Lacking,
+}
+
+fn transact(connection: &Connection, group: &mut [Box<dyn Task>]) -> Result<Room, StoreError> {
+    let step = |sql| connection.prepare_cached(sql)?.execute([]);
+    step("BEGIN IMMEDIATE")?;
+    let mut room = Room::Enough;
+    for task in group {
+        step("SAVEPOINT task")?;
+        match task.run(connection) {
+            Ok(()) => {}
+            Err(Failed::Storage(error)) => return Err(error),
+            // SQLite has given up the whole transaction, so the tasks before and after are lost as well.
+            Err(_) if connection.is_autocommit() => {
+                return Err(StoreError::Full("the transaction was rolled back".into()));
+            }
+            Err(failed) => {
+                if matches!(failed, Failed::Full) {
+                    room = Room::Lacking;
+                }
+                step("ROLLBACK TO task")?;
+            }
+        }
+        step("RELEASE task")?;
+    }
+    step("COMMIT")?;
+    Ok(room)
+}
