@@ -11,6 +11,7 @@ mod check_properties;
 mod filter;
 mod patch;
 mod patch_lists;
+mod patch_properties;
 mod patch_rules;
 mod patch_tolerances;
 mod patch_vendors;
