@@ -1,8 +1,10 @@
 //! Properties of PATCH that hold for any message and any resource.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
-use scim_core::patch::{Patch, diff};
-use scim_core::{Leniency, Profile, Registry, Resource, check};
+use scim_core::patch::{Patch, PatchPath, diff};
+use scim_core::{Leniency, Limits, Profile, Registry, Resource, check, json};
 use serde_json::{Value as Json, json};
 
 use crate::patch::{comparable, message, resource, run};
@@ -284,6 +286,99 @@ proptest! {
             leads(&before, &after, registry.user())?;
         }
     }
+}
+
+proptest! {
+    /// What reads as a path prints as one that reads the same; what does not is refused with words.
+    #[test]
+    fn any_text_as_path(text in "\\PC{0,24}|[a-z.:\\[\\]\" ]{0,32}") {
+        let mut leniency = Leniency::new(Profile::default());
+        match PatchPath::parse(&text, &Limits::default(), &mut leniency) {
+            Ok(path) => prop_assert_eq!(path.to_string().parse::<PatchPath>().unwrap(), path),
+            Err(error) => prop_assert!(!error.detail.is_empty()),
+        }
+    }
+
+    /// Any JSON at all as message, as operation and as value.
+    #[test]
+    fn any_json(json in any_json_value(), profile in profile()) {
+        let registry = Registry::standard();
+        let before = registry_user();
+        let bodies = [
+            json.clone(),
+            message(&json),
+            message(&json!([json])),
+            message(&json!([{"op": "add", "value": json}])),
+            message(&json!([{"op": "replace", "path": "emails", "value": json}])),
+            message(&json!([{"op": "replace", "path": "name", "value": json}])),
+            message(&json!([{"op": "remove", "path": "emails", "value": json}])),
+            message(&json!([{"op": "add", "path": ENTERPRISE, "value": json}])),
+        ];
+        for body in bodies {
+            let _ = run(&body, &before, registry.user(), &mut Leniency::new(profile));
+        }
+    }
+}
+
+fn any_json_value() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        any::<f64>().prop_map(Json::from),
+        "\\PC{0,8}".prop_map(Json::from),
+    ];
+    let name = prop_oneof![
+        pick(&[
+            "op", "path", "value", "type", "primary", "emails", "name", "schemas", "id", "meta",
+            "manager"
+        ]),
+        "[a-zA-Z.:$]{0,6}",
+    ];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+            proptest::collection::btree_map(name.clone(), inner, 0..4).prop_map(|members| {
+                // Names that differ in letter case only are refused before PATCH sees them.
+                let mut seen = BTreeSet::new();
+                let fresh =
+                    members.into_iter().filter(|(n, _)| seen.insert(n.to_ascii_lowercase()));
+                Json::Object(fresh.collect())
+            }),
+        ]
+    })
+}
+
+fn registry_user() -> Resource {
+    resource(&json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "id": "u-1", "userName": "ada", "name": {"givenName": "Ada"},
+        "emails": [{"value": "a@x", "type": "work", "primary": true}, {"value": "b@x"}],
+    }))
+}
+
+/// Long lists take time by their length, not by its square.
+#[test]
+fn long_lists() {
+    let registry = Registry::standard();
+    let list = |kind: &str| -> Vec<Json> {
+        (0..20_000).map(|i| json!({"type": kind, "locality": format!("{kind} {i}")})).collect()
+    };
+    let mut user = registry_user();
+    for (op, kind, expected) in
+        [("add", "a", 20_000), ("replace", "b", 40_000), ("add", "a", 20_000), ("add", "b", 0)]
+    {
+        let operation = json!([{"op": op, "path": "addresses", "value": list(kind)}]);
+        let mut leniency = Leniency::new(Profile::strict());
+        let limits = Limits::default();
+        let message =
+            json::parse_object(message(&operation).to_string().as_bytes(), &limits).unwrap();
+        let patch = Patch::from_object(message, &limits, &mut leniency).unwrap();
+        let changes = patch.apply(&mut user, registry.user(), Profile::strict()).unwrap();
+        assert_eq!(changes.len(), expected, "{op} {kind}");
+    }
+    let none = Resource::new();
+    assert_eq!(diff(&user, &none, registry.user()).operations().len(), user.object().len() - 2);
 }
 
 fn any_message(
