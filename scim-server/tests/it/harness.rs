@@ -6,9 +6,9 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use scim_server::auth::{Scope, ServiceTokens, TenantId, TokenSpec};
+use scim_server::auth::{MemoryTokens, Scope, ServiceTokens, TenantId, TokenSpec};
 use scim_server::clock::{Clock, SystemClock};
-use scim_server::store::{AdminStore, MemoryStore, SqliteStore};
+use scim_server::store::{AdminStore, MemoryStore, SqliteOptions, SqliteStore};
 use scim_server::{Builder, Profile, Registry, ScimServer};
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -71,12 +71,18 @@ impl TestServer {
         let builder = ScimServer::builder(Arc::clone(&registry));
         let (builder, tokens): (_, Arc<dyn scim_server::auth::TokenStore>) = match backend {
             Backend::Memory => {
-                let store = Arc::new(MemoryStore::new(registry));
+                let store = Arc::new(MemoryStore::new(registry, clock.now()));
                 store.tenant_create(&"other".parse().unwrap(), clock.now()).await.unwrap();
-                (builder.shared_store(store.clone()), store)
+                (builder.shared_store(store), Arc::new(MemoryTokens::new()))
             }
             Backend::Sqlite => {
-                let store = SqliteStore::open(folder.path(), registry, clock.now()).unwrap();
+                let store = SqliteStore::open(
+                    folder.path(),
+                    registry,
+                    clock.now(),
+                    &SqliteOptions::default(),
+                )
+                .unwrap();
                 let store = Arc::new(store);
                 store.tenant_create(&"other".parse().unwrap(), clock.now()).await.unwrap();
                 (builder.shared_store(store.clone()), store)

@@ -57,11 +57,8 @@ impl<'a> Membership<'a> {
             }
             RowOp::Replace { operation, ids } => {
                 let members = self.existing(key, group, *operation, ids, allow_cycles)?;
-                let gone: Vec<ResourceId> = self
-                    .all(group)?
-                    .into_iter()
-                    .filter(|id| !members.contains_key(id))
-                    .collect();
+                let gone: Vec<ResourceId> =
+                    self.all(group)?.into_iter().filter(|id| !members.contains_key(id)).collect();
                 self.remove(group, gone.iter().map(ResourceId::as_str))?;
                 self.add(group, &members)
             }
@@ -236,9 +233,9 @@ impl<'a> Membership<'a> {
     }
 
     fn all(&self, group: i64) -> Result<Vec<ResourceId>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id FROM member WHERE tenant = ?1 AND grp = ?2 ORDER BY id",
-        )?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM member WHERE tenant = ?1 AND grp = ?2 ORDER BY id")?;
         let mut rows = statement.query((self.tenant, group))?;
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {
