@@ -128,8 +128,9 @@ pub(super) fn strict_refusal(key: &str) -> Option<&'static [&'static str]> {
         "entra-replace-many-flag.json" | "entra-manager-patch.json" => &["invalidPath"],
         "entra-add-email-when-absent.json"
         | "entra-replace-phone-when-absent.json"
-        | "entra-add-address-parts.json"
-        | "entra-validator-add-verbose.json" => &["noTarget"],
+        | "entra-add-address-parts.json" => &["noTarget"],
+        // Its string for a boolean is found before any operation is applied.
+        "entra-validator-add-verbose.json" => &["noTarget", "invalidFilter"],
         "entra-remove-member-legacy.json"
         | "entra-remove-member-legacy-noref.json"
         | "onelogin-remove-member-value-array.json"
