@@ -18,7 +18,7 @@ pub(super) struct Given {
 
 /// The precondition of a row.
 pub(super) fn given(key: &str) -> Given {
-    let (folder, name) = key.split_once('/').unwrap();
+    let (folder, name) = key.split_once('/').unwrap_or(("", key));
     Given {
         user: user(folder, name),
         group_name: if folder == "okta" { "Okta Pushed" } else { "Field Engineers" },

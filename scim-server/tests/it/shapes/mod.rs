@@ -238,6 +238,11 @@ async fn send(row: &Row, backend: Backend, profile: Profile, at: &str) -> Seen {
     Seen { vars, answer, took, user_before, group_before, user, group, created, again }
 }
 
+/// Makes the precondition of a captured request true: `entra/entra-add-member.json`, or a file of ours.
+pub(crate) async fn prepare_for(server: &TestServer, fixture: &str) -> Vars {
+    prepare(server, &given::given(fixture)).await
+}
+
 /// Makes the row's precondition true.
 async fn prepare(server: &TestServer, given: &Given) -> Vars {
     let mut vars = Vars::default();
