@@ -13,7 +13,7 @@ pub mod media;
 mod name;
 pub mod patch;
 mod profile;
-mod project;
+pub mod project;
 pub mod query;
 pub mod resource;
 pub mod schema;

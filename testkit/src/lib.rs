@@ -1,1 +1,32 @@
-//! placeholder
+//! Test helpers shared by the workspace: real servers, a hostile and a friendly HTTP client,
+//! a poll loop, made-up people.
+//!
+//! Everything here has a deadline, and every failure says what was last seen: the request and
+//! its answer, the state a poll kept finding, or what the server wrote before it gave up.
+//!
+//! | Module | For |
+//! |---|---|
+//! | [`server`] | start, stop, kill and restart the real `scim-server` binary |
+//! | [`client`] | SCIM requests with a token and JSON bodies |
+//! | [`http`] | HTTP/1.1 as bytes, for requests that no proper client would send |
+//! | [`poll`] | wait until something is true, without sleeping blindly |
+//! | [`people`] | deterministic users, groups and contacts |
+
+use std::fmt;
+
+pub mod client;
+pub mod http;
+pub mod people;
+pub mod poll;
+pub mod server;
+
+pub use client::Client;
+pub use http::Response;
+pub use server::{Launch, Refused, Server};
+
+/// Fails the running test with a message; the one place where this crate panics.
+#[track_caller]
+#[expect(clippy::panic, reason = "a test helper reports by failing its test")]
+fn fail(message: fmt::Arguments<'_>) -> ! {
+    panic!("{message}")
+}

@@ -1,2 +1,77 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks; `cargo xtask test` is everything that must be green.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod deps;
+mod foreign;
+mod generated;
+mod links;
+mod package;
+mod readme;
+mod snapshots;
+mod test;
+mod tools;
+mod workspace;
+
+use workspace::Workspace;
+
+/// Project tasks. `cargo xtask test` runs everything a change has to pass.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run every check, in order, and stop at the first that fails
+    Test(test::Options),
+    /// Check which crates depend on which
+    Deps,
+    /// Compare scim-server/openapi.json with what the server generates
+    Openapi {
+        /// Write the file instead
+        #[arg(long)]
+        write: bool,
+    },
+    /// Compare docs/tolerances.md with what scim-core generates
+    Tolerances {
+        /// Write the file instead
+        #[arg(long)]
+        write: bool,
+    },
+    /// Build every crate that is published from the files in its package
+    Package,
+    /// Run scim2-client, scim2-cli and scim2-tester against the server
+    Foreign,
+    /// Do what the README tells a newcomer to do
+    Readme,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let workspace = Workspace::open()?;
+    match cli.task {
+        Task::Test(options) => return test::run(&workspace, &options),
+        Task::Deps => deps::run(&workspace)?,
+        Task::Openapi { write } => generated::OPENAPI.run(&workspace, write)?,
+        Task::Tolerances { write } => generated::TOLERANCES.run(&workspace, write)?,
+        Task::Package => package::run(&workspace)?,
+        Task::Foreign => foreign::run(&workspace)?,
+        Task::Readme => readme::run(&workspace)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::content::parse_date_time;
+use crate::filter::instant::parse_instant;
 use crate::resource::Value;
 use crate::schema::{Attribute, AttributeType, Mutability};
 
@@ -55,7 +55,7 @@ fn write_element(key: &mut String, value: &Value, attribute: &Attribute) {
 /// The kind, the length and the text, so that no two sequences of values can read the same.
 fn write_simple(key: &mut String, value: &Value, attribute: &Attribute) {
     let text = match (value, attribute.kind) {
-        (Value::String(text), AttributeType::DateTime) => match parse_date_time(text) {
+        (Value::String(text), AttributeType::DateTime) => match parse_instant(text) {
             Some(instant) => instant.to_rfc3339(),
             None => text.to_string(),
         },

@@ -19,7 +19,6 @@ mod value;
 use std::ops::Deref;
 
 pub use canonical::element_key;
-pub(crate) use content::parse_date_time;
 pub use unique::{UniqueValue, unique_values};
 pub use value::{Owner, Place, element, value};
 

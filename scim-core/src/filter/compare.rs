@@ -15,9 +15,8 @@ use crate::text::TextRule;
 const IN_PLACE: usize = 256;
 
 impl TypedComparison {
-    /// Whether this one value compares as wanted. A value of another type does not.
-    pub(super) fn holds(&self, value: &Value) -> bool {
-        let op = self.op;
+    /// Whether this one value compares so, by this operator. A value of another type does not.
+    pub(super) fn holds(&self, op: CompareOp, value: &Value) -> bool {
         match (&self.value, value) {
             (TypedValue::Text { key, .. }, Value::String(text)) => {
                 text_holds(self.field.rule, op, text, key)
@@ -119,4 +118,65 @@ fn compare_with_float(whole: i128, float: f64) -> Option<Ordering> {
     // Conversion saturates, which is right: the whole number has 64 bits.
     let truncated = float.trunc() as i128;
     Some(whole.cmp(&truncated).then_with(|| 0.0f64.total_cmp(&(float.fract() + 0.0))))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn number(text: &str) -> Number {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn numbers_compare_without_rounding() {
+        use Ordering::{Equal, Greater, Less};
+        for (found, wanted, order) in [
+            ("9007199254740993", 9_007_199_254_740_992, Greater),
+            ("9223372036854775807", i64::MAX, Equal),
+            ("18446744073709551615", i64::MAX, Greater),
+            ("-0.0", 0, Equal),
+            ("1.0", 1, Equal),
+            ("0.5", 1, Less),
+            ("-0.5", 0, Less),
+            ("-1.5", -1, Less),
+            ("1e300", i64::MAX, Greater),
+            ("-1e300", i64::MIN, Less),
+        ] {
+            assert_eq!(compare_integer(&number(found), wanted), Some(order), "{found} {wanted}");
+        }
+        // 2^53 + 1 is no double: as one it would be equal.
+        let wanted = 9_007_199_254_740_992.0;
+        assert_eq!(compare_decimal(&number("9007199254740993"), wanted), Some(Greater));
+        assert_eq!(compare_decimal(&number("5"), 5.5), Some(Less));
+        assert_eq!(compare_decimal(&number("-5"), -5.5), Some(Greater));
+        assert_eq!(compare_decimal(&number("175.6"), 175.6), Some(Equal));
+    }
+
+    #[test]
+    fn long_texts_are_found_in() {
+        let long = format!("{}Needle{}", "x".repeat(400), "y".repeat(400));
+        assert!(text_holds(TextRule::Fold, CompareOp::Co, &long, "needle"));
+        assert!(!text_holds(TextRule::Exact, CompareOp::Co, &long, "needle"));
+        assert!(!text_holds(TextRule::Fold, CompareOp::Co, &long, "needles"));
+    }
+
+    proptest! {
+        /// The way without copies says the same as the way through the keys.
+        #[test]
+        fn texts_compare_as_their_keys(text in "[aAbBkK\u{212a}éÉ ]{0,4}", wanted in "[aAbBkKéÉ]{0,3}") {
+            for rule in [TextRule::Exact, TextRule::Fold, TextRule::UserName] {
+                let key = rule.key(&wanted);
+                for op in [
+                    CompareOp::Eq, CompareOp::Ne, CompareOp::Co, CompareOp::Sw, CompareOp::Ew,
+                    CompareOp::Gt, CompareOp::Ge, CompareOp::Lt, CompareOp::Le,
+                ] {
+                    let by_key = key_holds(op, &rule.key(&text), &key);
+                    prop_assert_eq!(text_holds(rule, op, &text, &key), by_key, "{:?} {}", rule, op);
+                }
+            }
+        }
+    }
 }

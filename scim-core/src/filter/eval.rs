@@ -1,7 +1,7 @@
 //! Matching resources.
 
 use super::CompareOp;
-use super::typed::{Field, TypedComparison, TypedFilter};
+use super::typed::{Field, TypedFilter};
 use crate::resource::{Object, Resource, Value};
 
 impl TypedFilter {
@@ -10,49 +10,55 @@ impl TypedFilter {
     /// A comparison holds when one of the attribute's values compares so; `pr` when one of them is not empty
     /// (AMBIGUITIES 33). Source: RFC 7644 section 3.4.2.2.
     pub fn matches(&self, resource: &Resource) -> bool {
-        self.holds(&|field, test| match &field.extension {
-            None => any_in(resource.object(), field, test),
-            Some(uri) => {
-                resource.extension(uri.as_str()).is_some_and(|object| any_in(object, field, test))
-            }
-        })
+        self.holds(Within::Resource(resource))
     }
 
     /// Whether a value of the attribute that the filter was resolved in matches: of an element filter, or of
     /// [`Filter::resolve_in`](super::Filter::resolve_in).
     pub fn matches_element(&self, element: &Value) -> bool {
-        self.holds(&|field, test| match element {
-            Value::Object(object) => any_in(object, field, test),
-            // A value without sub-attributes is its own `value`.
-            simple => field.name == "value" && test(simple),
-        })
+        self.holds(Within::Element(element))
     }
 
-    /// `any_value` says whether one of the values of a field passes a test.
-    fn holds(&self, any_value: &dyn Fn(&Field, &dyn Fn(&Value) -> bool) -> bool) -> bool {
+    fn holds(&self, within: Within<'_>) -> bool {
         match self {
-            Self::And(filters) => filters.iter().all(|filter| filter.holds(any_value)),
-            Self::Or(filters) => filters.iter().any(|filter| filter.holds(any_value)),
-            Self::Not(filter) => !filter.holds(any_value),
-            Self::Compare(comparison) => compare(comparison, any_value),
-            Self::Present(field) => any_value(field, &has_value),
+            Self::And(filters) => filters.iter().all(|filter| filter.holds(within)),
+            Self::Or(filters) => filters.iter().any(|filter| filter.holds(within)),
+            Self::Not(filter) => !filter.holds(within),
+            Self::Compare(comparison) => match comparison.op {
+                CompareOp::Ne => {
+                    !within.any(&comparison.field, &|value| comparison.holds(CompareOp::Eq, value))
+                }
+                op => within.any(&comparison.field, &|value| comparison.holds(op, value)),
+            },
+            Self::Present(field) => within.any(field, &has_value),
             Self::Element { field, filter } => {
-                any_value(field, &|element| filter.matches_element(element))
+                within.any(field, &|element| filter.matches_element(element))
             }
             Self::Constant(answer) => *answer,
         }
     }
 }
 
-fn compare(
-    comparison: &TypedComparison,
-    any_value: &dyn Fn(&Field, &dyn Fn(&Value) -> bool) -> bool,
-) -> bool {
-    if comparison.op == CompareOp::Ne {
-        let equal = TypedComparison { op: CompareOp::Eq, ..comparison.clone() };
-        return !any_value(&comparison.field, &|value| equal.holds(value));
+/// What a filter is held against.
+#[derive(Clone, Copy)]
+enum Within<'v> {
+    Resource(&'v Resource),
+    Element(&'v Value),
+}
+
+impl Within<'_> {
+    /// Whether one of the field's values passes the test.
+    fn any(self, field: &Field, test: &dyn Fn(&Value) -> bool) -> bool {
+        match (self, &field.extension) {
+            (Self::Resource(resource), None) => any_in(resource.object(), field, test),
+            (Self::Resource(resource), Some(uri)) => {
+                resource.extension(uri.as_str()).is_some_and(|object| any_in(object, field, test))
+            }
+            (Self::Element(Value::Object(object)), _) => any_in(object, field, test),
+            // A value without sub-attributes is its own `value`.
+            (Self::Element(simple), _) => field.name == "value" && test(simple),
+        }
     }
-    any_value(&comparison.field, &|value| comparison.holds(value))
 }
 
 /// Whether one of the values that the field has in this object passes the test.

@@ -25,6 +25,7 @@ pub(super) enum Expected {
     SubName,
     Uri,
     Operator,
+    NameEnd,
     Parenthesis,
     ValueSpace,
     Value,
@@ -95,6 +96,7 @@ impl fmt::Display for Expected {
             Self::Operator => {
                 "expected an operator after the attribute: eq, ne, co, sw, ew, gt, ge, lt, le or pr"
             }
+            Self::NameEnd => "expected a space and an operator after the attribute name",
             Self::Parenthesis => "expected `(`: what `not` negates stands in parentheses",
             Self::ValueSpace => "expected a space and a value after the operator",
             Self::Value => {

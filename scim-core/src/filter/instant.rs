@@ -4,22 +4,19 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
 /// The instant that an xsd:dateTime stands for; without an offset it is in UTC (AMBIGUITIES 42).
 ///
-/// Digits beyond nanoseconds are dropped. Years have four digits.
+/// `24:00:00` is midnight at the end of the day. Digits beyond nanoseconds are dropped. Years outside 0001 to 9999 are
+/// not taken: XML Schema asks for no more. Source: RFC 7643 section 2.3.5, XML Schema part 2 section 3.2.7.
 pub(crate) fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
     let (date_time, zone) = text.split_at_checked(19)?;
     let b = date_time.as_bytes();
     if b[4] != b'-' || b[7] != b'-' || b[10] != b'T' || b[13] != b':' || b[16] != b':' {
         return None;
     }
-    let date = NaiveDate::from_ymd_opt(
-        i32::try_from(number(&b[0..4])?).ok()?,
-        number(&b[5..7])?,
-        number(&b[8..10])?,
-    )?;
+    let year = i32::try_from(number(&b[0..4])?).ok().filter(|year| *year > 0)?;
+    let date = NaiveDate::from_ymd_opt(year, number(&b[5..7])?, number(&b[8..10])?)?;
     let (hour, minute, second) = (number(&b[11..13])?, number(&b[14..16])?, number(&b[17..19])?);
     let (nanos, zone) = fraction(zone.as_bytes())?;
     let local: NaiveDateTime = match (hour, minute, second, nanos) {
-        // xsd:dateTime writes the end of a day like this, too.
         (24, 0, 0, 0) => date.succ_opt()?.and_hms_opt(0, 0, 0)?,
         (_, _, 0..=59, _) => date.and_hms_nano_opt(hour, minute, second, nanos)?,
         _ => return None,
@@ -91,6 +88,7 @@ mod tests {
             "2011-05-13T04:42Z",
             "2011-05-13 04:42:34Z",
             "2011-05-13t04:42:34z",
+            "0000-01-01T00:00:00Z",
             "2011-02-30T00:00:00Z",
             "2011-05-13T25:00:00Z",
             "2011-05-13T24:00:01Z",

@@ -6,10 +6,9 @@
 
 use super::fault::{Expected, Parsed, fail, to_error};
 use super::literal::literal;
-use super::path::{attr_path, sub_attr};
+use super::path::{PathText, attr_path, sub_attr};
 use super::{CompareOp, Comparison, Filter, FilterError};
 use crate::limits::Limits;
-use crate::name::AttrPath;
 use crate::profile::{Leniency, Tolerance};
 
 /// The deepest nesting whatever the limits say: evaluating and dropping a tree descends into it.
@@ -172,7 +171,7 @@ impl<'g> Grammar<'g> {
             return self.value_path(rest, depth, path);
         }
         if rest.len() == after.len() {
-            return fail(rest, Expected::Operator);
+            return fail(rest, Expected::NameEnd);
         }
         self.attr_exp(rest, path)
     }
@@ -187,23 +186,24 @@ impl<'g> Grammar<'g> {
 
     /// The rest of an `attrExp` after its attribute and a space.
     #[inline]
-    pub(super) fn attr_exp<'a>(&mut self, text: &'a str, path: AttrPath) -> Parsed<'a, Filter> {
+    pub(super) fn attr_exp<'a>(&mut self, text: &'a str, path: PathText<'_>) -> Parsed<'a, Filter> {
         let (rest, op) = match operator(text) {
             Ok(read) => read,
             // `not x pr`: the one who wrote it needs another hint.
-            Err(_) if path.name() == "not" && path.uri().is_none() && path.sub().is_none() => {
+            Err(_) if path.is("not") => {
                 return fail(text, Expected::Parenthesis);
             }
             Err(error) => return Err(error),
         };
-        let Some(op) = op else { return Ok((rest, Filter::Present(path))) };
+        let Some(op) = op else { return Ok((rest, Filter::Present(path.to_path()))) };
         let spaced = skip_spaces(rest);
         // RFC 7644 section 3.5.2.2 itself has an example without the space before the quote.
         if spaced.len() == rest.len() && !rest.starts_with('"') {
             return fail(rest, Expected::ValueSpace);
         }
-        let (rest, value) = literal(spaced, &path, self.leniency)?;
-        Ok((rest, Filter::Compare(Comparison { path, op, value })))
+        let (rest, value) = literal(spaced, path, self.leniency)?;
+        let value = value.into_literal();
+        Ok((rest, Filter::Compare(Comparison { path: path.to_path(), op, value })))
     }
 
     /// The bracket of a `valuePath`, which the text starts with.
@@ -216,24 +216,27 @@ impl<'g> Grammar<'g> {
         &mut self,
         text: &'a str,
         depth: usize,
-        path: AttrPath,
+        path: PathText<'_>,
     ) -> Parsed<'a, Filter> {
-        let (rest, mut filter) = self.brackets(text, depth)?;
+        let (rest, filter) = self.brackets(text, depth)?;
         if !rest.starts_with('.') {
-            return Ok((rest, Filter::ValuePath { path, filter: Box::new(filter) }));
+            return Ok((
+                rest,
+                Filter::ValuePath { path: path.to_path(), filter: Box::new(filter) },
+            ));
         }
-        if !self.leniency.allows(Tolerance::ValuePathComparison, &path) {
+        if !self.leniency.allows(Tolerance::ValuePathComparison, path) {
             return fail(rest, Expected::NoSubAfterBracket);
         }
         self.count_term(rest)?;
         let (after, sub) = sub_attr(rest)?;
         let spaced = skip_spaces(after);
         if spaced.len() == after.len() {
-            return fail(after, Expected::Operator);
+            return fail(after, Expected::NameEnd);
         }
-        let (rest, comparison) = self.attr_exp(spaced, AttrPath::from(sub))?;
-        filter = filter.and(comparison);
-        Ok((rest, Filter::ValuePath { path, filter: Box::new(filter) }))
+        let (rest, comparison) = self.attr_exp(spaced, PathText::name(sub))?;
+        let filter = Box::new(filter.and(comparison));
+        Ok((rest, Filter::ValuePath { path: path.to_path(), filter }))
     }
 }
 
@@ -266,13 +269,14 @@ enum Joint {
     Or,
 }
 
-/// `and` or `or`, followed by a space or a parenthesis.
+/// `and` or `or`, followed by a space, a parenthesis or nothing, which the next term finds fault with.
 fn joint(text: &str) -> Option<(Joint, &str)> {
-    match text.as_bytes() {
-        [b'a' | b'A', b'n' | b'N', b'd' | b'D', b' ' | b'(', ..] => Some((Joint::And, &text[3..])),
-        [b'o' | b'O', b'r' | b'R', b' ' | b'(', ..] => Some((Joint::Or, &text[2..])),
-        _ => None,
-    }
+    let (joint, len) = match text.as_bytes() {
+        [b'a' | b'A', b'n' | b'N', b'd' | b'D', ..] => (Joint::And, 3),
+        [b'o' | b'O', b'r' | b'R', ..] => (Joint::Or, 2),
+        _ => return None,
+    };
+    matches!(text.as_bytes().get(len), None | Some(b' ' | b'(')).then(|| (joint, &text[len..]))
 }
 
 /// A comparison operator, or nothing for `pr`.

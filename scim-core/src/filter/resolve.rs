@@ -412,3 +412,127 @@ fn present(found: Found<'_>) -> TypedFilter {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Profile;
+    use crate::resource::Resource;
+    use crate::schema::Registry;
+
+    fn resolve_user(text: &str, profile: Profile) -> Result<TypedFilter, FilterError> {
+        let filter: Filter = text.parse().unwrap();
+        filter.resolve(Registry::standard().user(), &mut Leniency::new(profile))
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_its_column() {
+        for (text, column, words) in [
+            ("nothing pr", 1, "there is no attribute nothing"),
+            ("title pr and nothing pr", 14, "there is no attribute nothing"),
+            ("title pr and not (name.nothing pr)", 19, "name has no sub-attribute nothing"),
+            ("emails[nothing pr]", 8, "emails has no sub-attribute nothing"),
+            ("emails[type.x pr]", 8, "inside brackets"),
+            ("urn:x:y:title pr", 1, "no schema urn:x:y"),
+            ("active gt true", 1, "gt does not apply"),
+            ("active co \"t\"", 1, "co does not apply"),
+            ("x509Certificates.value sw \"M\"", 1, "sw does not apply"),
+            ("meta.created co \"2026\"", 1, "co does not apply"),
+            ("meta.created gt 5", 1, "a text"),
+            ("meta.created gt \"yesterday\"", 1, "dateTime"),
+            ("active eq \"yes\"", 1, "true or false"),
+            ("active eq 1", 1, "true or false"),
+            ("userName eq 1", 1, "a text in double quotes"),
+            ("userName gt null", 1, "eq and ne only"),
+            ("name eq \"x\"", 1, "name.formatted"),
+            ("addresses eq \"x\"", 1, "addresses.formatted"),
+            ("userName[value pr]", 1, "no sub-attributes"),
+            ("emails.type[value pr]", 1, "follow an attribute"),
+            ("title pr or employeeNumber pr", 13, "put the schema URI in front"),
+            ("urn:ietf:params:scim:schemas:core:2.0:User eq \"x\"", 1, "with pr only"),
+        ] {
+            let error = resolve_user(text, Profile::strict()).unwrap_err();
+            assert!(error.detail.contains(words), "{text}: {error}");
+            assert_eq!(error.column, column, "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_answer_the_same_to_everything() {
+        let wanted = resolve_user("password pr", Profile::default()).unwrap_err();
+        for text in [
+            "password eq \"x\"",
+            "password eq \"t1meMa$heen\"",
+            "password eq null",
+            "password gt 5",
+            "password co true",
+            "password.x eq 1",
+            "password[value eq \"x\"]",
+            "PASSWORD ne \"x\"",
+            "urn:ietf:params:scim:schemas:core:2.0:User:password sw \"x\"",
+        ] {
+            for profile in [Profile::strict(), Profile::default()] {
+                assert_eq!(resolve_user(text, profile), Err(wanted.clone()), "{text}");
+                let filter: Filter = text.parse().unwrap();
+                let root =
+                    filter.resolve_root(Registry::standard().user(), &mut Leniency::new(profile));
+                assert_eq!(root, Err(wanted.clone()), "{text}");
+            }
+        }
+        let hidden =
+            resolve_user("title pr or not (active eq true and password pr)", Profile::default());
+        assert_eq!(hidden.unwrap_err().detail, wanted.detail);
+    }
+
+    #[test]
+    fn unknown_names_have_no_value_at_the_root() {
+        let group: Resource = serde_json::from_str(r#"{"displayName":"x"}"#).unwrap();
+        for (text, matches) in [
+            ("userName eq \"x\"", false),
+            ("userName pr", false),
+            ("userName ne \"x\"", true),
+            ("userName eq null", true),
+            ("userName ne null", false),
+            ("not (userName pr)", true),
+            ("emails[type eq \"work\"]", false),
+            ("not (emails[type eq \"work\"])", true),
+            ("members[nothing pr]", false),
+            ("urn:x:y:z eq 1", false),
+            ("userName pr or displayName eq \"X\"", true),
+        ] {
+            let filter: Filter = text.parse().unwrap();
+            let registry = Registry::standard();
+            let mut strict = Leniency::new(Profile::strict());
+            let typed = filter.resolve_root(registry.group(), &mut strict).unwrap();
+            assert_eq!(typed.matches(&group), matches, "{text}");
+            assert!(
+                filter.resolve(registry.group(), &mut strict).is_err() || text.starts_with("d")
+            );
+        }
+    }
+
+    #[test]
+    fn negation_and_null_leave_three_forms() {
+        let typed = |text: &str| resolve_user(text, Profile::strict()).unwrap();
+        assert_eq!(typed("title ne \"x\""), not(typed("title eq \"x\"")));
+        assert_eq!(typed("not (title ne \"x\")"), typed("title eq \"x\""));
+        assert_eq!(typed("title eq null"), not(typed("title pr")));
+        assert_eq!(typed("emails ne null"), typed("emails pr"));
+        assert_eq!(typed("emails eq \"x\""), typed("emails.value eq \"x\""));
+    }
+
+    #[test]
+    fn fields_are_spelled_as_in_the_schema_and_keys_are_folded() {
+        let typed = resolve_user("NAME.familyname eq \"ÉA\"", Profile::strict()).unwrap();
+        let TypedFilter::Compare(comparison) = &typed else { panic!("{typed:?}") };
+        assert_eq!(comparison.field.to_string(), "name.familyName");
+        let text = TypedValue::Text { raw: "ÉA".into(), key: "éa".into() };
+        assert_eq!(comparison.value, text);
+        let typed = resolve_user(
+            "emails[type pr] and title pr or not (meta.created pr)",
+            Profile::strict(),
+        );
+        let fields: Vec<String> = typed.unwrap().fields().map(Field::to_string).collect();
+        assert_eq!(fields, ["emails", "title", "meta.created"]);
+    }
+}

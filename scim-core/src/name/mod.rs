@@ -22,7 +22,7 @@ pub(crate) use uri::{is_schema_uri, is_uri_byte};
 /// ```
 /// use scim_core::AttrName;
 /// let a: AttrName = "userName".parse()?;
-/// assert_eq!(a, "USERNAME".parse()?);
+/// assert_eq!(a, "USERNAME".parse::<AttrName>()?);
 /// assert_eq!(a.as_str(), "userName");
 /// # Ok::<(), scim_core::NameError>(())
 /// ```

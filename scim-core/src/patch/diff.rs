@@ -1,15 +1,20 @@
 //! The smallest PATCH from one state of a resource to another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::add::identity;
-use super::replace::same;
 use super::{Op, Operation, Patch, PatchPath};
 use crate::filter::{CompareOp, Comparison, Filter, Literal};
 use crate::name::{AttrName, AttrPath, SchemaUri};
 use crate::profile::Profile;
 use crate::resource::{Object, Resource, Value};
 use crate::schema::{Attribute, AttributeType, Mutability, ResourceSchema};
+
+/// Up to this number of elements, each is removed by an operation of its own: some servers take no other filters.
+const MANY: usize = 20;
+
+/// Ids in one filter, so that it stays within the length that servers read.
+const IDS_IN_A_FILTER: usize = 100;
 
 /// The operations that make `after` of `before`, in the forms that every reading of RFC 7644 understands: always with a
 /// path, single-valued complex attributes by their sub-attributes, elements of multi-valued attributes by filters
@@ -73,7 +78,10 @@ impl Differ<'_> {
             .map(|value| value.filter(|v| !v.is_unassigned()));
         match (before, after) {
             (None, None) => {}
-            (None, Some(after)) => self.push(Op::Add, path, Some(after)),
+            (None, Some(after)) => {
+                let op = if repeats(&after, attribute) { Op::Replace } else { Op::Add };
+                self.push(op, path, Some(after));
+            }
             (Some(_), None) => self.push(Op::Remove, path, None),
             (Some(before), Some(after)) if attribute.multi_valued => {
                 self.list(path, &before, &after, attribute);
@@ -112,12 +120,12 @@ impl Differ<'_> {
     }
 
     fn list(&mut self, path: AttrPath, before: &Value, after: &Value, attribute: &Attribute) {
-        if same(attribute, before, after) {
+        if alike(attribute, before, after) {
             return;
         }
         let (old, new) = (before.values(), after.values());
         if let Some(steps) = steps(&path, old, new, attribute)
-            && steps.len() <= new.len().max(2)
+            && steps.len() <= new.len().max(MANY)
             && self.leads_to(&path, before, &steps, after, attribute)
         {
             steps.into_iter().for_each(|step| self.patch.push(step));
@@ -162,6 +170,12 @@ impl Differ<'_> {
     }
 }
 
+/// Whether a list has elements that count as the same: adding would keep one of them only.
+fn repeats(value: &Value, attribute: &Attribute) -> bool {
+    let mut seen = BTreeSet::new();
+    attribute.multi_valued && !value.values().iter().all(|v| seen.insert(identity(attribute, v)))
+}
+
 /// A value without what only the server writes.
 fn writable(value: Option<&Value>, attribute: &Attribute) -> Option<Value> {
     let read_only =
@@ -201,8 +215,20 @@ fn steps(
             None => gone.push(element),
         }
     }
-    let mut steps = Vec::new();
     let addresses = Addresses::of(before, attribute);
+    if attribute.is_resource_reference() && gone.len() > MANY {
+        let gone = gone.into_iter().map(|element| addresses.find(element));
+        let gone: Vec<_> = gone.collect::<Option<_>>()?;
+        let removals = gone.chunks(IDS_IN_A_FILTER).map(|ids| Operation {
+            op: Op::Remove,
+            path: Some(any_of(path, ids)),
+            value: None,
+        });
+        let mut steps: Vec<Operation> = removals.collect();
+        steps.extend(additions(path, after, &come));
+        return Some(steps);
+    }
+    let mut steps = Vec::new();
     let mut changes = Vec::new();
     for element in gone {
         let address = addresses.find(element)?;
@@ -222,13 +248,16 @@ fn steps(
         }
     }
     steps.append(&mut changes);
-    let new: Vec<Value> =
-        after.iter().zip(come).filter(|(_, free)| *free).map(|(v, _)| v.clone()).collect();
-    if !new.is_empty() {
-        let path = Some(path.clone().into());
-        steps.push(Operation { op: Op::Add, path, value: Some(Value::Array(new)) });
-    }
+    steps.extend(additions(path, after, &come));
     Some(steps)
+}
+
+/// The elements that are new, in one operation.
+fn additions(path: &AttrPath, after: &[Value], come: &[bool]) -> Option<Operation> {
+    let new = after.iter().zip(come).filter(|(_, come)| **come);
+    let new: Vec<Value> = new.map(|(v, _)| v.clone()).collect();
+    let path = Some(path.clone().into());
+    (!new.is_empty()).then_some(Operation { op: Op::Add, path, value: Some(Value::Array(new)) })
 }
 
 /// The changes of sub-attributes that make one element another.
@@ -321,14 +350,26 @@ impl Address<'_> {
         text.is_some_and(|text| self.definition.text_rule().eq(text, self.text))
     }
 
-    fn path(&self, path: &AttrPath, sub: Option<AttrName>) -> PatchPath {
-        let filter = Filter::Compare(Comparison {
+    fn filter(&self) -> Filter {
+        Filter::Compare(Comparison {
             path: AttrName::from_checked(self.sub).into(),
             op: CompareOp::Eq,
             value: Literal::String(self.text.into()),
-        });
-        PatchPath::selected(path.clone(), filter, sub)
+        })
     }
+
+    fn path(&self, path: &AttrPath, sub: Option<AttrName>) -> PatchPath {
+        PatchPath::selected(path.clone(), self.filter(), sub)
+    }
+}
+
+/// The path of all these elements.
+fn any_of(path: &AttrPath, addresses: &[Address<'_>]) -> PatchPath {
+    let filter = match addresses {
+        [one] => one.filter(),
+        several => Filter::Or(several.iter().map(Address::filter).collect()),
+    };
+    PatchPath::selected(path.clone(), filter, None)
 }
 
 /// What makes an element what it is, exactly; references by their id only.

@@ -35,6 +35,7 @@ mod primary;
 mod remove;
 mod replace;
 mod resolve;
+mod select;
 mod settle;
 mod wire;
 

@@ -155,6 +155,8 @@ canonical! {
         Qq = "qq",
         /// Yahoo.
         Yahoo = "yahoo",
+        /// Something else.
+        Other = "other",
     }
 }
 

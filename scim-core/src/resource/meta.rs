@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::view::view;
+use crate::filter::instant::parse_instant;
 
 view! {
     /// Facts about a resource that the server keeps (RFC 7643 section 3.1).
@@ -23,11 +24,11 @@ view! {
 impl Meta {
     /// The instant in `created`; `None` also when it is no xsd:dateTime.
     pub fn created_at(&self) -> Option<DateTime<Utc>> {
-        self.created.as_deref().and_then(crate::check::parse_date_time)
+        self.created.as_deref().and_then(parse_instant)
     }
 
     /// The instant in `lastModified`; `None` also when it is no xsd:dateTime.
     pub fn last_modified_at(&self) -> Option<DateTime<Utc>> {
-        self.last_modified.as_deref().and_then(crate::check::parse_date_time)
+        self.last_modified.as_deref().and_then(parse_instant)
     }
 }

@@ -314,11 +314,6 @@ impl Object {
         self.members.iter_mut().map(|(n, v)| (n.as_str(), v))
     }
 
-    /// The members in order, names included, for the passes that respell them.
-    pub(crate) fn members_mut(&mut self) -> &mut Vec<(SmolStr, Value)> {
-        &mut self.members
-    }
-
     /// The values in order.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &Value> {
         self.members.iter().map(|(_, v)| v)

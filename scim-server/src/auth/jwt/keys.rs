@@ -295,3 +295,18 @@ fn stamp(path: &Path) -> io::Result<Stamp> {
 fn file_error(path: &Path, source: io::Error) -> InvalidKeys {
     InvalidKeys::File { path: path.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The configuration already refuses HMAC with a file; this is the second lock.
+    #[test]
+    fn a_set_for_public_keys_takes_no_shared_secret_whatever_is_allowed() {
+        let secret = URL_SAFE_NO_PAD.encode([7; 32]);
+        let json = format!(r#"{{"keys":[{{"kty":"oct","k":"{secret}"}}]}}"#);
+        let refused = KeySet::parse(&json, &[Algorithm::HS256], false);
+        assert!(matches!(refused, Err(InvalidKeys::NoUsableKey)));
+        assert!(KeySet::parse(&json, &[Algorithm::HS256], true).is_ok());
+    }
+}

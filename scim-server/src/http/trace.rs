@@ -1,0 +1,170 @@
+//! The log line of a request, and with `--trace-requests` the whole exchange with secrets masked.
+
+use std::time::Duration;
+
+use http::{Method, Response, StatusCode};
+use scim_core::{ErrorDocument, Trace, Value};
+
+use super::body::Body;
+use super::routes::Route;
+
+/// What the log says about a request.
+#[derive(Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) request_id: &'a str,
+    pub(crate) tenant: Option<&'a str>,
+    pub(crate) method: &'a Method,
+    pub(crate) route: Option<&'a Route>,
+    pub(crate) query: &'a str,
+    pub(crate) body: &'a [u8],
+    pub(crate) traces: &'a [Trace],
+    pub(crate) whole: bool,
+}
+
+/// Writes the line. Query values, bodies and credentials are never in it; with `whole` the query and both bodies are
+/// logged too, with passwords masked.
+pub(crate) fn log(
+    facts: &Facts<'_>,
+    response: &Response<Body>,
+    refused: Option<&((StatusCode, ErrorDocument), String)>,
+    elapsed: Duration,
+) {
+    let status = response.status();
+    let refused_at_warn = refused.is_some() && tracing::enabled!(tracing::Level::WARN);
+    if refused_at_warn
+        || facts.whole
+        || !facts.traces.is_empty()
+        || tracing::enabled!(tracing::Level::DEBUG)
+    {
+        let route = facts.route.map(Route::template).unwrap_or_else(|| "-".into());
+        let (id, method, tenant) = (facts.request_id, facts.method, facts.tenant.unwrap_or("-"));
+        let ms = elapsed.as_millis() as u64;
+        match refused {
+            Some(((_, document), reason)) => {
+                let scim_type = document.scim_type().unwrap_or("-");
+                if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
+                    tracing::error!(%id, %method, %route, tenant, status = status.as_u16(), ms, reason, "request failed");
+                } else if status == StatusCode::NOT_FOUND {
+                    tracing::info!(%id, %method, %route, tenant, status = status.as_u16(), detail = document.detail(), "not found");
+                } else {
+                    let status = status.as_u16();
+                    tracing::warn!(%id, %method, %route, tenant, status, scim_type, detail = reason, "request refused");
+                }
+            }
+            None => {
+                tracing::debug!(%id, %method, %route, tenant, status = status.as_u16(), ms, "request")
+            }
+        }
+        for trace in facts.traces {
+            tracing::info!(%id, %method, %route, tenant, tolerance = trace.tolerance.name(), at = trace.at, "tolerated");
+        }
+    }
+    if facts.whole {
+        whole(facts, response);
+    }
+}
+
+fn whole(facts: &Facts<'_>, response: &Response<Body>) {
+    let route = facts.route.map(Route::template).unwrap_or_else(|| "-".into());
+    let sent = masked(facts.body);
+    let answered = answered(response);
+    tracing::info!(
+        id = facts.request_id,
+        "exchange: {} {route}{}{}\n  sent     {sent}\n  answered {} {answered}",
+        facts.method,
+        if facts.query.is_empty() { "" } else { "?" },
+        facts.query,
+        response.status().as_u16(),
+    );
+}
+
+/// The body with passwords masked; a body that is no JSON is not shown, since nobody knows what is secret in it.
+fn masked(body: &[u8]) -> String {
+    if body.is_empty() {
+        return "(no body)".to_owned();
+    }
+    match serde_json::from_slice::<Value>(body) {
+        Ok(mut value) => {
+            mask(&mut value);
+            let mut text = value.to_string();
+            cut(&mut text);
+            text
+        }
+        Err(error) => format!("({} bytes that are no acceptable JSON: {error})", body.len()),
+    }
+}
+
+fn answered(response: &Response<Body>) -> String {
+    // `Full` hands out its bytes only once, so a copy is asked for them.
+    let bytes = {
+        use futures::FutureExt;
+        use http_body_util::BodyExt;
+        response.body().clone().collect().now_or_never().and_then(Result::ok).map(|b| b.to_bytes())
+    };
+    match bytes {
+        Some(bytes) if !bytes.is_empty() => {
+            let mut text = String::from_utf8_lossy(&bytes).into_owned();
+            cut(&mut text);
+            text
+        }
+        _ => "(no body)".to_owned(),
+    }
+}
+
+fn cut(text: &mut String) {
+    const MOST: usize = 8 * 1024;
+    if text.len() > MOST {
+        let mut at = MOST;
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        text.truncate(at);
+        text.push_str(" ... (cut)");
+    }
+}
+
+/// Replaces passwords wherever they can stand: as members, as dotted or qualified keys, as values of operations whose
+/// path ends in the name, and in the data of bulk operations.
+fn mask(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::Object(object) => {
+            let secret_path = object
+                .get_str("path")
+                .is_some_and(|path| path.to_ascii_lowercase().contains("password"));
+            for (name, member) in object.iter_mut() {
+                let secret_name = name.to_ascii_lowercase().ends_with("password");
+                if secret_name || (secret_path && name.eq_ignore_ascii_case("value")) {
+                    *member = Value::from("***");
+                } else {
+                    mask(member);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scim_core::Object;
+
+    use super::*;
+
+    #[test]
+    fn passwords_are_masked_wherever_they_stand() {
+        for body in [
+            r#"{"password":"canary"}"#,
+            r#"{"Operations":[{"op":"replace","path":"password","value":"canary"}]}"#,
+            r#"{"Operations":[{"op":"add","value":{"PassWord":"canary","urn:ietf:params:scim:schemas:core:2.0:User:password":"canary"}}]}"#,
+            r#"{"Operations":[{"method":"POST","data":{"password":"canary"}}]}"#,
+            r#"{"Operations":[{"op":"replace","path":"urn:ietf:params:scim:schemas:core:2.0:User:password","VALUE":["canary"]}]}"#,
+            "password=canary",
+        ] {
+            let shown = masked(body.as_bytes());
+            assert!(!shown.contains("canary"), "{shown}");
+        }
+        let object: Object = [("userName", "ada")].into_iter().collect();
+        assert!(masked(&serde_json::to_vec(&object).unwrap()).contains("ada"));
+    }
+}

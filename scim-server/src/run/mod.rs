@@ -1,0 +1,71 @@
+//! What the program does: one file per command.
+
+mod admin;
+mod parts;
+mod serve;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::config::{self, Loaded};
+use crate::http::openapi;
+use crate::telemetry;
+
+/// Runs the program with the arguments of the process.
+///
+/// Leaves with 0 when done, 1 when what was asked for failed or found something, 2 when a setting is wrong.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let loaded = config::process_environment()
+        .and_then(|environment| config::load(&cli.flags(), &environment));
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("scim-server: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&cli.action(), &loaded) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("scim-server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
+    let config = &loaded.config;
+    match command {
+        Command::Serve(_) => {
+            telemetry::init(&config.log, config.log_format);
+            runtime()?.block_on(serve::serve(config))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Token(token) => runtime()?.block_on(admin::token(config, token)),
+        Command::Tenant(tenant) => runtime()?.block_on(admin::tenant(config, tenant)),
+        Command::Backup { file } => runtime()?.block_on(admin::backup(config, file)),
+        Command::Verify => runtime()?.block_on(admin::verify(config)),
+        Command::Openapi(_) => {
+            let registry = parts::registry(config)?;
+            println!("{}", serde_json::to_string_pretty(&openapi::document(&registry))?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::CheckConfig(_) => {
+            parts::registry(config)?;
+            print!("{}", loaded.to_toml().context("the configuration cannot be printed")?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the asynchronous runtime cannot be started")
+}

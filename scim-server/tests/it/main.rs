@@ -1,0 +1,16 @@
+//! Integration tests: the router in memory, and where it matters the real program over a socket.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails says so by panicking, in helpers too"
+)]
+
+mod flows;
+mod harness;
+mod protocol;
+mod rfc_examples;
+mod shapes;
+mod support;
+mod tolerances;
+mod vectors;

@@ -1,0 +1,123 @@
+//! The programs that the checks need, and how to get them where they are missing.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace::{self, Workspace};
+
+/// Tools built from crates.io into `<target>/tools` when the machine has none.
+const NEXTEST: CargoTool = CargoTool { name: "cargo-nextest", verb: "nextest", version: "0.9.143" };
+const DENY: CargoTool = CargoTool { name: "cargo-deny", verb: "deny", version: "0.20.2" };
+
+/// Makes sure that everything is there before the long checks begin.
+pub(crate) fn all(workspace: &Workspace) -> Result<()> {
+    component(workspace, "fmt", "rustfmt")?;
+    component(workspace, "clippy", "clippy")?;
+    nextest(workspace)?;
+    deny(workspace)?;
+    python(workspace)?;
+    curl(workspace)
+}
+
+/// The test runner: any version will do.
+pub(crate) fn nextest(workspace: &Workspace) -> Result<()> {
+    NEXTEST.ensure(workspace)
+}
+
+/// The licence and dependency checker: any version will do.
+pub(crate) fn deny(workspace: &Workspace) -> Result<()> {
+    DENY.ensure(workspace)
+}
+
+/// Python with `venv`, for the foreign client and suite.
+pub(crate) fn python(workspace: &Workspace) -> Result<()> {
+    // Debian keeps `ensurepip`, without which a virtual environment has no pip, in its own package.
+    let probe = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
+    system(
+        workspace,
+        &["python3", "-c", probe],
+        "Python 3.11 or newer with venv",
+        &["python3", "python3-venv"],
+    )
+}
+
+/// curl, because the README and the server tell people to paste a curl line.
+pub(crate) fn curl(workspace: &Workspace) -> Result<()> {
+    system(workspace, &["curl", "--version"], "curl", &["curl"])
+}
+
+#[derive(Debug)]
+struct CargoTool {
+    name: &'static str,
+    verb: &'static str,
+    version: &'static str,
+}
+
+impl CargoTool {
+    fn ensure(&self, workspace: &Workspace) -> Result<()> {
+        if workspace::works(workspace.cargo(&[self.verb]).arg("--version")) {
+            return Ok(());
+        }
+        println!("{} {} is built from source; this happens once.", self.name, self.version);
+        let build = workspace.tools().join("build");
+        let mut install = workspace.cargo(&["install", "--locked", "--quiet", self.name]);
+        install
+            .args(["--version", self.version])
+            .arg("--root")
+            .arg(workspace.tools())
+            .arg("--target-dir")
+            .arg(&build)
+            // A tool that runs for a second is not worth minutes of optimisation.
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .env_remove("RUSTFLAGS");
+        workspace::run(&mut install).with_context(|| {
+            format!("{} is missing and could not be installed from crates.io", self.name)
+        })?;
+        // Only the binary is worth its space.
+        let _ = std::fs::remove_dir_all(build);
+        Ok(())
+    }
+}
+
+/// A component of the Rust toolchain, added with rustup where there is one.
+fn component(workspace: &Workspace, verb: &str, name: &str) -> Result<()> {
+    let mut probe = workspace.cargo(&[verb, "--version"]);
+    if workspace::works(&mut probe) {
+        return Ok(());
+    }
+    let added = workspace::run(workspace.command("rustup").args(["component", "add", name]));
+    if added.is_err() || !workspace::works(&mut probe) {
+        bail!("{name} is missing: install it with `rustup component add {name}`");
+    }
+    Ok(())
+}
+
+/// A program of the operating system, installed with apt-get when this is root on a Debian.
+fn system(workspace: &Workspace, probe: &[&str], what: &str, packages: &[&str]) -> Result<()> {
+    let found = || workspace::works(workspace.command(probe[0]).args(&probe[1..]));
+    if found() {
+        return Ok(());
+    }
+    let names = packages.join(" ");
+    let root = rustix::process::geteuid().is_root();
+    if !root || !workspace::works(Command::new("apt-get").arg("--version")) {
+        bail!("{what} is missing: install it (Debian: apt-get install {names})");
+    }
+    println!("{what} is missing; installing {names}.");
+    let apt = |args: &[&str]| {
+        let mut command = workspace.command("apt-get");
+        command.arg("--quiet").args(args).env("DEBIAN_FRONTEND", "noninteractive");
+        workspace::run(&mut command)
+    };
+    let install = [&["install", "--yes", "--no-install-recommends"], packages].concat();
+    apt(&["update"])
+        .and_then(|()| apt(&install))
+        .with_context(|| format!("{what} is missing and could not be installed"))?;
+    if !found() {
+        bail!("{what} is missing although {names} was installed");
+    }
+    Ok(())
+}
