@@ -63,7 +63,10 @@ async fn run(way: &Way<'_>, name: &str) {
             }
             for (variable, from) in step["save"].as_object().into_iter().flatten() {
                 let value = at_path(&answer, from.as_str().unwrap());
-                vars.set(variable, value.and_then(Value::as_str).unwrap_or_else(|| panic!("{at}: {text}")));
+                vars.set(
+                    variable,
+                    value.and_then(Value::as_str).unwrap_or_else(|| panic!("{at}: {text}")),
+                );
             }
         }
     }
@@ -94,7 +97,9 @@ fn assert_holds(answer: &Value, check: &Value, at: &str) {
         "present" => found.is_some_and(|value| !value.is_null()),
         "absent" => found.is_none(),
         "equal" => found == Some(&check["value"]),
-        "contains" => found.and_then(Value::as_array).is_some_and(|list| list.contains(&check["value"])),
+        "contains" => {
+            found.and_then(Value::as_array).is_some_and(|list| list.contains(&check["value"]))
+        }
         other => panic!("{at}: unknown check {other}"),
     };
     assert!(holds, "{at}: {check} in {answer}");

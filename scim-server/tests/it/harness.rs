@@ -100,7 +100,12 @@ impl TestServer {
         made
     }
 
-    pub(crate) async fn new_token(&self, tenant: &str, scopes: &[Scope], user: Option<&str>) -> String {
+    pub(crate) async fn new_token(
+        &self,
+        tenant: &str,
+        scopes: &[Scope],
+        user: Option<&str>,
+    ) -> String {
         let spec = TokenSpec {
             tenant: tenant.parse::<TenantId>().unwrap(),
             name: "test".to_owned(),

@@ -134,7 +134,11 @@ pub(crate) fn assert_error(answer: &Answer, status: u16, scim_types: &[&str], at
     assert_eq!(header(answer, "content-type"), Some("application/scim+json"), "{at}");
     match answer.scim_type() {
         Some(found) => {
-            assert!(scim_types.contains(&found), "{at}: {found}, not {scim_types:?}: {}", answer.text);
+            assert!(
+                scim_types.contains(&found),
+                "{at}: {found}, not {scim_types:?}: {}",
+                answer.text
+            );
         }
         None => assert!(scim_types.is_empty(), "{at}: no scimType in {}", answer.text),
     }

@@ -59,10 +59,18 @@ fn captured(tolerance: Tolerance, vars: &Vars) -> Vec<Captured> {
 /// The `scimType`s of the documented strict answer; none where strict accepts and means something else.
 fn strict(tolerance: Tolerance) -> Vec<&'static str> {
     let words = tolerance.info().strict;
-    ["invalidSyntax", "invalidValue", "invalidFilter", "invalidPath", "invalidCount", "noTarget", "mutability"]
-        .into_iter()
-        .filter(|scim_type| words.contains(scim_type))
-        .collect()
+    [
+        "invalidSyntax",
+        "invalidValue",
+        "invalidFilter",
+        "invalidPath",
+        "invalidCount",
+        "noTarget",
+        "mutability",
+    ]
+    .into_iter()
+    .filter(|scim_type| words.contains(scim_type))
+    .collect()
 }
 
 #[test]
@@ -101,7 +109,8 @@ async fn run(tolerance: Tolerance, profile: Profile, on: bool) -> usize {
     let mut registry = Registry::standard();
     registry.add_json(BADGE).unwrap();
     let server =
-        TestServer::with_registry(Backend::Sqlite, registry, |builder| builder.profile(profile)).await;
+        TestServer::with_registry(Backend::Sqlite, registry, |builder| builder.profile(profile))
+            .await;
     let fixture = tolerance.info().fixture;
     let mut vars = shapes::prepare_for(&server, fixture).await;
     let first = server.get("/Users?cursor&count=2").await;
@@ -109,10 +118,16 @@ async fn run(tolerance: Tolerance, profile: Profile, on: bool) -> usize {
 
     let captured = captured(tolerance, &vars);
     for request in &captured {
-        let at = format!("{tolerance} {}: {} {}", if on { "on" } else { "off" }, request.method, request.path);
+        let at = format!(
+            "{tolerance} {}: {} {}",
+            if on { "on" } else { "off" },
+            request.method,
+            request.path
+        );
         let (user, group) = state(&server, &vars).await;
-        let answer =
-            server.send(request.method.parse().unwrap(), &request.path, request.body.as_ref()).await;
+        let answer = server
+            .send(request.method.parse().unwrap(), &request.path, request.body.as_ref())
+            .await;
         let named = header(&answer, "scim-tolerances")
             .is_some_and(|names| names.contains(&format!("{tolerance}=\"")));
         assert_eq!(named, on, "{at}: {:?}", header(&answer, "scim-tolerances"));
@@ -168,9 +183,15 @@ async fn effect(
             }
         }
         Tolerance::AnyUserName => {
-            let found = server.get(&format!("/Users?filter={}", encode(&format!(
-                "userName eq \"{}\"", answer.body["userName"].as_str().unwrap().to_uppercase()
-            )))).await;
+            let found = server
+                .get(&format!(
+                    "/Users?filter={}",
+                    encode(&format!(
+                        "userName eq \"{}\"",
+                        answer.body["userName"].as_str().unwrap().to_uppercase()
+                    ))
+                ))
+                .await;
             assert_eq!(found.body["totalResults"], json!(1), "{at}: compared without case");
         }
         Tolerance::ChangingCursorCount => {
@@ -181,6 +202,8 @@ async fn effect(
             assert_eq!(given.is_none(), on, "{at}: {user}");
             assert_eq!(user["name"]["familyName"], "Klein", "{at}");
         }
-        _ => assert!(!tolerance.info().fixture.starts_with("tolerance/"), "{at}: no effect in code"),
+        _ => {
+            assert!(!tolerance.info().fixture.starts_with("tolerance/"), "{at}: no effect in code")
+        }
     }
 }

@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Seen;
-use crate::support::{
-    BASE, ENTERPRISE, GROUP, USER, assert_error, header, listed_ids, member_ids,
-};
+use crate::support::{BASE, ENTERPRISE, GROUP, USER, assert_error, header, listed_ids, member_ids};
 
 /// Checks the effect of a row. A row without an effect in code fails.
 pub(super) fn check(key: &str, seen: &Seen, at: &str) {
@@ -37,7 +35,9 @@ fn entra(name: &str, seen: &Seen, at: &str) {
         }
         "entra-create-user-nulls.json" => {
             let user = created_user(seen, "dana.kline@fabrikam.example", at);
-            for name in ["addresses", "phoneNumbers", "preferredLanguage", "title", "department", "manager"] {
+            for name in
+                ["addresses", "phoneNumbers", "preferredLanguage", "title", "department", "manager"]
+            {
                 assert_eq!(user.get(name), None, "{at}: {name}");
             }
             assert_eq!(user.get(ENTERPRISE), None, "{at}");
@@ -120,7 +120,11 @@ fn entra(name: &str, seen: &Seen, at: &str) {
                 .map(|role| serde_json::from_str(role["value"].as_str().unwrap()).unwrap())
                 .collect();
             assert_eq!(roles.len(), 2, "{at}");
-            assert_eq!((&roles[0]["value"], &roles[1]["value"]), (&json!("Reader"), &json!("Writer")), "{at}");
+            assert_eq!(
+                (&roles[0]["value"], &roles[1]["value"]),
+                (&json!("Reader"), &json!("Writer")),
+                "{at}"
+            );
         }
         "entra-legacy-scalar-wrapped.json" | "entra-patch-with-id-and-name.json" => {
             only_changed(seen, &[("displayName", json!("Dana K."))], at);
@@ -132,7 +136,9 @@ fn entra(name: &str, seen: &Seen, at: &str) {
             assert_eq!(group["externalId"], "6f0c2d1e-0002-4a4a-9c9c-0a0a0a0a0002", "{at}");
             assert_eq!(group.get("members"), None, "{at}");
         }
-        "entra-group-rename.json" => group_is(seen, "Field Engineers EMEA", &["userId", "userId5"], at),
+        "entra-group-rename.json" => {
+            group_is(seen, "Field Engineers EMEA", &["userId", "userId5"], at)
+        }
         "entra-add-member.json" => group_is(seen, "Field Engineers", &["userId", "userId5"], at),
         "entra-remove-member-legacy.json"
         | "entra-remove-member-legacy-noref.json"
@@ -148,7 +154,8 @@ fn entra(name: &str, seen: &Seen, at: &str) {
             assert_eq!(user["phoneNumbers"].as_array().unwrap().len(), 3, "{at}");
         }
         "entra-validator-add-verbose.json" => {
-            let email = json!([{ "value": "p2@fabrikam.example", "type": "work", "primary": true }]);
+            let email =
+                json!([{ "value": "p2@fabrikam.example", "type": "work", "primary": true }]);
             let role = json!([{ "value": "RV", "display": "RD", "type": "RT", "primary": true }]);
             only_changed(
                 seen,
@@ -165,8 +172,11 @@ fn entra(name: &str, seen: &Seen, at: &str) {
             );
         }
         "entra-validator-multi-op-different.json" => {
-            let changes =
-                [("externalId", json!("ext-42")), ("displayName", json!("After")), ("preferredLanguage", Value::Null)];
+            let changes = [
+                ("externalId", json!("ext-42")),
+                ("displayName", json!("After")),
+                ("preferredLanguage", Value::Null),
+            ];
             only_changed(seen, &changes, at);
         }
         "entra-validator-multi-op-same.json" => {
@@ -196,7 +206,11 @@ fn okta(name: &str, seen: &Seen, at: &str) {
         }
         "okta-spec-create-user.json" => {
             let user = created_user(seen, "Runscope300probe@example.com", at);
-            assert_eq!((&user["active"], &user["name"]["familyName"]), (&json!(true), &json!("Tan")), "{at}");
+            assert_eq!(
+                (&user["active"], &user["name"]["familyName"]),
+                (&json!(true), &json!("Tan")),
+                "{at}"
+            );
         }
         "okta-update-user-put.json" => {
             replaced_user(seen, at);
@@ -210,9 +224,14 @@ fn okta(name: &str, seen: &Seen, at: &str) {
         }
         "okta-update-user-entitlements-put.json" => {
             replaced_user(seen, at);
-            let entitlement = json!({ "value": "profile-123", "display": "Profile 123", "type": "Profile" });
+            let entitlement =
+                json!({ "value": "profile-123", "display": "Profile 123", "type": "Profile" });
             assert_eq!(user["entitlements"], json!([entitlement]), "{at}");
-            assert_eq!(user["roles"], json!([{ "value": "role-1", "display": "First Role" }]), "{at}");
+            assert_eq!(
+                user["roles"],
+                json!([{ "value": "role-1", "display": "First Role" }]),
+                "{at}"
+            );
         }
         "okta-deactivate.json" => only_changed(seen, &[("active", json!(false))], at),
         "okta-reactivate.json" => only_changed(seen, &[("active", json!(true))], at),
@@ -237,7 +256,11 @@ fn okta(name: &str, seen: &Seen, at: &str) {
         "okta-group-push-empty.json" => group_is(seen, "Okta Pushed", &[], at),
         "okta-group-put.json" => {
             group_is(seen, "Okta Pushed", &["userId"], at);
-            assert_eq!(member_ids(&seen.answer.body), [seen.vars.get("userId")], "{at}: the answer");
+            assert_eq!(
+                member_ids(&seen.answer.body),
+                [seen.vars.get("userId")],
+                "{at}: the answer"
+            );
         }
         _ => panic!("{at}: no effect in code"),
     }
@@ -255,7 +278,9 @@ fn others(name: &str, seen: &Seen, at: &str) {
         "onelogin-remove-member-value-array.json"
         | "jumpcloud-remove-member-value-array.json"
         | "salesforce-remove-member-object.json"
-        | "remove-value-path-two-clauses.json" => group_is(seen, "Field Engineers", &["userId5"], at),
+        | "remove-value-path-two-clauses.json" => {
+            group_is(seen, "Field Engineers", &["userId5"], at)
+        }
         "onelogin-add-member.json" | "jumpcloud-add-member.json" | "add-members-nopath.json" => {
             group_is(seen, "Field Engineers", &["userId", "userId5"], at);
         }
@@ -286,7 +311,11 @@ fn others(name: &str, seen: &Seen, at: &str) {
         }
         "extension-nopath-object.json" => {
             let enterprise = json!({ "department": "QA", "costCenter": "1" });
-            only_changed(seen, &[(ENTERPRISE, enterprise), ("schemas", json!([USER, ENTERPRISE]))], at);
+            only_changed(
+                seen,
+                &[(ENTERPRISE, enterprise), ("schemas", json!([USER, ENTERPRISE]))],
+                at,
+            );
         }
         "replace-primary-email-filter.json" => {
             let email = json!([{ "value": "x@y.example", "type": "work", "primary": true }]);
@@ -317,8 +346,16 @@ fn reads_and_deletes(folder: &str, name: &str, seen: &Seen, at: &str) {
         }
         ("entra", "GET /Schemas") => {
             let ids = listed_ids(list);
-            assert!(ids.contains(&USER) && ids.contains(&GROUP) && ids.contains(&ENTERPRISE), "{at}");
-            for attribute in list["Resources"].as_array().unwrap().iter().flat_map(|schema| schema["attributes"].as_array().unwrap()) {
+            assert!(
+                ids.contains(&USER) && ids.contains(&GROUP) && ids.contains(&ENTERPRISE),
+                "{at}"
+            );
+            for attribute in list["Resources"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(|schema| schema["attributes"].as_array().unwrap())
+            {
                 for word in ["mutability", "returned", "uniqueness", "type"] {
                     let Some(word) = attribute[word].as_str() else { continue };
                     assert!(word.starts_with(|c: char| c.is_ascii_lowercase()), "{at}: {word}");
@@ -328,14 +365,21 @@ fn reads_and_deletes(folder: &str, name: &str, seen: &Seen, at: &str) {
         ("entra" | "jumpcloud", "DELETE /Users/{{userId}}") => {
             assert_eq!(seen.user.status, 404, "{at}");
             assert_error(&seen.again, 404, &[], at);
-            assert_eq!(member_ids(&seen.group.body), [seen.vars.get("userId5")], "{at}: it left its group");
+            assert_eq!(
+                member_ids(&seen.group.body),
+                [seen.vars.get("userId5")],
+                "{at}: it left its group"
+            );
         }
         ("entra" | "okta", "DELETE /Groups/{{groupId}}") => {
             assert_eq!((seen.group.status.as_u16(), seen.user.status.as_u16()), (404, 200), "{at}");
             assert_eq!(seen.user.body.get("groups"), None, "{at}");
             assert_error(&seen.again, 404, &[], at);
         }
-        ("okta", "GET /Users?filter=userName eq \"rio.tan@okta.example\"&startIndex=1&count=100")
+        (
+            "okta",
+            "GET /Users?filter=userName eq \"rio.tan@okta.example\"&startIndex=1&count=100",
+        )
         | ("onelogin", "GET /Users?filter=userName eq \"one.user01\"&")
         | ("google", "GET /Users?filter=userName eq \"x@domain\"&startIndex=1") => {
             assert_eq!(listed_ids(list), [user], "{at}");
@@ -352,14 +396,18 @@ fn reads_and_deletes(folder: &str, name: &str, seen: &Seen, at: &str) {
             assert_eq!(listed_ids(list), [group], "{at}");
         }
         ("okta", "GET /Users?count=1&startIndex=1") => {
-            let numbers = ["totalResults", "itemsPerPage", "startIndex"].map(|name| list[name].as_u64());
+            let numbers =
+                ["totalResults", "itemsPerPage", "startIndex"].map(|name| list[name].as_u64());
             assert_eq!(numbers, [Some(7), Some(1), Some(1)], "{at}");
             assert_eq!(listed_ids(list).len(), 1, "{at}");
         }
         ("okta", "GET /Users/{{unknownId}}") => assert_error(answer, 404, &[], at),
         ("okta", "GET /Users (without token)") => {
             assert_error(answer, 401, &[], at);
-            assert!(header(answer, "www-authenticate").is_some_and(|h| h.starts_with("Bearer")), "{at}");
+            assert!(
+                header(answer, "www-authenticate").is_some_and(|h| h.starts_with("Bearer")),
+                "{at}"
+            );
         }
         ("okta", "GET /Groups") => {
             assert_eq!(listed_ids(list), [group], "{at}");
@@ -367,15 +415,24 @@ fn reads_and_deletes(folder: &str, name: &str, seen: &Seen, at: &str) {
         }
         ("okta", "GET /ResourceTypes") => {
             let types = list["Resources"].as_array().unwrap();
-            for (name, endpoint) in [("Role", "/Roles"), ("Entitlement", "/Entitlements"), ("User", "/Users")] {
-                let found = types.iter().find(|t| t["name"] == name).unwrap_or_else(|| panic!("{at}: {name}"));
+            for (name, endpoint) in
+                [("Role", "/Roles"), ("Entitlement", "/Entitlements"), ("User", "/Users")]
+            {
+                let found = types
+                    .iter()
+                    .find(|t| t["name"] == name)
+                    .unwrap_or_else(|| panic!("{at}: {name}"));
                 assert_eq!(found["endpoint"], endpoint, "{at}");
             }
             let role = types.iter().find(|t| t["name"] == "Role").unwrap();
             assert_eq!(role["schema"], "urn:okta:scim:schemas:core:1.0:Role", "{at}");
         }
         ("authentik", "GET /Groups?startIndex={{n}}") => {
-            assert_eq!((&list["totalResults"], &list["startIndex"]), (&json!(3), &json!(2)), "{at}");
+            assert_eq!(
+                (&list["totalResults"], &list["startIndex"]),
+                (&json!(3), &json!(2)),
+                "{at}"
+            );
             assert_eq!(listed_ids(list).len(), 2, "{at}: the rest, without count");
         }
         _ => panic!("{at}: no effect in code"),

@@ -51,9 +51,10 @@ fn user(folder: &str, name: &str) -> Value {
             | "entra-update-email-and-surname.json",
         ) => {
             set(&mut user, "emails", work());
-            user["emails"].as_array_mut().unwrap().push(
-                json!({ "type": "home", "value": "home@fabrikam.example" }),
-            );
+            user["emails"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!({ "type": "home", "value": "home@fabrikam.example" }));
         }
         ("generic", "replace-primary-email-filter.json")
         | ("onelogin", "onelogin-replace-email-object.json") => set(&mut user, "emails", work()),

@@ -74,7 +74,8 @@ fn rows() -> Vec<Row> {
             };
             // What strict answers is said behind the statuses, or in the effect.
             let usual = line["expected_status"].replace("(strict RFC: 400 noTarget)", "");
-            let statuses = usual.split(|c: char| !c.is_ascii_digit()).filter_map(|s| s.parse().ok());
+            let statuses =
+                usual.split(|c: char| !c.is_ascii_digit()).filter_map(|s| s.parse().ok());
             rows.push(Row {
                 key: format!("{folder}/{name}"),
                 method: line["method"].parse().unwrap(),
@@ -195,8 +196,7 @@ async fn send(row: &Row, backend: Backend, profile: Profile, at: &str) -> Seen {
     let path = vars.fill(path).replace(' ', "%20").replace('"', "%22");
     let body = row.body.as_ref().map(|body| vars.fill(body));
     let request = || {
-        let mut request =
-            Request::builder().method(&row.method).uri(format!("/scim/v2{path}"));
+        let mut request = Request::builder().method(&row.method).uri(format!("/scim/v2{path}"));
         if authorised {
             request = request.header("authorization", format!("Bearer {}", server.token));
         }
@@ -275,7 +275,11 @@ fn accepted(row: &Row, seen: &Seen, by_tolerance: bool, at: &str) {
         assert_eq!(status, expected, "{at}");
         assert_eq!(status == 204, seen.answer.text.is_empty(), "{at}");
     }
-    assert!(!has_null(&seen.answer.body) || seen.answer.text.is_empty(), "{at}: {}", seen.answer.text);
+    assert!(
+        !has_null(&seen.answer.body) || seen.answer.text.is_empty(),
+        "{at}: {}",
+        seen.answer.text
+    );
     let used = header(&seen.answer, "scim-tolerances");
     assert_eq!(used.is_some(), by_tolerance, "{at}: tolerances {used:?}");
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Backend, TestServer, encode};
 use crate::support::{
-    ENTERPRISE, GROUP, USER, Vars, assert_error, fixture, listed_ids, made, patch_op, profiles, table,
+    ENTERPRISE, GROUP, USER, Vars, assert_error, fixture, listed_ids, made, patch_op, profiles,
+    table,
 };
 
 async fn ask(server: &TestServer, endpoint: &str, filter: &str) -> Answer {
@@ -24,7 +25,10 @@ async fn matches() {
             let mut keys = BTreeMap::new();
             for person in vectors["dataset"].as_array().unwrap() {
                 let made = made(&server, "/Users", &person["resource"]).await;
-                keys.insert(made["id"].as_str().unwrap().to_owned(), person["key"].as_str().unwrap());
+                keys.insert(
+                    made["id"].as_str().unwrap().to_owned(),
+                    person["key"].as_str().unwrap(),
+                );
             }
             assert_eq!(keys.len(), 12);
             for case in vectors["cases"].as_array().unwrap() {
@@ -32,13 +36,20 @@ async fn matches() {
                 let at = format!("{} in {name} on {backend:?}: {filter}", case["id"]);
                 let answer = ask(&server, "/Users", filter).await;
                 assert_eq!(answer.status, 200, "{at}: {}", answer.text);
-                let found: BTreeSet<&str> = listed_ids(&answer.body).iter().map(|id| keys[*id]).collect();
+                let found: BTreeSet<&str> =
+                    listed_ids(&answer.body).iter().map(|id| keys[*id]).collect();
                 let set = |name: &str| -> BTreeSet<&str> {
-                    case[name].as_array().into_iter().flatten().map(|k| k.as_str().unwrap()).collect()
+                    case[name]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .map(|k| k.as_str().unwrap())
+                        .collect()
                 };
                 let (must, may) = (set("match"), set("optional"));
                 assert!(must.is_subset(&found), "{at}: {:?} are missing", must.difference(&found));
-                let extra: Vec<_> = found.iter().filter(|k| !must.contains(*k) && !may.contains(*k)).collect();
+                let extra: Vec<_> =
+                    found.iter().filter(|k| !must.contains(*k) && !may.contains(*k)).collect();
                 assert!(extra.is_empty(), "{at}: {extra:?} do not match");
                 assert_eq!(answer.body["totalResults"], json!(found.len()), "{at}");
                 // The body of a search is read by the same rules.
@@ -78,7 +89,8 @@ async fn grammar() {
     let mut counts: BTreeMap<(&str, &str, u16), usize> = BTreeMap::new();
     for (name, profile) in profiles() {
         let server = TestServer::new(profile).await;
-        made(&server, "/Users", &json!({ "schemas": [USER], "userName": "someone@example.com" })).await;
+        made(&server, "/Users", &json!({ "schemas": [USER], "userName": "someone@example.com" }))
+            .await;
         for case in vectors["cases"].as_array().unwrap() {
             let (id, filter) = (case["id"].as_str().unwrap(), case["filter"].as_str().unwrap());
             let at = format!("{id} in {name}: {filter}");
@@ -145,7 +157,9 @@ fn accepted(filter: &str, column: &str) -> (bool, bool) {
     match column {
         // Slack's own attribute: good grammar, but not in our schema.
         "yes" if filter == "restricted eq 1" => (false, false),
-        c if c.starts_with("yes") || c.starts_with("members is complex multi-valued") => (true, true),
+        c if c.starts_with("yes") || c.starts_with("members is complex multi-valued") => {
+            (true, true)
+        }
         c if c.starts_with("compat")
             || c.contains("strict 400 invalidFilter")
             || c.starts_with("not in RFC grammar") =>
@@ -160,17 +174,47 @@ fn accepted(filter: &str, column: &str) -> (bool, bool) {
 /// What the one user and the one group of the test match.
 fn finds(target: &str, filter: &str) -> bool {
     let sought = match target {
-        "Groups" => ["displayName eq", "externalId eq", "id eq", "members.value", "owners", "securityEnabled"].as_slice(),
+        "Groups" => [
+            "displayName eq",
+            "externalId eq",
+            "id eq",
+            "members.value",
+            "owners",
+            "securityEnabled",
+        ]
+        .as_slice(),
         _ => [
-            "userName eq \"dana", "externalId eq \"jyoung", "emails[", "id eq", "manager eq", "userName eq \"RUN",
-            "groups.value", "active eq", "mailNickname eq", "externalId pr", "emails.value co", "meta.created",
-            "not(urn", "userName ew",
+            "userName eq \"dana",
+            "externalId eq \"jyoung",
+            "emails[",
+            "id eq",
+            "manager eq",
+            "userName eq \"RUN",
+            "groups.value",
+            "active eq",
+            "mailNickname eq",
+            "externalId pr",
+            "emails.value co",
+            "meta.created",
+            "not(urn",
+            "userName ew",
         ]
         .as_slice(),
     };
     let found = sought.iter().any(|part| filter.contains(part));
     // These name somebody else, or an attribute that nobody has here.
-    let other = ["non-existent", "RUNSCOPE", "mailNickname", "owned", "@contoso", "-eu", "securityE", "owners", "mailE", "xxx"];
+    let other = [
+        "non-existent",
+        "RUNSCOPE",
+        "mailNickname",
+        "owned",
+        "@contoso",
+        "-eu",
+        "securityE",
+        "owners",
+        "mailE",
+        "xxx",
+    ];
     found && !other.iter().any(|part| filter.contains(part))
 }
 
@@ -182,7 +226,8 @@ async fn of_identity_providers() {
             let mut registry = Registry::standard();
             registry.add_json(ENTRA).unwrap();
             let server =
-                TestServer::with_registry(backend, registry, |builder| builder.profile(profile)).await;
+                TestServer::with_registry(backend, registry, |builder| builder.profile(profile))
+                    .await;
             let vars = people(&server).await;
             for row in table("idp/filters.tsv") {
                 let (target, text) = (row["target"].as_str(), row["filter"].as_str());

@@ -25,7 +25,8 @@ async fn patches() {
                 .filter(|expected| expected["for"].as_str().is_none_or(|f| f == name))
                 .any(|expected| run.fits(&vars, &expected));
             if !fits || !run.clean() {
-                failures.push(format!("{} in {name}: {}: {}", case["id"], run.answer.text, run.after));
+                failures
+                    .push(format!("{} in {name}: {}: {}", case["id"], run.answer.text, run.after));
             }
             refused += usize::from(run.answer.status == 400);
             ran += 1;
@@ -101,7 +102,8 @@ async fn paths() {
             "emails": [{ "value": "bob@example.com", "type": "work" }],
         });
         let person = made(&server, "/Users", &person).await;
-        let team = made(&server, "/Groups", &json!({ "schemas": [GROUP], "displayName": "Paths" })).await;
+        let team =
+            made(&server, "/Groups", &json!({ "schemas": [GROUP], "displayName": "Paths" })).await;
         for case in vectors["cases"].as_array().unwrap() {
             for (endpoint, target) in [("/Users", &person), ("/Groups", &team)] {
                 let path = format!("{endpoint}/{}", target["id"].as_str().unwrap());
@@ -113,7 +115,18 @@ async fn paths() {
                     let at = format!("{} in {name}: {operation}", case["id"]);
                     let answer = server.patch(&path, &patch_op(&json!([operation]))).await;
                     if answer.status == 400 {
-                        assert_error(&answer, 400, &["invalidPath", "invalidFilter", "invalidValue", "noTarget", "mutability"], &at);
+                        assert_error(
+                            &answer,
+                            400,
+                            &[
+                                "invalidPath",
+                                "invalidFilter",
+                                "invalidValue",
+                                "noTarget",
+                                "mutability",
+                            ],
+                            &at,
+                        );
                         assert_eq!(server.get(&path).await.body, before, "{at}: changed");
                     } else if !answer.status.is_success() {
                         failures.push(format!("{at}: {}", answer.text));
@@ -125,7 +138,10 @@ async fn paths() {
                     invalid += 1;
                     let said = matches!(answer.scim_type(), Some("invalidPath" | "invalidFilter"));
                     if answer.status != 400 || !said {
-                        failures.push(format!("{at}: an invalid path: {} {}", answer.status, answer.text));
+                        failures.push(format!(
+                            "{at}: an invalid path: {} {}",
+                            answer.status, answer.text
+                        ));
                     }
                 }
             }
