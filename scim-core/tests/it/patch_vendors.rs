@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use scim_core::{Leniency, Profile, Registry, Resource, Tolerance};
 use serde_json::{Value as Json, json};
 
-use crate::patch::{comparable, message, resource, run};
+use crate::patch::{comparable, resource, run};
+
+use Before::{Bare, Full, Group, Mixed, Others};
 
 /// The resource that a request meets.
 #[derive(Clone, Copy)]
@@ -27,7 +29,7 @@ impl Before {
         let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
         let member = |id: &str| json!({"value": id, "type": "User"});
         resource(&match self {
-            Before::Full => json!({
+            Full => json!({
                 "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", enterprise],
                 "id": "u-1", "externalId": "ext-0", "userName": "dana@fabrikam.example", "active": true,
                 "displayName": "Dana", "preferredLanguage": "en",
@@ -39,21 +41,21 @@ impl Before {
                 enterprise: {"employeeNumber": "1", "department": "Ops", "manager": {"value": "m-0"}},
                 "meta": {"resourceType": "User", "version": "W/\"1\""},
             }),
-            Before::Bare => json!({
+            Bare => json!({
                 "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
                 "id": "u-1", "userName": "probe@fabrikam.example", "active": false,
             }),
-            Before::Group => json!({
+            Group => json!({
                 "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
                 "id": "g-1", "displayName": "Field Engineers",
                 "members": [member("u-1"), member("u-2"), member("u-3")],
                 "meta": {"resourceType": "Group", "version": "W/\"1\""},
             }),
-            Before::Others => json!({
+            Others => json!({
                 "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
                 "id": "g-1", "displayName": "Field Engineers", "members": [member("u-8"), member("u-9")],
             }),
-            Before::Mixed => json!({
+            Mixed => json!({
                 "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
                 "id": "g-1", "displayName": "Field Engineers", "members": [member("u-1"), member("u-9")],
             }),
@@ -61,11 +63,10 @@ impl Before {
     }
 
     fn is_group(self) -> bool {
-        matches!(self, Before::Group | Before::Others | Before::Mixed)
+        matches!(self, Group | Others | Mixed)
     }
 }
 
-use Before::{Bare, Full, Group, Mixed, Others};
 use Tolerance as T;
 
 /// What strict answers: the same, or an error because a tolerance is off.

@@ -15,7 +15,7 @@ use crate::store::members::{RowOp, edited, may_be_member};
 use crate::store::{Key, StoreError};
 
 /// Members that are looked at together.
-const CHUNK: usize = 512;
+const CHUNK: usize = if cfg!(test) { 2 } else { 512 };
 
 /// Changes to the memberships of one write.
 pub(super) struct Membership<'a> {

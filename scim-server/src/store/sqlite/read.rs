@@ -1,5 +1,7 @@
 //! Reading single resources, their groups and their members.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row};
 use scim_core::{ResourceId, Version};
@@ -73,30 +75,55 @@ pub(super) fn include(
 }
 
 /// The groups that hold a resource, directly and through other groups, by id.
+///
+/// Walked here rather than by a recursive query: most resources are in no group or a few, and each step is one look-up
+/// in an index that is named, whatever the planner thinks of large groups.
 pub(super) fn groups(
     connection: &Connection,
     tenant: i64,
     rid: i64,
 ) -> Result<Vec<GroupRow>, StoreError> {
+    let direct = holders(connection, tenant, rid)?;
+    if direct.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut seen: BTreeSet<i64> = direct.iter().copied().collect();
+    let mut open = direct.clone();
+    while let Some(group) = open.pop() {
+        for holder in holders(connection, tenant, group)? {
+            if seen.insert(holder) {
+                open.push(holder);
+            }
+        }
+    }
+    let mut statement =
+        connection.prepare_cached("SELECT id, label FROM resource WHERE rid = ?1")?;
+    let mut groups = Vec::with_capacity(seen.len());
+    for group in seen {
+        let mut rows = statement.query([group])?;
+        if let Some(row) = rows.next()? {
+            groups.push(GroupRow {
+                id: id(row, 0)?,
+                display: label(row, 1)?.unwrap_or_default(),
+                direct: direct.contains(&group),
+            });
+        }
+    }
+    groups.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    Ok(groups)
+}
+
+/// The groups that a resource is itself a member of.
+fn holders(connection: &Connection, tenant: i64, rid: i64) -> Result<Vec<i64>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "WITH RECURSIVE holder (rid) AS (
-             SELECT grp FROM member WHERE tenant = ?1 AND rid = ?2
-             UNION
-             SELECT m.grp FROM holder h JOIN member m ON m.tenant = ?1 AND m.rid = h.rid)
-         SELECT g.id, g.label,
-                EXISTS (SELECT 1 FROM member d WHERE d.tenant = ?1 AND d.rid = ?2 AND d.grp = g.rid)
-         FROM holder h JOIN resource g ON g.rid = h.rid ORDER BY g.id",
+        "SELECT grp FROM member INDEXED BY member_of WHERE tenant = ?1 AND rid = ?2",
     )?;
     let mut rows = statement.query((tenant, rid))?;
-    let mut groups = Vec::new();
+    let mut holders = Vec::new();
     while let Some(row) = rows.next()? {
-        groups.push(GroupRow {
-            id: id(row, 0)?,
-            display: label(row, 1)?.unwrap_or_default(),
-            direct: row.get(2)?,
-        });
+        holders.push(row.get(0)?);
     }
-    Ok(groups)
+    Ok(holders)
 }
 
 /// A page of the members of a group.

@@ -14,7 +14,7 @@ use crate::store::{Finding, StoreError};
 /// Findings named in full; a damaged file could have one for every row.
 const NAMED: usize = 100;
 /// Audit entries that are read together.
-const CHUNK: usize = 1_000;
+const CHUNK: usize = if cfg!(test) { 3 } else { 1_000 };
 
 pub(super) fn verify(
     connection: &Connection,

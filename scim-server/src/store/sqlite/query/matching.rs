@@ -14,7 +14,7 @@ use crate::store::sqlite::read;
 use crate::store::{StoreError, sort_key};
 
 /// Members of a group that a filter looks at together.
-const CHUNK: usize = 512;
+const CHUNK: usize = if cfg!(test) { 2 } else { 512 };
 
 impl Run<'_> {
     /// The sort key of a candidate (`None` in it for the order of ids), if it matches.
