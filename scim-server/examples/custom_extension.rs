@@ -39,7 +39,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .base_url("http://127.0.0.1:3000/scim/v2")
         .build()?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("curl -H 'Authorization: Bearer embedded-example-token' http://127.0.0.1:3000/scim/v2/Schemas");
+    println!(
+        "curl -H 'Authorization: Bearer embedded-example-token' http://127.0.0.1:3000/scim/v2/Schemas"
+    );
     axum::serve(listener, axum::Router::new().nest("/scim/v2", scim.router())).await?;
     Ok(())
 }
