@@ -11,6 +11,7 @@ mod harness;
 mod protocol;
 mod rfc_examples;
 mod shapes;
+mod snapshots;
 mod support;
 mod tolerances;
 mod vectors;
