@@ -221,7 +221,7 @@ impl Tolerance {
                 "RFC 7644 3.5.2",
                 "`meta` in a PATCH value without path, whatever it holds",
                 "400 mutability unless equal to what is stored",
-                "authentik/authentik-group-replace-nopath.json",
+                "tolerance/ignore-meta.json",
                 true,
             ),
             Tolerance::DropUndeclaredSchemas => (

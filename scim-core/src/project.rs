@@ -194,6 +194,8 @@ impl Named {
             if uri.as_ref() == extension && *name == attribute.name {
                 match sub {
                     None => return Degree::Whole,
+                    // To name what is never shown is to name nothing.
+                    Some(sub) if attribute.sub(sub.as_str()).is_some_and(is_never) => {}
                     Some(sub) => parts.push(sub.clone()),
                 }
             }
@@ -445,6 +447,10 @@ fn rule(attribute: &Attribute, mode: Mode, degree: &Degree) -> Rule {
         (Returned::Default, Mode::Except, Degree::Parts(parts)) => rule_without(attribute, parts),
         (Returned::Default, ..) => rule_when_whole(attribute, &[]),
     }
+}
+
+fn is_never(attribute: &Attribute) -> bool {
+    attribute.returned == Returned::Never
 }
 
 /// The attribute with the sub-attributes that are shown by default, and those named besides.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 use scim_server::auth::StaticToken;
+use scim_server::clock::{Clock, SystemClock};
 use scim_server::store::MemoryStore;
 use scim_server::{Registry, ScimServer};
 
@@ -12,7 +13,7 @@ use scim_server::{Registry, ScimServer};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let registry = Arc::new(Registry::standard());
     let scim = ScimServer::builder(Arc::clone(&registry))
-        .store(MemoryStore::new(registry))
+        .store(MemoryStore::new(registry, SystemClock::new().now()))
         .authenticator(StaticToken::new(&"embedded-example-token".into())?)
         .base_url("http://127.0.0.1:3000/scim/v2")
         .build()?;

@@ -21,12 +21,13 @@ use crate::store::ResourceStore;
 /// ```no_run
 /// use std::sync::Arc;
 /// use scim_server::auth::StaticToken;
+/// use scim_server::clock::{Clock, SystemClock};
 /// use scim_server::store::MemoryStore;
 /// use scim_server::{Registry, ScimServer};
 ///
 /// let registry = Arc::new(Registry::standard());
 /// let server = ScimServer::builder(Arc::clone(&registry))
-///     .store(MemoryStore::new(registry))
+///     .store(MemoryStore::new(registry, SystemClock::new().now()))
 ///     .authenticator(StaticToken::new(&"a-token-of-enough-characters".into())?)
 ///     .base_url("https://app.example/scim/v2")
 ///     .build()?;

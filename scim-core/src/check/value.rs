@@ -172,8 +172,10 @@ impl Checker<'_, '_> {
             return Err(wrong_type(attribute, "an array", at));
         };
         let item = match item {
-            Value::Object(mut object) if !attribute.is_complex() && object.len() == 1 => {
-                match object.remove("value") {
+            Value::Object(mut object) if !attribute.is_complex() => {
+                // Entra's old package has a `$ref` of null next to the value.
+                object.retain(|_, value| *value != Value::Null);
+                match object.remove("value").filter(|_| object.is_empty()) {
                     Some(value) => value,
                     None => return Err(wrong_type(attribute, "an array", at)),
                 }

@@ -11,24 +11,42 @@ use smol_str::SmolStr;
 
 use super::Literal;
 use super::fault::{Expected, Fault, Parsed, fail};
-use crate::name::AttrPath;
+use super::path::PathText;
 use crate::profile::{Leniency, Tolerance};
+
+/// A value as it stands in the text where it can be taken from there, see [`PathText`].
+pub(super) enum LiteralText<'a> {
+    /// What stands between the quotes, without escapes.
+    Plain(&'a str),
+    /// Anything else.
+    Made(Literal),
+}
+
+impl LiteralText<'_> {
+    #[inline]
+    pub(super) fn into_literal(self) -> Literal {
+        match self {
+            Self::Plain(text) => Literal::String(SmolStr::new(text)),
+            Self::Made(literal) => literal,
+        }
+    }
+}
 
 /// Reads a value; `at` is the attribute it is compared with, for the trace of a tolerance.
 #[inline]
 pub(super) fn literal<'a>(
     text: &'a str,
-    at: &AttrPath,
+    at: PathText<'_>,
     leniency: &mut Leniency,
-) -> Parsed<'a, Literal> {
+) -> Parsed<'a, LiteralText<'a>> {
     match text.as_bytes().first() {
         Some(b'"') => {
             let (rest, text) = string(&text[1..])?;
-            end(rest, Literal::String(text))
+            end(rest, text)
         }
         Some(b'-' | b'0'..=b'9') => {
             let (rest, number) = number(text)?;
-            end(rest, Literal::Number(number))
+            end(rest, LiteralText::Made(Literal::Number(number)))
         }
         Some(b'a'..=b'z' | b'A'..=b'Z') => word(text, at, leniency),
         _ => fail(text, Expected::Value),
@@ -37,14 +55,18 @@ pub(super) fn literal<'a>(
 
 /// A value ends where a term can: `nullx` and `1.` are no values.
 #[inline]
-fn end(rest: &str, literal: Literal) -> Parsed<'_, Literal> {
+fn end<'a>(rest: &'a str, literal: LiteralText<'a>) -> Parsed<'a, LiteralText<'a>> {
     match rest.as_bytes().first() {
         None | Some(b' ' | b')' | b']') => Ok((rest, literal)),
         Some(_) => fail(rest, Expected::ValueEnd),
     }
 }
 
-fn word<'a>(text: &'a str, at: &AttrPath, leniency: &mut Leniency) -> Parsed<'a, Literal> {
+fn word<'a>(
+    text: &'a str,
+    at: PathText<'_>,
+    leniency: &mut Leniency,
+) -> Parsed<'a, LiteralText<'a>> {
     let len = text.bytes().take_while(u8::is_ascii_alphanumeric).count();
     let (word, rest) = text.split_at(len);
     let literal = match word {
@@ -63,7 +85,7 @@ fn word<'a>(text: &'a str, at: &AttrPath, leniency: &mut Leniency) -> Parsed<'a,
             Literal::Bool(value)
         }
     };
-    end(rest, literal)
+    end(rest, LiteralText::Made(literal))
 }
 
 fn number(text: &str) -> Parsed<'_, Number> {
@@ -78,10 +100,25 @@ fn number(text: &str) -> Parsed<'_, Number> {
         return Ok((rest, Number::from(value)));
     }
     let (rest, digits) = number_text(text)?;
-    match digits.parse() {
-        Ok(number) => Ok((rest, number)),
-        Err(_) => fail(text, Expected::NumberRange),
+    match exact(digits) {
+        Some(number) => Ok((rest, number)),
+        None => fail(text, Expected::NumberRange),
     }
+}
+
+/// The number nearest to the text. Not `Number::from_str`: without its `float_roundtrip` feature, which is not ours to
+/// demand from a program, serde_json may be off by the last digit.
+fn exact(text: &str) -> Option<Number> {
+    let whole = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    if whole && text != "-0" {
+        if let Ok(number) = text.parse::<i64>() {
+            return Some(number.into());
+        }
+        if let Ok(number) = text.parse::<u64>() {
+            return Some(number.into());
+        }
+    }
+    Number::from_f64(text.parse().ok()?)
 }
 
 /// `[ "-" ] int [ frac ] [ exp ]` of RFC 8259 section 6.
@@ -97,14 +134,14 @@ fn number_text(text: &str) -> IResult<&str, &str, Fault> {
 
 /// The rest of a string after its opening quote.
 #[inline]
-fn string(text: &str) -> Parsed<'_, SmolStr> {
+fn string(text: &str) -> Parsed<'_, LiteralText<'_>> {
     let Some(at) = memchr2(b'"', b'\\', text.as_bytes()) else {
         let (rest, ()) = no_control(text, text.len())?;
         return fail(rest, Expected::Quote);
     };
     let (rest, ()) = no_control(text, at)?;
     if rest.as_bytes()[0] == b'"' {
-        return Ok((&rest[1..], SmolStr::new(&text[..at])));
+        return Ok((&rest[1..], LiteralText::Plain(&text[..at])));
     }
     string_with_escapes(text, at)
 }
@@ -121,14 +158,15 @@ fn no_control(text: &str, len: usize) -> Parsed<'_, ()> {
     Ok((&text[len..], ()))
 }
 
-fn string_with_escapes(text: &str, first: usize) -> Parsed<'_, SmolStr> {
+fn string_with_escapes(text: &str, first: usize) -> Parsed<'_, LiteralText<'_>> {
     let mut read = String::with_capacity(text.len().min(first + 32));
     read.push_str(&text[..first]);
     let mut rest = &text[first..];
     loop {
         // `rest` starts with a quote or a backslash.
         if rest.as_bytes()[0] == b'"' {
-            return Ok((&rest[1..], SmolStr::from(read)));
+            let read = Literal::String(SmolStr::from(read));
+            return Ok((&rest[1..], LiteralText::Made(read)));
         }
         let (after, c) = escape(rest)?;
         read.push(c);
@@ -266,6 +304,7 @@ mod tests {
             "-9223372036854775808",
             "18446744073709551615",
             "18446744073709551616",
+            "1111111111111111111111111111111111",
             "1.7976931348623157e308",
         ] {
             let expected: Number = text.parse().unwrap();

@@ -6,10 +6,9 @@
 
 use super::fault::{Expected, Parsed, fail, to_error};
 use super::literal::literal;
-use super::path::{attr_path, sub_attr};
+use super::path::{PathText, attr_path, sub_attr};
 use super::{CompareOp, Comparison, Filter, FilterError};
 use crate::limits::Limits;
-use crate::name::AttrPath;
 use crate::profile::{Leniency, Tolerance};
 
 /// The deepest nesting whatever the limits say: evaluating and dropping a tree descends into it.
@@ -187,23 +186,24 @@ impl<'g> Grammar<'g> {
 
     /// The rest of an `attrExp` after its attribute and a space.
     #[inline]
-    pub(super) fn attr_exp<'a>(&mut self, text: &'a str, path: AttrPath) -> Parsed<'a, Filter> {
+    pub(super) fn attr_exp<'a>(&mut self, text: &'a str, path: PathText<'_>) -> Parsed<'a, Filter> {
         let (rest, op) = match operator(text) {
             Ok(read) => read,
             // `not x pr`: the one who wrote it needs another hint.
-            Err(_) if path.name() == "not" && path.uri().is_none() && path.sub().is_none() => {
+            Err(_) if path.is("not") => {
                 return fail(text, Expected::Parenthesis);
             }
             Err(error) => return Err(error),
         };
-        let Some(op) = op else { return Ok((rest, Filter::Present(path))) };
+        let Some(op) = op else { return Ok((rest, Filter::Present(path.to_path()))) };
         let spaced = skip_spaces(rest);
         // RFC 7644 section 3.5.2.2 itself has an example without the space before the quote.
         if spaced.len() == rest.len() && !rest.starts_with('"') {
             return fail(rest, Expected::ValueSpace);
         }
-        let (rest, value) = literal(spaced, &path, self.leniency)?;
-        Ok((rest, Filter::Compare(Comparison { path, op, value })))
+        let (rest, value) = literal(spaced, path, self.leniency)?;
+        let value = value.into_literal();
+        Ok((rest, Filter::Compare(Comparison { path: path.to_path(), op, value })))
     }
 
     /// The bracket of a `valuePath`, which the text starts with.
@@ -216,13 +216,16 @@ impl<'g> Grammar<'g> {
         &mut self,
         text: &'a str,
         depth: usize,
-        path: AttrPath,
+        path: PathText<'_>,
     ) -> Parsed<'a, Filter> {
-        let (rest, mut filter) = self.brackets(text, depth)?;
+        let (rest, filter) = self.brackets(text, depth)?;
         if !rest.starts_with('.') {
-            return Ok((rest, Filter::ValuePath { path, filter: Box::new(filter) }));
+            return Ok((
+                rest,
+                Filter::ValuePath { path: path.to_path(), filter: Box::new(filter) },
+            ));
         }
-        if !self.leniency.allows(Tolerance::ValuePathComparison, &path) {
+        if !self.leniency.allows(Tolerance::ValuePathComparison, path) {
             return fail(rest, Expected::NoSubAfterBracket);
         }
         self.count_term(rest)?;
@@ -231,9 +234,9 @@ impl<'g> Grammar<'g> {
         if spaced.len() == after.len() {
             return fail(after, Expected::NameEnd);
         }
-        let (rest, comparison) = self.attr_exp(spaced, AttrPath::from(sub))?;
-        filter = filter.and(comparison);
-        Ok((rest, Filter::ValuePath { path, filter: Box::new(filter) }))
+        let (rest, comparison) = self.attr_exp(spaced, PathText::name(sub))?;
+        let filter = Box::new(filter.and(comparison));
+        Ok((rest, Filter::ValuePath { path: path.to_path(), filter }))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Attribute paths in filters, and the paths of PATCH operations, which are made of the same parts.
 
+use std::fmt;
+
 use super::fault::{Expected, Parsed, fail, to_error};
 use super::parse::{Grammar, skip_spaces};
 use super::{Comparison, Filter, FilterError};
@@ -56,9 +58,10 @@ fn patch_path<'a>(text: &'a str, grammar: &mut Grammar<'_>) -> Parsed<'a, PathFo
     grammar.check_length(text)?;
     let (rest, path) = attr_path(text)?;
     match rest.as_bytes().first() {
-        None => Ok((rest, PathForm::Attribute(path))),
+        None => Ok((rest, PathForm::Attribute(path.to_path()))),
         Some(b'[') => {
             let (rest, filter) = grammar.brackets(rest, 0)?;
+            let path = path.to_path();
             if rest.is_empty() {
                 return Ok((rest, PathForm::Selected { path, filter, sub: None }));
             }
@@ -69,7 +72,8 @@ fn patch_path<'a>(text: &'a str, grammar: &mut Grammar<'_>) -> Parsed<'a, PathFo
             if !rest.is_empty() {
                 return fail(rest, Expected::PathEnd);
             }
-            Ok((rest, PathForm::Selected { path, filter, sub: Some(sub) }))
+            let sub = Some(AttrName::from_checked(sub));
+            Ok((rest, PathForm::Selected { path, filter, sub }))
         }
         Some(b' ') if !skip_spaces(rest).is_empty() && !skip_spaces(rest).starts_with('[') => {
             match grammar.attr_exp(skip_spaces(rest), path)? {
@@ -82,9 +86,45 @@ fn patch_path<'a>(text: &'a str, grammar: &mut Grammar<'_>) -> Parsed<'a, PathFo
     }
 }
 
+/// An attribute path as it stands in the text, checked. It becomes an [`AttrPath`] where that is going to stay, because
+/// moving the owned form from parser to parser costs more than reading it.
+#[derive(Clone, Copy)]
+pub(super) struct PathText<'a> {
+    uri: Option<&'a str>,
+    name: &'a str,
+    sub: Option<&'a str>,
+}
+
+impl<'a> PathText<'a> {
+    /// A name alone.
+    pub(super) fn name(name: &'a str) -> Self {
+        Self { uri: None, name, sub: None }
+    }
+
+    /// Whether it is this name alone.
+    pub(super) fn is(self, name: &str) -> bool {
+        self.uri.is_none() && self.sub.is_none() && self.name.eq_ignore_ascii_case(name)
+    }
+
+    #[inline]
+    pub(super) fn to_path(self) -> AttrPath {
+        AttrPath::new(
+            self.uri.map(SchemaUri::from_checked),
+            AttrName::from_checked(self.name),
+            self.sub.map(AttrName::from_checked),
+        )
+    }
+}
+
+impl fmt::Display for PathText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_path().fmt(f)
+    }
+}
+
 /// `[URI ":"] ATTRNAME [subAttr]`; the last colon ends the URI, so that dots in it are no sub-attributes.
 #[inline]
-pub(super) fn attr_path(text: &str) -> Parsed<'_, AttrPath> {
+pub(super) fn attr_path(text: &str) -> Parsed<'_, PathText<'_>> {
     let bytes = text.as_bytes();
     let len = bytes.iter().take_while(|b| is_name_byte(**b)).count();
     // Most paths are a plain name.
@@ -93,48 +133,43 @@ pub(super) fn attr_path(text: &str) -> Parsed<'_, AttrPath> {
         && matches!(bytes.get(len), None | Some(b' ' | b'['))
     {
         let (name, rest) = text.split_at(len);
-        return Ok((rest, AttrPath::from(AttrName::from_checked(name))));
+        return Ok((rest, PathText::name(name)));
     }
     long_path(text)
 }
 
-fn long_path(text: &str) -> Parsed<'_, AttrPath> {
+fn long_path(text: &str) -> Parsed<'_, PathText<'_>> {
     let len = text.bytes().take_while(|b| is_uri_byte(*b)).count();
     let (path, rest) = text.split_at(len);
     let (uri, start) = match path.rfind(':') {
-        Some(colon) if is_schema_uri(&path[..colon]) => {
-            (Some(SchemaUri::from_checked(&path[..colon])), colon + 1)
-        }
+        Some(colon) if is_schema_uri(&path[..colon]) => (Some(&path[..colon]), colon + 1),
         Some(_) => return fail(text, Expected::Uri),
         None => (None, 0),
     };
-    match path[start..].find('.') {
-        None => {
-            let (_, name) = name(&path[start..], &text[start..], Expected::Name)?;
-            Ok((rest, AttrPath::new(uri, name, None)))
-        }
-        Some(dot) => {
-            let dot = start + dot;
-            let (_, name_) = name(&path[start..dot], &text[start..], Expected::Name)?;
-            let (_, sub) = name(&path[dot + 1..], &text[dot + 1..], Expected::SubName)?;
-            Ok((rest, AttrPath::new(uri, name_, Some(sub))))
-        }
+    let (name, sub) = match path[start..].split_once('.') {
+        Some((name, sub)) => (name, Some(sub)),
+        None => (&path[start..], None),
+    };
+    check_name(name, &text[start..], Expected::Name)?;
+    if let Some(sub) = sub {
+        check_name(sub, &text[len - sub.len()..], Expected::SubName)?;
     }
+    Ok((rest, PathText { uri, name, sub }))
 }
 
 /// `subAttr`, dot included.
-pub(super) fn sub_attr(text: &str) -> Parsed<'_, AttrName> {
+pub(super) fn sub_attr(text: &str) -> Parsed<'_, &str> {
     let after = &text[1..];
     let len = after.bytes().take_while(|b| is_uri_byte(*b)).count();
     let (sub, rest) = after.split_at(len);
-    let (_, sub) = name(sub, after, Expected::SubName)?;
+    check_name(sub, after, Expected::SubName)?;
     Ok((rest, sub))
 }
 
 /// One name; `from` is the text that starts with it, for the place of an error.
-fn name<'a>(name: &str, from: &'a str, expected: Expected) -> Parsed<'a, AttrName> {
+fn check_name<'a>(name: &str, from: &'a str, expected: Expected) -> Parsed<'a, ()> {
     if is_attr_name(name) {
-        return Ok((from, AttrName::from_checked(name)));
+        return Ok((from, ()));
     }
     let good_start = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '$');
     let at = match good_start {

@@ -117,7 +117,10 @@ impl ChangeSet {
     pub fn between(before: &Resource, after: &Resource, schema: &ResourceSchema) -> Self {
         let mut changes = Self::default();
         for_each_pair(before.object(), after.object(), |name, old, new| {
-            changes.record(name, old, new, schema);
+            let follows = ["schemas", "meta"].iter().any(|n| name.eq_ignore_ascii_case(n));
+            if !follows {
+                changes.record(name, old, new, schema);
+            }
         });
         changes
     }
@@ -179,10 +182,14 @@ impl ChangeSet {
         let Some(path) = path_of(uri, name, None, attribute) else { return };
         match (before.filter(|v| !v.is_unassigned()), after.filter(|v| !v.is_unassigned())) {
             (Some(Value::Array(before)), Some(Value::Array(after))) => {
-                self.record_elements(&path, before, after, secret);
+                self.record_elements(&path, before, after, attribute);
             }
-            (Some(Value::Array(before)), None) => self.record_elements(&path, before, &[], secret),
-            (None, Some(Value::Array(after))) => self.record_elements(&path, &[], after, secret),
+            (Some(Value::Array(before)), None) => {
+                self.record_elements(&path, before, &[], attribute);
+            }
+            (None, Some(Value::Array(after))) => {
+                self.record_elements(&path, &[], after, attribute);
+            }
             (Some(Value::Object(before)), Some(Value::Object(after))) => {
                 for_each_pair(before, after, |sub, old, new| {
                     let definition = attribute.and_then(|a| a.sub(sub));
@@ -203,12 +210,16 @@ impl ChangeSet {
         path: &AttrPath,
         before: &[Value],
         after: &[Value],
-        secret: bool,
+        attribute: Option<&Attribute>,
     ) {
+        let secret = attribute.is_some_and(Attribute::is_secret);
+        // One member is never another; an address of the same type may well be the same one with a new value.
+        let identified = attribute.is_some_and(Attribute::is_resource_reference);
+        let pairing: &[&str] = if identified { &["value"] } else { &["value", "type"] };
         let (gone, come) = unmatched(before, after);
         let mut partner = vec![None; gone.len()];
         let mut taken = vec![false; come.len()];
-        for name in ["value", "type"] {
+        for name in pairing {
             let mut open: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
             for (i, new) in come.iter().enumerate().rev().filter(|(i, _)| !taken[*i]) {
                 if let Some(text) = member(new, name) {

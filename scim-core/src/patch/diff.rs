@@ -1,6 +1,6 @@
 //! The smallest PATCH from one state of a resource to another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::add::identity;
 use super::{Op, Operation, Patch, PatchPath};
@@ -78,7 +78,10 @@ impl Differ<'_> {
             .map(|value| value.filter(|v| !v.is_unassigned()));
         match (before, after) {
             (None, None) => {}
-            (None, Some(after)) => self.push(Op::Add, path, Some(after)),
+            (None, Some(after)) => {
+                let op = if repeats(&after, attribute) { Op::Replace } else { Op::Add };
+                self.push(op, path, Some(after));
+            }
             (Some(_), None) => self.push(Op::Remove, path, None),
             (Some(before), Some(after)) if attribute.multi_valued => {
                 self.list(path, &before, &after, attribute);
@@ -165,6 +168,12 @@ impl Differ<'_> {
     fn push(&mut self, op: Op, path: AttrPath, value: Option<Value>) {
         self.patch.push(Operation { op, path: Some(path.into()), value });
     }
+}
+
+/// Whether a list has elements that count as the same: adding would keep one of them only.
+fn repeats(value: &Value, attribute: &Attribute) -> bool {
+    let mut seen = BTreeSet::new();
+    attribute.multi_valued && !value.values().iter().all(|v| seen.insert(identity(attribute, v)))
 }
 
 /// A value without what only the server writes.

@@ -192,3 +192,91 @@ fn ids(filter: &TypedFilter) -> Option<Vec<SmolStr>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Patch;
+    use crate::json;
+    use crate::limits::Limits;
+    use crate::profile::{Leniency, Profile};
+    use crate::schema::Registry;
+
+    use super::*;
+
+    fn split(operations: &str) -> (ResolvedPatch, Vec<MemberEdit>) {
+        let registry = Registry::standard();
+        let (limits, mut leniency) = (Limits::default(), Leniency::new(Profile::default()));
+        let body = format!(r#"{{"Operations":[{operations}]}}"#);
+        let message = json::parse_object(body.as_bytes(), &limits).unwrap();
+        let patch = Patch::from_object(message, &limits, &mut leniency).unwrap();
+        patch.resolve(registry.group(), &mut leniency).unwrap().split_members("members")
+    }
+
+    fn one(operation: &str) -> MemberOp {
+        let (rest, mut edits) = split(operation);
+        assert!(rest.is_empty());
+        assert_eq!(edits.len(), 1);
+        edits.remove(0).op
+    }
+
+    #[test]
+    fn ids_are_found_in_filters() {
+        for (path, expected) in [
+            (r#"members[value eq \"a\"]"#, &["a"][..]),
+            (r#"members[value eq \"a\" or value eq \"B\"]"#, &["a", "B"]),
+            (r#"members[(value eq \"a\" or value eq \"b\") or value eq \"c\"]"#, &["a", "b", "c"]),
+        ] {
+            let op = one(&format!(r#"{{"op":"remove","path":"{path}"}}"#));
+            assert!(matches!(&op, MemberOp::Remove(ids) if ids == expected), "{path}: {op:?}");
+        }
+        for path in [
+            r#"members[value ne \"a\"]"#,
+            r#"members[value sw \"a\"]"#,
+            r#"members[value eq \"a\" and type eq \"User\"]"#,
+            r#"members[value eq \"a\" or type eq \"User\"]"#,
+            r#"members[not (value eq \"a\")]"#,
+        ] {
+            let op = one(&format!(r#"{{"op":"remove","path":"{path}"}}"#));
+            assert!(matches!(op, MemberOp::RemoveWhere(_)), "{path}: {op:?}");
+        }
+    }
+
+    #[test]
+    fn every_form_has_its_operation() {
+        let add = one(r#"{"op":"add","path":"members","value":{"value":"a"}}"#);
+        assert!(matches!(add, MemberOp::Add(values) if values.len() == 1));
+        let all = one(r#"{"op":"remove","path":"members"}"#);
+        assert!(matches!(all, MemberOp::RemoveAll));
+        let empty = one(r#"{"op":"replace","path":"members","value":[]}"#);
+        assert!(matches!(empty, MemberOp::RemoveAll));
+        let listed = one(r#"{"op":"remove","path":"members","value":[{"value":"a"}]}"#);
+        assert!(matches!(listed, MemberOp::Remove(ids) if ids == ["a"]));
+        let none = one(r#"{"op":"remove","path":"members","value":[]}"#);
+        assert!(matches!(none, MemberOp::Remove(ids) if ids.is_empty()));
+        let inside =
+            one(r#"{"op":"replace","path":"members[value eq \"a\"].type","value":"User"}"#);
+        let MemberOp::Edit(edit) = &inside else { panic!("{inside:?}") };
+        assert!(edit.selects().is_some());
+        assert!(matches!(inside.apply_to(&mut Vec::new()), Err(Error::NoTarget { .. })));
+    }
+
+    #[test]
+    fn the_rest_keeps_its_order_and_edits_their_index() {
+        let (rest, edits) = split(
+            r#"{"op":"replace","path":"displayName","value":"a"},
+               {"op":"add","path":"members","value":[{"value":"u"}]},
+               {"op":"replace","value":{"displayName":"b","members":[{"value":"v"}]}},
+               {"op":"remove","path":"members[value eq \"v\"]"}"#,
+        );
+        assert_eq!(edits.iter().map(|e| e.operation).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(
+            format!("{rest:?}"),
+            r#"["Operations[0], displayName", "Operations[2], displayName"]"#
+        );
+        let mut members = Vec::new();
+        for edit in edits {
+            edit.op.apply_to(&mut members).unwrap();
+        }
+        assert!(members.is_empty());
+    }
+}

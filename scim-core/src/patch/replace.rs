@@ -37,11 +37,7 @@ pub(super) fn list(
     let old = take_list(place);
     let mut list = match attribute.is_resource_reference() {
         true => replaced_references(&old, values, |v| identity(attribute, v)),
-        false => {
-            let mut list = Vec::with_capacity(values.len());
-            append(&mut list, values, |v| identity(attribute, v));
-            list
-        }
+        false => values.to_vec(),
     };
     let all: Vec<usize> = (0..list.len()).collect();
     primary::settle(&mut list, &all, attribute, spot)?;

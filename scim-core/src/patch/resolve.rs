@@ -231,6 +231,10 @@ impl<'s> Resolver<'_, 's> {
                 Some(sub) => self.sub(named, sub, value, at),
             };
         };
+        if !named.attribute.multi_valued && !named.attribute.is_complex() {
+            let detail = "the attribute has one value, so there is nothing for a filter to select";
+            return Err(Error::path(path_at, detail));
+        }
         self.elements(named, Some(filter), sub, path_at, value, at)
     }
 

@@ -54,7 +54,9 @@ impl<'s> Resolver<'_, 's> {
             }
             (Some(filter), _) => self.pins(filter, named),
         };
+        // A member comes by `add` of its id, where stores look whether there is such a resource.
         let creates = complete
+            && !named.attribute.is_resource_reference()
             && self.leniency.has(Tolerance::CreateOnFilterMiss)
             && matches!(&change, ElementChange::Set { sub, .. } if pins.iter().all(|(name, _)| name != sub));
         // Plain removals are what stores of rows know best; they need no definition.

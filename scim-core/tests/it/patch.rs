@@ -347,3 +347,20 @@ fn an_error_in_a_later_operation_undoes_the_earlier_ones() {
     let (after, _) = run(&message(&steps), &before, registry.user(), &mut leniency).unwrap();
     assert_eq!(after.get("title"), Some(&Value::from("Prof")));
 }
+
+#[test]
+fn a_filter_selects_nothing_in_a_single_value() {
+    let registry = Registry::standard();
+    let before = resource(&json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": "1", "userName": "ada", "title": "Dr",
+    }));
+    for path in [r#"title[value eq "Dr"]"#, r#"title eq "Dr""#, r#"userName eq "x""#] {
+        for (name, profile) in profiles() {
+            let operations = json!([{"op": "remove", "path": path}]);
+            let outcome =
+                run(&message(&operations), &before, registry.user(), &mut Leniency::new(profile));
+            let Err(error) = outcome else { panic!("{path} in {name}: accepted") };
+            assert_eq!(error.code().1, Some("invalidPath"), "{path} in {name}: {error}");
+        }
+    }
+}

@@ -36,7 +36,7 @@ pub(crate) fn log(
         || !facts.traces.is_empty()
         || tracing::enabled!(tracing::Level::DEBUG)
     {
-        let route = facts.route.map(Route::template).unwrap_or_else(|| "unknown".into());
+        let route = facts.route.map(Route::template).unwrap_or_else(|| "-".into());
         let (id, method, tenant) = (facts.request_id, facts.method, facts.tenant.unwrap_or("-"));
         let ms = elapsed.as_millis() as u64;
         match refused {
@@ -65,7 +65,7 @@ pub(crate) fn log(
 }
 
 fn whole(facts: &Facts<'_>, response: &Response<Body>) {
-    let route = facts.route.map(Route::template).unwrap_or_else(|| "unknown".into());
+    let route = facts.route.map(Route::template).unwrap_or_else(|| "-".into());
     let sent = masked(facts.body);
     let answered = answered(response);
     tracing::info!(

@@ -30,7 +30,9 @@ pub(super) async fn token(config: &Config, command: &TokenCommand) -> anyhow::Re
             if !tenants(&stores).await?.contains(&tenant) {
                 bail!("there is no tenant {tenant}; `scim-server tenant create {tenant}` makes it");
             }
-            let issued = tokens.issue(spec(create, tenant, clock.now())?, &mut rand::rng(), clock.now()).await?;
+            let issued = tokens
+                .issue(spec(create, tenant, clock.now())?, &mut rand::rng(), clock.now())
+                .await?;
             eprintln!("token {} was made; it is shown this once:", issued.record.id);
             println!("{}", issued.plain.expose_secret());
         }
@@ -39,7 +41,10 @@ pub(super) async fn token(config: &Config, command: &TokenCommand) -> anyhow::Re
                 Some(name) => vec![name.parse()?],
                 None => tenants(&stores).await?,
             };
-            println!("{:<18}{:<16}{:<12}{:<26}{:<10}NAME", "ID", "TENANT", "SCOPES", "EXPIRES", "STATE");
+            println!(
+                "{:<18}{:<16}{:<12}{:<26}{:<10}NAME",
+                "ID", "TENANT", "SCOPES", "EXPIRES", "STATE"
+            );
             for tenant in tenants {
                 for record in tokens.list(&tenant).await? {
                     println!("{}", row(&record, clock.now()));
@@ -47,7 +52,9 @@ pub(super) async fn token(config: &Config, command: &TokenCommand) -> anyhow::Re
             }
         }
         TokenCommand::Revoke { id } => {
-            let token: TokenId = id.parse().with_context(|| format!("{id:?} is no token id; `token list` shows them"))?;
+            let token: TokenId = id
+                .parse()
+                .with_context(|| format!("{id:?} is no token id; `token list` shows them"))?;
             if !tokens.revoke(&token, clock.now()).await? {
                 bail!("there is no live token {token}");
             }
@@ -82,7 +89,9 @@ fn spec(create: &TokenCreate, tenant: TenantId, now: DateTime<Utc>) -> anyhow::R
 
 fn row(record: &TokenRecord, now: DateTime<Utc>) -> String {
     let scopes: Vec<&str> = record.scopes.iter().map(Scope::as_str).collect();
-    let expires = record.expires.map_or_else(|| "never".to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
+    let expires = record
+        .expires
+        .map_or_else(|| "never".to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
     let state = match (record.revoked, record.expires) {
         (Some(_), _) => "revoked",
         (None, Some(at)) if at <= now => "expired",
@@ -109,7 +118,10 @@ pub(super) async fn tenant(config: &Config, command: &TenantCommand) -> anyhow::
             if !stores.admin.tenant_create(&tenant, clock.now()).await? {
                 bail!("the tenant {tenant} exists already");
             }
-            println!("tenant {tenant} was made; its endpoints are under /t/{tenant}{}", config.base_path);
+            println!(
+                "tenant {tenant} was made; its endpoints are under /t/{tenant}{}",
+                config.base_path
+            );
         }
         TenantCommand::List => {
             for tenant in tenants(&stores).await? {
@@ -119,7 +131,9 @@ pub(super) async fn tenant(config: &Config, command: &TenantCommand) -> anyhow::
         TenantCommand::Delete { name, yes } => {
             let tenant: TenantId = name.parse()?;
             if !yes {
-                bail!("this deletes everything of the tenant {tenant}, for good; say --yes to do it");
+                bail!(
+                    "this deletes everything of the tenant {tenant}, for good; say --yes to do it"
+                );
             }
             match stores.admin.tenant_delete(&tenant).await {
                 Ok(()) => println!("tenant {tenant} and everything of it is deleted"),

@@ -20,7 +20,9 @@ use crate::telemetry;
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let loaded = match config::load(&cli.flags(), config::process_environment()) {
+    let loaded = config::process_environment()
+        .and_then(|environment| config::load(&cli.flags(), &environment));
+    let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("scim-server: {error}");

@@ -9,10 +9,12 @@ use scim_core::{Limits, Profile, Registry};
 use secrecy::SecretString;
 
 use crate::auth::jwt::{self, JwtAuthenticator};
-use crate::auth::{AnyOf, Authenticator, ServiceTokens, StaticToken, TenantId, TokenStore};
+use crate::auth::{
+    AnyOf, Authenticator, MemoryTokens, ServiceTokens, StaticToken, TenantId, TokenStore,
+};
 use crate::clock::Clock;
 use crate::config::{Config, JwtConfig, ProfileName};
-use crate::store::{AdminStore, MemoryStore, ResourceStore, SqliteStore};
+use crate::store::{AdminStore, MemoryStore, ResourceStore, SqliteOptions, SqliteStore};
 
 /// The resource types: the standard ones and those of the configured files.
 pub(super) fn registry(config: &Config) -> anyhow::Result<Registry> {
@@ -40,9 +42,18 @@ pub(super) fn open(
 ) -> anyhow::Result<Stores> {
     if config.memory {
         let store = Arc::new(MemoryStore::new(Arc::clone(registry), clock.now()));
-        return Ok(Stores { resources: store.clone(), admin: store.clone(), tokens: store });
+        return Ok(Stores {
+            resources: store.clone(),
+            admin: store,
+            tokens: Arc::new(MemoryTokens::new()),
+        });
     }
-    let store = SqliteStore::open(&config.data, Arc::clone(registry), clock.now())?;
+    let store = SqliteStore::open(
+        &config.data,
+        Arc::clone(registry),
+        clock.now(),
+        &SqliteOptions::default(),
+    )?;
     let store = Arc::new(store);
     Ok(Stores { resources: store.clone(), admin: store.clone(), tokens: store })
 }

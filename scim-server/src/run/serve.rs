@@ -51,7 +51,8 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
     if config.token.is_none() && config.jwt.is_none() {
         first_token(&stores, &*clock, &url).await?;
     }
-    let data = if config.memory { "memory only".to_owned() } else { config.data.display().to_string() };
+    let data =
+        if config.memory { "memory only".to_owned() } else { config.data.display().to_string() };
     tracing::info!(profile = ?config.profile, data, public_url = %origin, "serving");
     announce(&url)?;
     let drained = net.serve_until(router, shutdown.stopped(), shutdown.was_cut()).await;
@@ -62,7 +63,9 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
 /// The one line on standard output, for whoever started us and waits.
 fn announce(url: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on {url}").and_then(|()| out.flush()).context("standard output is closed")
+    writeln!(out, "listening on {url}")
+        .and_then(|()| out.flush())
+        .context("standard output is closed")
 }
 
 /// An address that a client on this machine can use: a wildcard is none.
@@ -75,7 +78,11 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn make_tenants(config: &Config, admin: &dyn AdminStore, clock: &dyn Clock) -> anyhow::Result<()> {
+async fn make_tenants(
+    config: &Config,
+    admin: &dyn AdminStore,
+    clock: &dyn Clock,
+) -> anyhow::Result<()> {
     for name in &config.tenants {
         let tenant: TenantId = name.parse().with_context(|| format!("the tenant {name:?}"))?;
         let made = admin.tenant_create(&tenant, clock.now()).await;
@@ -99,7 +106,9 @@ async fn first_token(stores: &Stores, clock: &dyn Clock, url: &str) -> anyhow::R
         expires: None,
     };
     let issued = tokens.issue(spec, &mut rand::rng(), clock.now()).await?;
-    eprintln!("A token was made for this server. It is shown this once; only its hash is kept. Try it:");
+    eprintln!(
+        "A token was made for this server. It is shown this once; only its hash is kept. Try it:"
+    );
     eprintln!();
     eprintln!("curl -H 'Authorization: Bearer {}' {url}/Users", issued.plain.expose_secret());
     eprintln!();

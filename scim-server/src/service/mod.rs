@@ -14,7 +14,7 @@ mod retry;
 mod split;
 
 use chrono::{DateTime, Utc};
-use scim_core::{Error, Leniency, ResourceId, ResourceSchema, TagList, Trace, Version, urn};
+use scim_core::{Error, Leniency, ResourceId, ResourceSchema, TagList, Version, urn};
 use smol_str::SmolStr;
 
 pub(crate) use bulk::bulk;
@@ -139,11 +139,6 @@ impl Cx<'_> {
         written.pop().ok_or_else(|| {
             ServiceError::Store(StoreError::Backend("the store answered nothing to a write".into()))
         })
-    }
-
-    /// What was used of the profile so far.
-    pub(crate) fn traces(&self) -> &[Trace] {
-        self.leniency.traces()
     }
 }
 

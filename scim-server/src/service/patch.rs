@@ -12,8 +12,8 @@ use super::{Cx, Guard, Result, ServiceError, at, has_members};
 use crate::http::assemble;
 use crate::store::{Include, Stored, Write, WriteIf};
 
-/// Stands for the stored password, whose hash is not an attribute, while operations are applied. A client cannot send
-/// it: NUL is refused in every value.
+/// Stands for the password, whose hash is not an attribute, while operations are applied; the store knows whether there
+/// is one. A client cannot send it: NUL is refused in every value.
 const KEPT_PASSWORD: &str = "\0kept";
 
 /// Applies a PATCH message: all operations or none.
@@ -49,7 +49,7 @@ pub(crate) async fn patch(
                 cx.leniency = profile.clone();
                 let before = stored_attributes(&stored)?;
                 let mut after = assemble(&stored, schema, cx.links);
-                if stored.has_password {
+                if password.is_some() {
                     after.set("password", KEPT_PASSWORD);
                 }
                 attributes.apply(&mut after, schema, &mut cx.leniency)?;
@@ -57,11 +57,13 @@ pub(crate) async fn patch(
                 if kept {
                     after.remove("password");
                 }
-                let clear_password = stored.has_password && after.get("password").is_none() && !kept;
+                let clear_password = password.is_some() && after.get("password").is_none() && !kept;
                 let checked = check::patched(after, schema)?;
                 let parts = split(cx, schema, checked.into_inner());
                 let mut changes = ChangeSet::between(&before, &parts.resource, schema);
-                if let (true, Some(password)) = (parts.password.is_some() || clear_password, &password) {
+                if let (true, Some(password)) =
+                    (parts.password.is_some() || clear_password, &password)
+                {
                     changes.push_secret(password.clone());
                 }
                 if changes.is_empty() && members.is_empty() {
@@ -69,7 +71,8 @@ pub(crate) async fn patch(
                 }
                 if !changes.is_empty() {
                     let mut draft =
-                        draft(cx, parts.resource, parts.password, parts.relative_refs, changes).await?;
+                        draft(cx, parts.resource, parts.password, parts.relative_refs, changes)
+                            .await?;
                     draft.clear_password = clear_password;
                     change = Some(draft);
                     condition = at(stored.version);

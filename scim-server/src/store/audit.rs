@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use scim_core::Resource;
 use scim_core::patch::ChangeSet;
-use serde_json::{Map, Value as Json};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use smol_str::SmolStr;
 
@@ -62,27 +62,52 @@ pub(super) fn changed_attributes(changes: &ChangeSet) -> Vec<String> {
 
 /// The detail of an audit entry.
 pub(super) fn detail(changes: Option<&ChangeSet>, members: &MemberDiff) -> String {
-    let mut detail = Map::new();
-    if let Some(changes) = changes.filter(|c| !c.is_empty())
-        && let Ok(json) = serde_json::to_value(changes)
-    {
-        detail.insert("changes".to_owned(), json);
-    }
-    if !members.is_empty() {
-        let mut json = Map::new();
-        for (name, ids) in [("added", &members.added), ("removed", &members.removed)] {
-            if ids.is_empty() {
-                continue;
-            }
-            let named = ids.iter().take(NAMED).map(|id| Json::from(id.as_str())).collect();
-            json.insert(name.to_owned(), Json::Array(named));
-            if ids.len() > NAMED {
-                json.insert(format!("{name}Unnamed"), Json::from(ids.len() - NAMED));
-            }
+    let detail = Detail {
+        changes: changes.filter(|changes| !changes.is_empty()),
+        members: (!members.is_empty()).then(|| DetailMembers::of(members)),
+    };
+    // Texts, numbers and lists of them: there is nothing in it that JSON cannot say.
+    serde_json::to_string(&detail).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<&'a ChangeSet>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<DetailMembers<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DetailMembers<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    added: Vec<&'a str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    added_unnamed: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<&'a str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    removed_unnamed: usize,
+}
+
+impl<'a> DetailMembers<'a> {
+    fn of(diff: &'a MemberDiff) -> Self {
+        let named = |ids: &'a BTreeSet<ResourceId>| {
+            ids.iter().take(NAMED).map(ResourceId::as_str).collect()
+        };
+        Self {
+            added: named(&diff.added),
+            added_unnamed: diff.added.len().saturating_sub(NAMED),
+            removed: named(&diff.removed),
+            removed_unnamed: diff.removed.len().saturating_sub(NAMED),
         }
-        detail.insert("members".to_owned(), Json::Object(json));
     }
-    Json::Object(detail).to_string()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// Makes an audit entry, chained to the one before.

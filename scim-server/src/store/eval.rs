@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn only_what_is_needed_is_read() {
-        let body = br#"{"schemas":["a"],"userName":"ada","n\u0061me":{"familyName":"L"},"x":[1,{"y":2}]}"#;
+        let body =
+            br#"{"schemas":["a"],"userName":"ada","n\u0061me":{"familyName":"L"},"x":[1,{"y":2}]}"#;
         let needs = Needs::of_names(&["NAME".into(), "x".into(), "nothing".into()]);
         let resource = needs.read(body).unwrap();
         assert_eq!(

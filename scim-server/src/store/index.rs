@@ -213,10 +213,7 @@ mod tests {
                 .map(|a| format!("{}{}", a.path, if a.unique { " unique" } else { "" }))
                 .collect()
         };
-        assert_eq!(
-            paths("User"),
-            ["userName unique", "displayName", "emails.value", "externalId"]
-        );
+        assert_eq!(paths("User"), ["userName unique", "displayName", "emails.value", "externalId"]);
         assert_eq!(paths("Group"), ["displayName", "externalId"]);
         let contact = paths("Contact");
         assert!(contact.contains(&"externalId".to_owned()), "{contact:?}");

@@ -81,7 +81,10 @@ pub(super) fn may_be_member(registry: &Registry, group: &str, member: &str) -> b
 
 /// What an operation inside of elements comes to for these elements, which are those that it selects: the ids of those
 /// that are left. Everything else about a member follows from the member itself and is not stored.
-pub(super) fn edited(op: &MemberOp, mut elements: Vec<Value>) -> Result<Vec<ResourceId>, StoreError> {
+pub(super) fn edited(
+    op: &MemberOp,
+    mut elements: Vec<Value>,
+) -> Result<Vec<ResourceId>, StoreError> {
     op.apply_to(&mut elements).map_err(StoreError::Edit)?;
     Ok(ids(&elements).into_iter().flatten().collect())
 }

@@ -11,6 +11,11 @@ mod index;
 mod members;
 mod memory;
 mod sqlite;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod suite;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::fmt;

@@ -18,7 +18,7 @@ pub fn init(filter: &str, format: LogFormat) -> bool {
     let filter = parse(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let colours =
         stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = tracing_subscriber::fmt::layer().with_writer(stderr);
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(stderr);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         LogFormat::Text => lines.with_ansi(colours).with_filter(filter).boxed(),
         LogFormat::Json => {

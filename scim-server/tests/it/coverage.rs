@@ -134,16 +134,14 @@ fn assert_refused(answer: &Answer, challenge: &str, what: &str) {
 const INVALID: &str = r#"Bearer realm="scim", error="invalid_token""#;
 const MISSING: &str = r#"Bearer realm="scim""#;
 const READ_ONLY: &str = r#"Bearer realm="scim", error="insufficient_scope", scope="write""#;
-const WRITE_ONLY: &str = r#"Bearer realm="scim", error="insufficient_scope", scope="read""#;
 
 #[tokio::test]
 async fn every_route_with_every_credential() {
     let server = TestServer::new(Profile::default()).await;
     let read_only = server.new_token("default", &[Scope::Read], None).await;
-    let write_only = server.new_token("default", &[Scope::Write], None).await;
     let bad = bad_tokens(&server).await;
     let table = routes::table(&server.registry);
-    assert!(table.len() >= 36, "the table has shrunk to {} rows", table.len());
+    assert!(table.len() >= 35, "the table has shrunk to {} rows", table.len());
     for (number, row) in table.iter().enumerate() {
         let what = format!("{} {}", row.method, row.path);
         let (path, body) = sample(&server, row, number).await;
@@ -176,14 +174,13 @@ async fn every_route_with_every_credential() {
         seen.dedup();
         assert_eq!(seen.len(), 1, "{what}: bad credentials can be told apart: {seen:?}");
 
-        let (refusing, challenge) = match row.scope {
-            Scope::Write => (&read_only, READ_ONLY),
-            Scope::Read => (&write_only, WRITE_ONLY),
-        };
-        let answer = send(Some(bearer(refusing))).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{what}: {answer:?}");
-        assert_problem(&answer, &what);
-        assert_eq!(answer.headers[WWW_AUTHENTICATE], challenge, "{what}");
+        // Write implies read, so only the writes have somebody who may enter but not do this.
+        if row.scope == Scope::Write {
+            let answer = send(Some(bearer(&read_only))).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{what}: {answer:?}");
+            assert_problem(&answer, &what);
+            assert_eq!(answer.headers[WWW_AUTHENTICATE], READ_ONLY, "{what}");
+        }
         assert_same(&before, &dump(&server, "default").await, &what);
 
         let answer = send(Some(bearer(&server.token))).await;
@@ -605,7 +602,7 @@ async fn headers_of_proxies_change_nothing() {
             .header("authorization", bearer(&server.token))
             .header("content-type", "application/scim+json")
             .header(name, value)
-            .body(Body::from(group(name, &[&id]).to_string()))
+            .body(Body::from(group(name, &[]).to_string()))
             .unwrap();
         let answer = server.raw(created).await;
         assert_eq!(answer.status, 201, "{name}: {answer:?}");

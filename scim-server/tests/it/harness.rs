@@ -6,6 +6,8 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use scim_server::auth::{MemoryTokens, Scope, ServiceTokens, TenantId, TokenSpec, TokenStore};
 use scim_server::clock::{Clock, SystemClock};
 use scim_server::store::{AdminStore, MemoryStore, ResourceStore, SqliteOptions, SqliteStore};
@@ -16,53 +18,53 @@ use tower::ServiceExt;
 
 /// Which store is behind the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
+pub(crate) enum Backend {
     Memory,
     Sqlite,
 }
 
 /// A server and a token for each of its tenants.
-pub struct TestServer {
-    pub router: Router,
-    pub server: ScimServer,
-    pub tokens: Arc<ServiceTokens>,
-    pub token: String,
-    pub store: Arc<dyn ResourceStore>,
-    pub registry: Arc<Registry>,
-    pub folder: tempfile::TempDir,
+pub(crate) struct TestServer {
+    pub(crate) router: Router,
+    pub(crate) server: ScimServer,
+    pub(crate) tokens: Arc<ServiceTokens>,
+    pub(crate) token: String,
+    pub(crate) store: Arc<dyn ResourceStore>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Value,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+    pub(crate) text: String,
 }
 
 impl Answer {
     /// The `scimType` of an error.
-    pub fn scim_type(&self) -> Option<&str> {
+    pub(crate) fn scim_type(&self) -> Option<&str> {
         self.body["scimType"].as_str()
     }
 
     /// The `id` of a resource.
-    pub fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         self.body["id"].as_str().unwrap_or_else(|| panic!("no id in {}", self.text)).to_owned()
     }
 }
 
 impl TestServer {
-    pub async fn new(profile: Profile) -> Self {
+    pub(crate) async fn new(profile: Profile) -> Self {
         Self::with(Backend::Sqlite, |builder| builder.profile(profile)).await
     }
 
-    pub async fn with(backend: Backend, configure: impl FnOnce(Builder) -> Builder) -> Self {
+    pub(crate) async fn with(backend: Backend, configure: impl FnOnce(Builder) -> Builder) -> Self {
         Self::with_registry(backend, Registry::standard(), configure).await
     }
 
-    pub async fn with_registry(
+    pub(crate) async fn with_registry(
         backend: Backend,
         registry: Registry,
         configure: impl FnOnce(Builder) -> Builder,
@@ -75,7 +77,7 @@ impl TestServer {
             Backend::Memory => {
                 let store = Arc::new(MemoryStore::new(Arc::clone(&registry), clock.now()));
                 store.tenant_create(&other, clock.now()).await.unwrap();
-                (store, Arc::new(MemoryTokens::default()))
+                (store, Arc::new(MemoryTokens::new()))
             }
             Backend::Sqlite => {
                 let options = SqliteOptions::default();
@@ -99,7 +101,12 @@ impl TestServer {
         made
     }
 
-    pub async fn new_token(&self, tenant: &str, scopes: &[Scope], user: Option<&str>) -> String {
+    pub(crate) async fn new_token(
+        &self,
+        tenant: &str,
+        scopes: &[Scope],
+        user: Option<&str>,
+    ) -> String {
         let spec = TokenSpec {
             tenant: tenant.parse::<TenantId>().unwrap(),
             name: "test".to_owned(),
@@ -107,18 +114,19 @@ impl TestServer {
             user: user.map(str::to_owned),
             expires: None,
         };
-        let issued =
-            self.tokens.issue(spec, &mut rand::rng(), SystemClock::new().now()).await.unwrap();
+        // The thread's own source cannot be held over an await by a task that may move.
+        let mut rng = StdRng::from_rng(&mut rand::rng());
+        let issued = self.tokens.issue(spec, &mut rng, SystemClock::new().now()).await.unwrap();
         issued.plain.expose_secret().to_owned()
     }
 
     /// Sends a request as it is.
-    pub async fn raw(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn raw(&self, request: Request<Body>) -> Answer {
         self.raw_to(&self.router, request).await
     }
 
     /// Sends a request to another router over the same store.
-    pub async fn raw_to(&self, router: &Router, request: Request<Body>) -> Answer {
+    pub(crate) async fn raw_to(&self, router: &Router, request: Request<Body>) -> Answer {
         let response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
@@ -128,7 +136,7 @@ impl TestServer {
     }
 
     /// Sends a request with the token of the default tenant; `path` is under the base path.
-    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("/scim/v2{path}"))
@@ -143,28 +151,28 @@ impl TestServer {
         self.raw(request.body(body).unwrap()).await
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::POST, path, Some(body)).await
     }
 
-    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::PUT, path, Some(body)).await
     }
 
-    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::PATCH, path, Some(body)).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, None).await
     }
 }
 
 /// Encodes a query parameter's value.
-pub fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

@@ -9,6 +9,7 @@
 mod canary;
 mod concurrency;
 mod coverage;
+mod flows;
 mod fuzz;
 mod gate;
 mod harness;
@@ -16,3 +17,9 @@ mod hostile;
 mod injection;
 mod isolation;
 mod probe;
+mod protocol;
+mod rfc_examples;
+mod shapes;
+mod support;
+mod tolerances;
+mod vectors;

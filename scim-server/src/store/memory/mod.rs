@@ -250,7 +250,8 @@ impl AdminStore for MemoryStore {
         for (id, tenant) in &state.tenants {
             let mut before = audit::GENESIS;
             for (i, entry) in tenant.feed.iter().enumerate() {
-                if entry.change.seq != i as u64 + 1 || entry.hash != audit::chain(&before, id, entry)
+                if entry.change.seq != i as u64 + 1
+                    || entry.hash != audit::chain(&before, id, entry)
                 {
                     let problem = format!("audit entry {} does not follow", entry.change.seq);
                     findings.push(Finding { place: id.to_string(), problem });

@@ -44,7 +44,8 @@ pub(super) fn run(registry: &Registry, tenant: &TenantData, query: &Query) -> Pa
     let mut rest = matches.into_iter().skip(skip);
     let page: Vec<Match<'_>> = rest.by_ref().take(query.limit).collect();
     let more = rest.next().is_some();
-    let next = page.last().filter(|_| more).map(|m| Position { key: m.key.clone(), id: m.id.clone() });
+    let next =
+        page.last().filter(|_| more).map(|m| Position { key: m.key.clone(), id: m.id.clone() });
     let items = page.iter().map(|m| tenant.stored(m.id, m.row, query.include)).collect();
     Page { items, total, next }
 }
@@ -66,7 +67,9 @@ fn whole(
         modified: row.modified,
         location: &scope.location,
     };
-    facts.add_to(&mut resource, &Needs { id: true, meta: true, ..Needs::default() });
+    let mut needs = Needs::default();
+    (needs.id, needs.meta) = (true, true);
+    facts.add_to(&mut resource, &needs);
     let references = References::of_location(registry, &row.resource_type, &scope.location);
     let members = tenant.members(row);
     if !members.is_empty() {

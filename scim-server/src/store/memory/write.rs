@@ -285,7 +285,8 @@ impl Session<'_> {
             if !may_be_member(&self.store.registry, &key.resource_type, &row.resource_type) {
                 return Err(unknown);
             }
-            let holds = |id| self.tenant.groups(&key.id).iter().any(|group| group.id == *id);
+            let holds =
+                |id: &ResourceId| self.tenant.groups(&key.id).iter().any(|group| group.id == *id);
             if !allow_cycles && (*id == key.id || holds(id)) {
                 return Err(StoreError::MemberCycle);
             }
@@ -323,14 +324,8 @@ impl Session<'_> {
         self.tenant.last = self.now;
     }
 
-    fn written(
-        &self,
-        key: &Key,
-        changed: bool,
-        diff: &MemberDiff,
-    ) -> Result<Written, StoreError> {
-        let stored: Stored =
-            self.tenant.stored(&key.id, self.tenant.row(key)?, Include::default());
+    fn written(&self, key: &Key, changed: bool, diff: &MemberDiff) -> Result<Written, StoreError> {
+        let stored: Stored = self.tenant.stored(&key.id, self.tenant.row(key)?, Include::default());
         let (members_added, members_removed) = diff.counts();
         Ok(Written { stored, changed, members_added, members_removed })
     }

@@ -39,7 +39,8 @@ impl Catalog {
         while let Some(row) = rows.next()? {
             names.insert(row.get(0)?, SmolStr::new(row.get_ref(1)?.as_str().map_err(damaged)?));
         }
-        let mut find = connection.prepare("SELECT id FROM attribute WHERE type = ?1 AND path = ?2")?;
+        let mut find =
+            connection.prepare("SELECT id FROM attribute WHERE type = ?1 AND path = ?2")?;
         let mut types = BTreeMap::new();
         for schema in registry.resource_types() {
             let number = names.iter().find(|(_, name)| *name == schema.name()).map(|(id, _)| *id);

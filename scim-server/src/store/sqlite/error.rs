@@ -32,7 +32,8 @@ impl StoreError {
     /// Whether the file or the disk is to blame, so that nothing more should be done on the connection.
     pub(super) fn is_storage_failure(&self) -> bool {
         let StoreError::Backend(cause) = self else { return false };
-        let code = cause.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+        let code =
+            cause.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
         matches!(
             code,
             Some(

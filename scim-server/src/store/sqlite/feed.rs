@@ -6,7 +6,7 @@ use scim_core::{ResourceId, Version};
 use smol_str::SmolStr;
 
 use super::catalog::{Catalog, damaged};
-use crate::store::audit::{self, GENESIS, kind_code, kind_of_code};
+use crate::store::audit::{GENESIS, kind_code, kind_of_code};
 use crate::store::{AuditEntry, Change, StoreError};
 
 /// Writes an entry into both tables.
@@ -123,7 +123,7 @@ fn change(catalog: &Catalog, row: &Row<'_>) -> Result<Change, StoreError> {
 
 /// The head of a tenant's chain: the number and hash of its last entry.
 pub(super) fn head(hash: &[u8]) -> [u8; 32] {
-    hash.try_into().unwrap_or(audit::GENESIS)
+    hash.try_into().unwrap_or(GENESIS)
 }
 
 /// A count as SQLite keeps it.

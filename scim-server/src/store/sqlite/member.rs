@@ -15,7 +15,7 @@ use crate::store::members::{RowOp, edited, may_be_member};
 use crate::store::{Key, StoreError};
 
 /// Members that are looked at together.
-const CHUNK: usize = 512;
+const CHUNK: usize = if cfg!(test) { 2 } else { 512 };
 
 /// Changes to the memberships of one write.
 pub(super) struct Membership<'a> {
@@ -57,11 +57,8 @@ impl<'a> Membership<'a> {
             }
             RowOp::Replace { operation, ids } => {
                 let members = self.existing(key, group, *operation, ids, allow_cycles)?;
-                let gone: Vec<ResourceId> = self
-                    .all(group)?
-                    .into_iter()
-                    .filter(|id| !members.contains_key(id))
-                    .collect();
+                let gone: Vec<ResourceId> =
+                    self.all(group)?.into_iter().filter(|id| !members.contains_key(id)).collect();
                 self.remove(group, gone.iter().map(ResourceId::as_str))?;
                 self.add(group, &members)
             }
@@ -236,9 +233,9 @@ impl<'a> Membership<'a> {
     }
 
     fn all(&self, group: i64) -> Result<Vec<ResourceId>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id FROM member WHERE tenant = ?1 AND grp = ?2 ORDER BY id",
-        )?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM member WHERE tenant = ?1 AND grp = ?2 ORDER BY id")?;
         let mut rows = statement.query((self.tenant, group))?;
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {

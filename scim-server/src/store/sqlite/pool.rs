@@ -29,8 +29,7 @@ pub(super) fn open_writer(path: &Path, max_pages: Option<u32>) -> Result<Connect
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
-    let mode: String =
-        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         return Err(StoreError::backend(format!(
             "{} cannot be used with a write-ahead log (journal mode {mode})",
@@ -121,11 +120,6 @@ impl Readers {
             ended?;
             Ok(value)
         })
-    }
-
-    /// Closes the idle connections.
-    pub(super) fn close(&self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

@@ -10,9 +10,6 @@ use super::feed::{clamp, count, id, time};
 use crate::auth::TenantId;
 use crate::store::{GroupRow, Include, Key, Member, MemberPage, StoreError, Stored};
 
-/// The columns that [`stored`] reads, in its order.
-pub(super) const COLUMNS: &str = "r.rid, r.id, r.version, r.created, r.modified, r.flags, r.body";
-
 /// The number of a tenant.
 pub(super) fn tenant(connection: &Connection, tenant: &TenantId) -> Result<i64, StoreError> {
     connection
@@ -22,7 +19,7 @@ pub(super) fn tenant(connection: &Connection, tenant: &TenantId) -> Result<i64, 
         .ok_or(StoreError::NoTenant)
 }
 
-/// Makes a resource of a row with [`COLUMNS`].
+/// Makes a resource of a row of rid, id, version, created, modified, flags and body.
 pub(super) fn stored(resource_type: &SmolStr, row: &Row<'_>) -> Result<Stored, StoreError> {
     let body = row.get_ref(6)?.as_bytes().map_err(damaged)?;
     Ok(Stored {
@@ -49,8 +46,7 @@ pub(super) fn get(
          FROM tenant t LEFT JOIN resource r ON r.tenant = t.id AND r.type = ?2 AND r.id = ?3
          WHERE t.name = ?1",
     )?;
-    let mut rows =
-        statement.query((key.tenant.as_str(), info.number, key.id.as_str()))?;
+    let mut rows = statement.query((key.tenant.as_str(), info.number, key.id.as_str()))?;
     let row = rows.next()?.ok_or(StoreError::NoTenant)?;
     match row.get(0)? {
         Some(rid) => Ok((rid, stored(&key.resource_type, row)?)),

@@ -22,8 +22,7 @@ pub(super) fn apply(
     batch: &Batch,
 ) -> Result<Vec<Written>, StoreError> {
     let mut session = Session::open(connection, catalog, batch)?;
-    let written =
-        batch.writes.iter().map(|w| session.write(w)).collect::<Result<Vec<_>, _>>()?;
+    let written = batch.writes.iter().map(|w| session.write(w)).collect::<Result<Vec<_>, _>>()?;
     session.close()?;
     Ok(written)
 }
@@ -77,7 +76,9 @@ impl<'a> Session<'a> {
     fn close(self) -> Result<(), StoreError> {
         if self.told {
             self.connection
-                .prepare_cached("UPDATE tenant SET last_at = ?2, seq = ?3, head = ?4 WHERE id = ?1")?
+                .prepare_cached(
+                    "UPDATE tenant SET last_at = ?2, seq = ?3, head = ?4 WHERE id = ?1",
+                )?
                 .execute((
                     self.tenant,
                     self.now.timestamp_millis(),
@@ -140,12 +141,8 @@ impl<'a> Session<'a> {
         }
         self.count(info, 1)?;
         let ids = members.iter().map(|id| Some(id.clone())).collect();
-        let diff = self.edit_members(
-            key,
-            rid,
-            &[RowOp::Add { operation: 0, ids }],
-            allow_cycles,
-        )?;
+        let diff =
+            self.edit_members(key, rid, &[RowOp::Add { operation: 0, ids }], allow_cycles)?;
         let detail = audit::detail(None, &diff);
         let version = Version::FIRST;
         let attributes = with_members(attributes, &diff);
@@ -271,12 +268,7 @@ impl<'a> Session<'a> {
     }
 
     /// Brings the index from the stored attributes to the new ones.
-    fn move_entries(
-        &self,
-        info: &TypeInfo,
-        found: &Found,
-        row: &NewRow,
-    ) -> Result<(), StoreError> {
+    fn move_entries(&self, info: &TypeInfo, found: &Found, row: &NewRow) -> Result<(), StoreError> {
         let before = self.entries_of(info, found)?;
         for entry in before.difference(&row.entries) {
             self.delete_entry(info, found.rid, entry)?;

@@ -1,0 +1,156 @@
+//! Tenants, audit, backup and keys.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+
+use super::{SqliteStore, feed, folder, read, verify};
+use crate::auth::TenantId;
+use crate::store::audit::GENESIS;
+use crate::store::{AdminStore, AuditEntry, Finding, StoreError, Tenant, default_stays, to_millis};
+
+/// Every table with rows of a tenant, those that refer to others first.
+const OF_TENANT: [&str; 8] = [
+    "member",
+    "unique_key",
+    "attr_index",
+    "resource_count",
+    "change",
+    "audit",
+    "token",
+    "resource",
+];
+
+#[async_trait]
+impl AdminStore for SqliteStore {
+    async fn tenant_create(
+        &self,
+        tenant: &TenantId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let tenant = tenant.clone();
+        self.writer
+            .call(move |connection| {
+                let new = connection.execute(
+                    "INSERT INTO tenant (name, created, last_at, head) VALUES (?1, ?2, ?2, ?3)
+                     ON CONFLICT DO NOTHING",
+                    (tenant.as_str(), to_millis(now).timestamp_millis(), GENESIS.as_slice()),
+                )?;
+                Ok(new > 0)
+            })
+            .await
+    }
+
+    async fn tenant_list(&self) -> Result<Vec<Tenant>, StoreError> {
+        self.read_aside(|connection, _| {
+            let mut statement =
+                connection.prepare_cached("SELECT name, created FROM tenant ORDER BY name")?;
+            let mut rows = statement.query([])?;
+            let mut tenants = Vec::new();
+            while let Some(row) = rows.next()? {
+                let name: String = row.get(0)?;
+                let id = name.parse().map_err(StoreError::backend)?;
+                tenants.push(Tenant { id, created: feed::time(row.get(1)?)? });
+            }
+            Ok(tenants)
+        })
+        .await
+    }
+
+    async fn tenant_delete(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        if *tenant == TenantId::default() {
+            return Err(default_stays());
+        }
+        let tenant = tenant.clone();
+        self.writer
+            .call(move |connection| {
+                let number = read::tenant(connection, &tenant)?;
+                for table in OF_TENANT {
+                    connection
+                        .execute(&format!("DELETE FROM {table} WHERE tenant = ?1"), [number])?;
+                }
+                connection.execute("DELETE FROM tenant WHERE id = ?1", [number])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn audit(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let tenant = tenant.clone();
+        self.read_aside(move |connection, catalog| {
+            feed::entries(connection, catalog, read::tenant(connection, &tenant)?, after, limit)
+        })
+        .await
+    }
+
+    async fn backup(&self, file: &Path) -> Result<(), StoreError> {
+        let file = file.to_owned();
+        let readers = Arc::clone(&self.readers);
+        let task = tokio::task::spawn_blocking(move || {
+            readers.with(|connection| backup(connection, &file))
+        });
+        task.await.map_err(StoreError::backend)?
+    }
+
+    async fn verify(&self) -> Result<Vec<Finding>, StoreError> {
+        self.read_aside(verify::verify).await
+    }
+
+    async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        let key = format!("secret {name}");
+        self.writer
+            .call(move |connection| {
+                connection.execute(
+                    "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                    (&key, fresh.as_slice()),
+                )?;
+                let stored: Vec<u8> = connection.query_row(
+                    "SELECT value FROM meta WHERE key = ?1",
+                    [&key],
+                    |row| row.get(0),
+                )?;
+                stored.try_into().map_err(|_| StoreError::backend("a stored key is damaged"))
+            })
+            .await
+    }
+}
+
+/// Copies one state of the database into a new file.
+fn backup(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+    // Made here, so that nobody else's file can be in the way or be overwritten; SQLite takes it because it is empty.
+    folder::private().create_new(true).open(file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            StoreError::Refused(format!("{} exists: a backup overwrites nothing", file.display()))
+        }
+        _ => folder::io(file, &error),
+    })?;
+    let copied = copy(connection, file);
+    if copied.is_err() {
+        // What failed is told; a file that is no backup must not look like one.
+        let _ = std::fs::remove_file(file);
+    }
+    copied
+}
+
+fn copy(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+    let path = file
+        .to_str()
+        .ok_or_else(|| StoreError::Refused(format!("{} is not UTF-8", file.display())))?;
+    connection.execute("VACUUM INTO ?1", [path])?;
+    File::open(file).and_then(|file| file.sync_all()).map_err(|error| folder::io(file, &error))?;
+    let parent = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // The name is durable once the folder is.
+    File::open(parent).and_then(|folder| folder.sync_all()).map_err(|e| folder::io(parent, &e))
+}

@@ -1,0 +1,262 @@
+//! The store on SQLite: one file in a folder, one writer, many readers.
+
+mod admin;
+mod catalog;
+mod draft;
+mod error;
+mod feed;
+mod folder;
+mod member;
+mod migrate;
+mod plan;
+mod pool;
+mod query;
+mod read;
+mod tokens;
+mod verify;
+mod write;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+use scim_core::{Registry, ResourceId};
+use tokio::sync::Semaphore;
+
+use self::catalog::Catalog;
+use self::draft::Batch;
+use self::migrate::Age;
+use self::pool::Readers;
+use self::writer::{Source, Writer};
+use super::{
+    Change, Include, Key, MemberPage, Page, Query, ResourceStore, StoreError, Stored, WriteBatch,
+    Written,
+};
+use crate::auth::TenantId;
+
+/// Scans, deep skips and large groups that are read at the same time.
+const SCANS: usize = 4;
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// Writes that may wait for the writer; one more waits for room.
+    pub queue: usize,
+    /// How long a write waits for room in the queue before it is refused as busy.
+    pub queue_wait: Duration,
+    /// The size in pages of 4 KiB that the database may grow to; `None` for as much as the disk holds.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { queue: 1_024, queue_wait: Duration::from_secs(5), max_pages: None }
+    }
+}
+
+/// Resources, tokens, feed and audit in one SQLite file.
+///
+/// Acknowledged writes are on the disk: `synchronous` is `FULL` and read back on every connection. Writes that wait at
+/// the same time share a commit.
+#[derive(Debug)]
+pub struct SqliteStore {
+    // Readers are closed first, so that the writer is the last to leave and tidies the log up.
+    readers: Arc<Readers>,
+    writer: Writer,
+    catalog: Arc<Catalog>,
+    scans: Arc<Semaphore>,
+    path: PathBuf,
+    /// Held while this process serves from the folder.
+    _lock: Option<File>,
+}
+
+impl SqliteStore {
+    /// Opens the folder to serve from it, and makes it if it is not there. No other server can do so at the same time.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another server has the folder, [`StoreError::Refused`] when the database is that of a
+    /// newer version or does not fit the registry's resource types, [`StoreError::Full`], [`StoreError::Backend`].
+    pub fn open(
+        folder: &Path,
+        registry: Arc<Registry>,
+        now: DateTime<Utc>,
+        options: &SqliteOptions,
+    ) -> Result<Self, StoreError> {
+        folder::create(folder)?;
+        let lock = folder::lock(folder)?;
+        let (connection, path) = connect(folder, options)?;
+        Self::with(connection, path, registry, now, options, Some(lock))
+    }
+
+    /// Opens the folder next to a server that may be running: for commands such as those for tokens and tenants.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`]; [`StoreError::InUse`] only when a running server is of an older version.
+    pub fn open_beside(
+        folder: &Path,
+        registry: Arc<Registry>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, StoreError> {
+        folder::create(folder)?;
+        let options = SqliteOptions::default();
+        let (connection, path) = connect(folder, &options)?;
+        let lock = match migrate::age(&connection)? {
+            Age::Current => None,
+            // Tables are changed only when nobody serves from them.
+            Age::Older => Some(folder::lock(folder)?),
+        };
+        let mut store = Self::with(connection, path, registry, now, &options, lock)?;
+        store._lock = None;
+        Ok(store)
+    }
+
+    fn with(
+        mut connection: Connection,
+        path: PathBuf,
+        registry: Arc<Registry>,
+        now: DateTime<Utc>,
+        options: &SqliteOptions,
+        lock: Option<File>,
+    ) -> Result<Self, StoreError> {
+        if migrate::age(&connection)? == Age::Older {
+            migrate::migrate(&mut connection)?;
+        }
+        migrate::align(&mut connection, &registry, now)?;
+        let catalog = Arc::new(Catalog::load(&connection, registry)?);
+        let source = Source { path: path.clone(), max_pages: options.max_pages };
+        let writer = Writer::start(connection, source, options.queue, options.queue_wait)?;
+        Ok(Self {
+            readers: Arc::new(Readers::new(path.clone())),
+            writer,
+            catalog,
+            scans: Arc::new(Semaphore::new(SCANS)),
+            path,
+            _lock: lock,
+        })
+    }
+
+    /// The database file.
+    pub fn file(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads in one transaction on a thread that may be kept waiting.
+    async fn read_aside<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &Catalog) -> Result<T, StoreError> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.scans).acquire_owned().await.map_err(StoreError::backend)?;
+        let (readers, catalog) = (Arc::clone(&self.readers), Arc::clone(&self.catalog));
+        let task = tokio::task::spawn_blocking(move || {
+            let result = readers.snapshot(|connection| read(connection, &catalog));
+            drop(permit);
+            result
+        });
+        task.await.map_err(StoreError::backend)?
+    }
+
+    fn resource(
+        connection: &Connection,
+        catalog: &Catalog,
+        key: &Key,
+        include: Include,
+    ) -> Result<Stored, StoreError> {
+        let info = catalog.get(&key.resource_type).ok_or(StoreError::NotFound)?;
+        let (rid, mut stored) = read::get(connection, info, key)?;
+        if include != Include::default() {
+            let tenant = read::tenant(connection, &key.tenant)?;
+            read::include(connection, catalog, tenant, rid, include, &mut stored)?;
+        }
+        Ok(stored)
+    }
+}
+
+fn connect(folder: &Path, options: &SqliteOptions) -> Result<(Connection, PathBuf), StoreError> {
+    let path = folder::database(folder)?;
+    let connection = pool::open_writer(&path, options.max_pages)?;
+    Ok((connection, path))
+}
+
+#[async_trait]
+impl ResourceStore for SqliteStore {
+    async fn get(&self, key: &Key, include: Include) -> Result<Stored, StoreError> {
+        if include == Include::default() {
+            return self.readers.with(|c| Self::resource(c, &self.catalog, key, include));
+        }
+        if !include.members {
+            return self.readers.snapshot(|c| Self::resource(c, &self.catalog, key, include));
+        }
+        let key = key.clone();
+        self.read_aside(move |c, catalog| Self::resource(c, catalog, &key, include)).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Page, StoreError> {
+        if query::is_short(&self.catalog, query) {
+            return self.readers.snapshot(|c| query::run(c, &self.catalog, query));
+        }
+        let query = query.clone();
+        self.read_aside(move |c, catalog| query::run(c, catalog, &query)).await
+    }
+
+    async fn write(&self, batch: WriteBatch) -> Result<Vec<Written>, StoreError> {
+        let batch = Batch::prepare(&self.catalog, batch)?;
+        let catalog = Arc::clone(&self.catalog);
+        self.writer.call(move |c| write::apply(c, &catalog, &batch)).await
+    }
+
+    async fn members(
+        &self,
+        group: &Key,
+        after: Option<&ResourceId>,
+        limit: usize,
+    ) -> Result<MemberPage, StoreError> {
+        let (group, after) = (group.clone(), after.cloned());
+        self.read_aside(move |c, catalog| {
+            let info = catalog.get(&group.resource_type).ok_or(StoreError::NotFound)?;
+            let (rid, _) = read::get(c, info, &group)?;
+            let tenant = read::tenant(c, &group.tenant)?;
+            read::members(c, catalog, tenant, rid, after.as_ref(), limit)
+        })
+        .await
+    }
+
+    async fn changes(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        let tenant = tenant.clone();
+        self.read_aside(move |c, catalog| {
+            feed::changes(c, catalog, read::tenant(c, &tenant)?, after, limit)
+        })
+        .await
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.readers.with(|c| read::tenant(c, &TenantId::default()).map(|_| ()))?;
+        // Reaching the writer shows that it is alive and can begin a transaction. After a failure only a real write
+        // shows that there is room again.
+        let probe = self.writer.has_failed();
+        let check = self.writer.call(move |c| {
+            if probe {
+                c.execute(
+                    "INSERT INTO meta (key, value) VALUES ('probe', X'01')
+                     ON CONFLICT DO UPDATE SET value = randomblob(1)",
+                    [],
+                )?;
+            }
+            Ok(())
+        });
+        match tokio::time::timeout(Duration::from_secs(2), check).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::Busy),
+        }
+    }
+}

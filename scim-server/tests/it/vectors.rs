@@ -1,0 +1,5 @@
+//! `fixtures/vectors` over HTTP: PATCH, payloads, attributes, filters, matches and paths, in both profiles.
+
+mod filters;
+mod patch;
+mod payloads;
