@@ -107,7 +107,8 @@ impl ScimServer {
     }
 
     /// The whole service on its own: the default tenant under `base_path`, others under `/t/{tenant}{base_path}`, and
-    /// `/health/live` and `/health/ready`. `origin` is the public URL in front of those paths.
+    /// `/health/live` and `/health/ready`. `origin` is the public URL in front of those paths. Answers of more than a
+    /// kibibyte are compressed for clients that accept gzip.
     #[must_use]
     pub fn service(&self, origin: &str, base_path: &str) -> Router {
         let origin = origin.trim_end_matches('/').to_owned();
@@ -117,7 +118,10 @@ impl ScimServer {
             let place = server.place(&default, &origin, &base_path, request.uri().path());
             async move {
                 let (app, mount, path) = place;
-                http::serve(app, mount, path.as_deref(), request).await
+                let answer = async move |request| {
+                    http::serve(app, mount, path.as_deref(), request).await
+                };
+                http::compressed(request, answer).await
             }
         };
         http::health_routes(Arc::clone(&self.app)).fallback(endpoints)

@@ -2,6 +2,7 @@
 
 mod body;
 mod bulk;
+mod compress;
 mod conditional;
 mod discovery;
 mod dispatch;
@@ -16,6 +17,7 @@ mod trace;
 mod view;
 
 pub(crate) use bulk::failure_document;
+pub(crate) use compress::compressed;
 pub(crate) use dispatch::{Mount, serve};
 pub(crate) use health::health_routes;
 pub(crate) use representation::{Links, assemble, is_plain, opaque_version};

@@ -8,9 +8,9 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use scim_server::auth::{MemoryTokens, Scope, ServiceTokens, TenantId, TokenSpec};
+use scim_server::auth::{MemoryTokens, Scope, ServiceTokens, TenantId, TokenSpec, TokenStore};
 use scim_server::clock::{Clock, SystemClock};
-use scim_server::store::{AdminStore, MemoryStore, SqliteOptions, SqliteStore};
+use scim_server::store::{AdminStore, MemoryStore, ResourceStore, SqliteOptions, SqliteStore};
 use scim_server::{Builder, Profile, Registry, ScimServer};
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -29,7 +29,9 @@ pub(crate) struct TestServer {
     pub(crate) server: ScimServer,
     pub(crate) tokens: Arc<ServiceTokens>,
     pub(crate) token: String,
-    _folder: tempfile::TempDir,
+    pub(crate) store: Arc<dyn ResourceStore>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// An answer.
@@ -70,32 +72,31 @@ impl TestServer {
         let folder = tempfile::tempdir().unwrap();
         let registry = Arc::new(registry);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let builder = ScimServer::builder(Arc::clone(&registry));
-        let (builder, tokens): (_, Arc<dyn scim_server::auth::TokenStore>) = match backend {
+        let other = "other".parse().unwrap();
+        let (store, tokens): (Arc<dyn ResourceStore>, Arc<dyn TokenStore>) = match backend {
             Backend::Memory => {
-                let store = Arc::new(MemoryStore::new(registry, clock.now()));
-                store.tenant_create(&"other".parse().unwrap(), clock.now()).await.unwrap();
-                (builder.shared_store(store), Arc::new(MemoryTokens::new()))
+                let store = Arc::new(MemoryStore::new(Arc::clone(&registry), clock.now()));
+                store.tenant_create(&other, clock.now()).await.unwrap();
+                (store, Arc::new(MemoryTokens::new()))
             }
             Backend::Sqlite => {
-                let store = SqliteStore::open(
-                    folder.path(),
-                    registry,
-                    clock.now(),
-                    &SqliteOptions::default(),
-                )
-                .unwrap();
-                let store = Arc::new(store);
-                store.tenant_create(&"other".parse().unwrap(), clock.now()).await.unwrap();
-                (builder.shared_store(store.clone()), store)
+                let options = SqliteOptions::default();
+                let registry = Arc::clone(&registry);
+                let store = SqliteStore::open(folder.path(), registry, clock.now(), &options);
+                let store = Arc::new(store.unwrap());
+                store.tenant_create(&other, clock.now()).await.unwrap();
+                (store.clone(), store)
             }
         };
         let tokens = Arc::new(ServiceTokens::new(tokens));
-        let builder =
-            builder.shared_authenticator(tokens.clone()).base_url("https://scim.test/scim/v2");
+        let builder = ScimServer::builder(Arc::clone(&registry))
+            .shared_store(Arc::clone(&store))
+            .shared_authenticator(tokens.clone())
+            .base_url("https://scim.test/scim/v2");
         let server = configure(builder).build().unwrap();
         let router = server.service("https://scim.test", "/scim/v2");
-        let mut made = Self { router, server, tokens, token: String::new(), _folder: folder };
+        let token = String::new();
+        let mut made = Self { router, server, tokens, token, store, registry, folder };
         made.token = made.new_token("default", &[Scope::Read, Scope::Write], None).await;
         made
     }
@@ -121,7 +122,12 @@ impl TestServer {
 
     /// Sends a request as it is.
     pub(crate) async fn raw(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        self.raw_to(&self.router, request).await
+    }
+
+    /// Sends a request to another router over the same store.
+    pub(crate) async fn raw_to(&self, router: &Router, request: Request<Body>) -> Answer {
+        let response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -6,8 +6,17 @@
     reason = "a test that fails says so by panicking, in helpers too"
 )]
 
+mod canary;
+mod concurrency;
+mod coverage;
 mod flows;
+mod fuzz;
+mod gate;
 mod harness;
+mod hostile;
+mod injection;
+mod isolation;
+mod probe;
 mod protocol;
 mod rfc_examples;
 mod shapes;
