@@ -1,5 +1,8 @@
 //! Reading single resources, their groups and their members.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row};
 use scim_core::{ResourceId, Version};
@@ -79,23 +82,25 @@ pub(super) fn groups(
     rid: i64,
 ) -> Result<Vec<GroupRow>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "WITH RECURSIVE holder (rid) AS (
-             SELECT grp FROM member WHERE tenant = ?1 AND rid = ?2
-             UNION
-             SELECT m.grp FROM holder h JOIN member m ON m.tenant = ?1 AND m.rid = h.rid)
-         SELECT g.id, g.label,
-                EXISTS (SELECT 1 FROM member d WHERE d.tenant = ?1 AND d.rid = ?2 AND d.grp = g.rid)
-         FROM holder h JOIN resource g ON g.rid = h.rid ORDER BY g.id",
+        "SELECT m.grp, g.id, g.label FROM member m CROSS JOIN resource g ON g.rid = m.grp
+         WHERE m.tenant = ?1 AND m.rid = ?2",
     )?;
-    let mut rows = statement.query((tenant, rid))?;
-    let mut groups = Vec::new();
-    while let Some(row) = rows.next()? {
-        groups.push(GroupRow {
-            id: id(row, 0)?,
-            display: label(row, 1)?.unwrap_or_default(),
-            direct: row.get(2)?,
-        });
+    // By number first, since a group can be reached on several ways.
+    let mut found: BTreeMap<i64, GroupRow> = BTreeMap::new();
+    let (mut left, mut direct) = (vec![rid], true);
+    while let Some(held) = left.pop() {
+        let mut rows = statement.query((tenant, held))?;
+        while let Some(row) = rows.next()? {
+            if let Entry::Vacant(place) = found.entry(row.get(0)?) {
+                left.push(*place.key());
+                let display = label(row, 2)?.unwrap_or_default();
+                place.insert(GroupRow { id: id(row, 1)?, display, direct });
+            }
+        }
+        direct = false;
     }
+    let mut groups: Vec<GroupRow> = found.into_values().collect();
+    groups.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(groups)
 }
 
