@@ -58,7 +58,7 @@ const NOT_VALID: [(&str, &[&str]); 3] = [
     // A fragment, as its name says.
     (
         "rfc9865-4-service-provider-config-pagination-fragment.json",
-        &["patch", "bulk", "filter", "changePassword", "sort", "authenticationSchemes"],
+        &["patch", "bulk", "filter", "changePassword", "sort", "etag", "authenticationSchemes"],
     ),
 ];
 

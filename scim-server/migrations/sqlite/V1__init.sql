@@ -39,7 +39,7 @@ CREATE TABLE attribute (
 CREATE TABLE resource (
     rid      INTEGER PRIMARY KEY,
     tenant   INTEGER NOT NULL REFERENCES tenant (id),
-    type     INTEGER NOT NULL REFERENCES resource_type (id),
+    type     INTEGER NOT NULL,
     id       TEXT NOT NULL,
     version  INTEGER NOT NULL,
     created  INTEGER NOT NULL,
@@ -60,8 +60,8 @@ CREATE INDEX resource_by_modified ON resource (tenant, type, modified, id);
 CREATE UNIQUE INDEX resource_in_tenant ON resource (tenant, rid);
 
 CREATE TABLE resource_count (
-    tenant INTEGER NOT NULL REFERENCES tenant (id),
-    type   INTEGER NOT NULL REFERENCES resource_type (id),
+    tenant INTEGER NOT NULL,
+    type   INTEGER NOT NULL,
     n      INTEGER NOT NULL,
     PRIMARY KEY (tenant, type)
 ) STRICT, WITHOUT ROWID;
@@ -103,12 +103,12 @@ CREATE INDEX member_of ON member (tenant, rid, grp);
 
 -- The change feed: without gaps in each tenant.
 CREATE TABLE change (
-    tenant     INTEGER NOT NULL REFERENCES tenant (id),
+    tenant     INTEGER NOT NULL,
     seq        INTEGER NOT NULL,
     at         INTEGER NOT NULL,
     -- 1 create, 2 update, 3 membership, 4 delete
     kind       INTEGER NOT NULL,
-    type       INTEGER NOT NULL REFERENCES resource_type (id),
+    type       INTEGER NOT NULL,
     id         TEXT NOT NULL,
     version    INTEGER NOT NULL,
     actor      TEXT NOT NULL,
@@ -121,7 +121,7 @@ CREATE TABLE change (
 
 -- What the audit knows beyond the change of the same number. `hash` is SHA-256 over the previous hash and both rows.
 CREATE TABLE audit (
-    tenant  INTEGER NOT NULL REFERENCES tenant (id),
+    tenant  INTEGER NOT NULL,
     seq     INTEGER NOT NULL,
     request TEXT NOT NULL,
     -- JSON; secrets are masked.

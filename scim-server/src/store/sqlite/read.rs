@@ -1,6 +1,7 @@
 //! Reading single resources, their groups and their members.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -75,55 +76,32 @@ pub(super) fn include(
 }
 
 /// The groups that hold a resource, directly and through other groups, by id.
-///
-/// Walked here rather than by a recursive query: most resources are in no group or a few, and each step is one look-up
-/// in an index that is named, whatever the planner thinks of large groups.
 pub(super) fn groups(
     connection: &Connection,
     tenant: i64,
     rid: i64,
 ) -> Result<Vec<GroupRow>, StoreError> {
-    let direct = holders(connection, tenant, rid)?;
-    if direct.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut seen: BTreeSet<i64> = direct.iter().copied().collect();
-    let mut open = direct.clone();
-    while let Some(group) = open.pop() {
-        for holder in holders(connection, tenant, group)? {
-            if seen.insert(holder) {
-                open.push(holder);
+    let mut statement = connection.prepare_cached(
+        "SELECT m.grp, g.id, g.label FROM member m INDEXED BY member_of CROSS JOIN resource g ON g.rid = m.grp
+         WHERE m.tenant = ?1 AND m.rid = ?2",
+    )?;
+    // By number first, since a group can be reached on several ways.
+    let mut found: BTreeMap<i64, GroupRow> = BTreeMap::new();
+    let (mut left, mut direct) = (vec![rid], true);
+    while let Some(held) = left.pop() {
+        let mut rows = statement.query((tenant, held))?;
+        while let Some(row) = rows.next()? {
+            if let Entry::Vacant(place) = found.entry(row.get(0)?) {
+                left.push(*place.key());
+                let display = label(row, 2)?.unwrap_or_default();
+                place.insert(GroupRow { id: id(row, 1)?, display, direct });
             }
         }
+        direct = false;
     }
-    let mut statement =
-        connection.prepare_cached("SELECT id, label FROM resource WHERE rid = ?1")?;
-    let mut groups = Vec::with_capacity(seen.len());
-    for group in seen {
-        let mut rows = statement.query([group])?;
-        if let Some(row) = rows.next()? {
-            groups.push(GroupRow {
-                id: id(row, 0)?,
-                display: label(row, 1)?.unwrap_or_default(),
-                direct: direct.contains(&group),
-            });
-        }
-    }
-    groups.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    let mut groups: Vec<GroupRow> = found.into_values().collect();
+    groups.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(groups)
-}
-
-/// The groups that a resource is itself a member of.
-fn holders(connection: &Connection, tenant: i64, rid: i64) -> Result<Vec<i64>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT grp FROM member INDEXED BY member_of WHERE tenant = ?1 AND rid = ?2",
-    )?;
-    let mut rows = statement.query((tenant, rid))?;
-    let mut holders = Vec::new();
-    while let Some(row) = rows.next()? {
-        holders.push(row.get(0)?);
-    }
-    Ok(holders)
 }
 
 /// A page of the members of a group.
