@@ -5,6 +5,7 @@ mod conditional;
 mod crud;
 mod custom_type;
 mod discovery;
+mod edges;
 mod groups;
 mod me;
 mod paging;
