@@ -32,8 +32,10 @@ async fn patches() {
                 .filter(|expected| expected["for"].as_str().is_none_or(|f| f == name))
                 .any(|expected| run.fits(&vars, &expected));
             if !fits || !run.clean() {
-                failures
-                    .push(format!("{} in {name}: {}: {}", case["id"], run.answer.text, run.after));
+                failures.push(format!(
+                    "{} in {name} on {backend:?}: {}: {}",
+                    case["id"], run.answer.text, run.after
+                ));
             }
             refused += usize::from(run.answer.status == 400);
             ran += 1;
