@@ -94,7 +94,6 @@ impl ScimServer {
     }
 
     /// The endpoints of the default tenant, to be nested where the base URL says.
-    #[must_use]
     pub fn router(&self) -> Router {
         let mount = self.mount(TenantId::default(), self.base_url.clone());
         Router::new().fallback(move |request: Request| {
@@ -109,7 +108,6 @@ impl ScimServer {
     /// The whole service on its own: the default tenant under `base_path`, others under `/t/{tenant}{base_path}`, and
     /// `/health/live` and `/health/ready`. `origin` is the public URL in front of those paths. Answers of more than a
     /// kibibyte are compressed for clients that accept gzip.
-    #[must_use]
     pub fn service(&self, origin: &str, base_path: &str) -> Router {
         let origin = origin.trim_end_matches('/').to_owned();
         let default = self.mount(TenantId::default(), format!("{origin}{base_path}"));

@@ -21,10 +21,9 @@ pub(crate) async fn read(
     mut body: AxumBody,
     limit: usize,
 ) -> Result<Bytes, Failure> {
-    if let Some(content_type) = headers.get(CONTENT_TYPE) {
-        if !content_type.to_str().is_ok_and(media::is_accepted) {
-            return Err(Failure::MediaType);
-        }
+    let content_type = headers.get(CONTENT_TYPE);
+    if content_type.is_some_and(|value| !value.to_str().is_ok_and(media::is_accepted)) {
+        return Err(Failure::MediaType);
     }
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Failure::ContentEncoding);
