@@ -5,6 +5,7 @@ mod conditional;
 mod crud;
 mod custom_type;
 mod discovery;
+mod edges;
 mod groups;
 mod me;
 mod paging;
@@ -12,16 +13,18 @@ mod projection;
 mod sorting;
 
 use http::{Method, Request};
+use scim_server::Profile;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Backend, TestServer};
 use crate::support::{USER, made};
 
-/// A server on each store, in the default profile.
-async fn servers() -> [TestServer; 2] {
+/// A server on each store in the default profile, and a strict one: good clients notice no difference.
+async fn servers() -> [TestServer; 3] {
     [
         TestServer::with(Backend::Memory, |builder| builder).await,
         TestServer::with(Backend::Sqlite, |builder| builder).await,
+        TestServer::with(Backend::Sqlite, |builder| builder.profile(Profile::strict())).await,
     ]
 }
 

@@ -1,18 +1,25 @@
 //! `patch.json` and `paths.json`.
 
+use scim_server::Profile;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, TestServer};
+use crate::harness::{Answer, Backend, TestServer};
 use crate::support::{
     GROUP, USER, Vars, assert_error, comparable, fixture, made, patch_op, profiles, user,
 };
+
+/// Both profiles on both stores.
+fn each_backend() -> impl Iterator<Item = (Backend, (&'static str, Profile))> {
+    let backends = [Backend::Memory, Backend::Sqlite];
+    backends.into_iter().flat_map(|backend| profiles().map(|profile| (backend, profile)))
+}
 
 #[tokio::test]
 async fn patches() {
     let vectors = fixture("vectors/patch.json");
     let (mut ran, mut refused, mut failures) = (0, 0, Vec::new());
-    for (name, profile) in profiles() {
-        let server = TestServer::new(profile).await;
+    for (backend, (name, profile)) in each_backend() {
+        let server = TestServer::with(backend, |builder| builder.profile(profile)).await;
         let mut vars = Vars::default();
         for n in 1..=3 {
             vars.set(&format!("u{n}"), user(&server, &format!("member{n}@example.com")).await);
@@ -25,8 +32,10 @@ async fn patches() {
                 .filter(|expected| expected["for"].as_str().is_none_or(|f| f == name))
                 .any(|expected| run.fits(&vars, &expected));
             if !fits || !run.clean() {
-                failures
-                    .push(format!("{} in {name}: {}: {}", case["id"], run.answer.text, run.after));
+                failures.push(format!(
+                    "{} in {name} on {backend:?}: {}: {}",
+                    case["id"], run.answer.text, run.after
+                ));
             }
             refused += usize::from(run.answer.status == 400);
             ran += 1;
@@ -34,7 +43,7 @@ async fn patches() {
     }
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
     println!("{ran} PATCH vectors, {refused} refused");
-    assert_eq!((ran, refused), (280, 55));
+    assert_eq!((ran, refused), (560, 110));
 }
 
 /// What a PATCH did.
