@@ -118,9 +118,8 @@ impl ScimServer {
             let place = server.place(&default, &origin, &base_path, request.uri().path());
             async move {
                 let (app, mount, path) = place;
-                let answer = async move |request| {
-                    http::serve(app, mount, path.as_deref(), request).await
-                };
+                let answer =
+                    async move |request| http::serve(app, mount, path.as_deref(), request).await;
                 http::compressed(request, answer).await
             }
         };

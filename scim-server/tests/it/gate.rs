@@ -9,18 +9,37 @@ use crate::probe::{ERROR, USER, bulk, group, patch, user};
 
 /// What a client may never set, with the spellings that resolve to it.
 const READ_ONLY: [&str; 22] = [
-    "id", "ID", "Id", "meta", "META", "meta.created", "meta.lastModified", "meta.location", "meta.version",
-    "meta.resourceType", "groups", "GROUPS", "groups.value", "groups[value eq \"x\"]", "groups[type eq \"direct\"].value",
-    "urn:ietf:params:scim:schemas:core:2.0:User:id", "urn:ietf:params:scim:schemas:core:2.0:User:groups",
-    "urn:ietf:params:scim:schemas:core:2.0:User:meta", "urn:ietf:params:scim:schemas:core:2.0:User:meta.version",
-    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName", "schemas.id", "meta.nope",
+    "id",
+    "ID",
+    "Id",
+    "meta",
+    "META",
+    "meta.created",
+    "meta.lastModified",
+    "meta.location",
+    "meta.version",
+    "meta.resourceType",
+    "groups",
+    "GROUPS",
+    "groups.value",
+    "groups[value eq \"x\"]",
+    "groups[type eq \"direct\"].value",
+    "urn:ietf:params:scim:schemas:core:2.0:User:id",
+    "urn:ietf:params:scim:schemas:core:2.0:User:groups",
+    "urn:ietf:params:scim:schemas:core:2.0:User:meta",
+    "urn:ietf:params:scim:schemas:core:2.0:User:meta.version",
+    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.displayName",
+    "schemas.id",
+    "meta.nope",
 ];
 
 fn value() -> impl Strategy<Value = Value> {
     let group = json!([{ "value": "GROUP", "display": "admins", "type": "direct" }]);
     prop_oneof![
         Just(json!("00000000-0000-7000-8000-000000000001")),
-        Just(json!({ "created": "2000-01-01T00:00:00Z", "version": "W/\"99\"", "location": "https://evil.example", "resourceType": "Group" })),
+        Just(
+            json!({ "created": "2000-01-01T00:00:00Z", "version": "W/\"99\"", "location": "https://evil.example", "resourceType": "Group" })
+        ),
         Just(group),
         Just(json!("W/\"99\"")),
         Just(json!(null)),
@@ -68,7 +87,13 @@ fn attempt() -> impl Strategy<Value = Attempt> {
 
 /// What the server alone decides, of a user's representation. The version may move and the time with it.
 fn own(body: &Value) -> Value {
-    json!([body["id"], body["groups"], body["meta"]["created"], body["meta"]["location"], body["meta"]["resourceType"]])
+    json!([
+        body["id"],
+        body["groups"],
+        body["meta"]["created"],
+        body["meta"]["location"],
+        body["meta"]["resourceType"]
+    ])
 }
 
 fn with(members: &[(String, Value)], name: &str) -> Value {
@@ -103,18 +128,25 @@ fn read_only_attributes_stay_whatever_is_sent() {
                     serde_json::from_str(&value.to_string().replace("GROUP", &admins)).unwrap()
                 };
                 let answer = match &attempt {
-                    Attempt::Put(members) => server.put(&path, &real(with(members, "ada@example.org"))).await,
-                    Attempt::Patch(operations) => server.patch(&path, &real(patch(operations))).await,
+                    Attempt::Put(members) => {
+                        server.put(&path, &real(with(members, "ada@example.org"))).await
+                    }
+                    Attempt::Patch(operations) => {
+                        server.patch(&path, &real(patch(operations))).await
+                    }
                     Attempt::BulkPut(members) => {
                         let data = with(members, "ada@example.org");
                         let operation = json!({ "method": "PUT", "path": path, "data": data });
                         server.post("/Bulk", &real(bulk(&[operation]))).await
                     }
                     Attempt::BulkPatch(operations) => {
-                        let operation = json!({ "method": "PATCH", "path": path, "data": patch(operations) });
+                        let operation =
+                            json!({ "method": "PATCH", "path": path, "data": patch(operations) });
                         server.post("/Bulk", &real(bulk(&[operation]))).await
                     }
-                    Attempt::Create(members) => server.post("/Users", &real(with(members, "eve@example.org"))).await,
+                    Attempt::Create(members) => {
+                        server.post("/Users", &real(with(members, "eve@example.org"))).await
+                    }
                 };
                 let status = answer.status.as_u16();
                 assert!(status < 500, "{attempt:?}: {answer:?}");
@@ -125,12 +157,18 @@ fn read_only_attributes_stay_whatever_is_sent() {
                 assert_eq!(own(&before.body), own(&after.body), "{attempt:?}: {answer:?}");
                 assert_eq!(after.body["userName"], "ada@example.org");
                 let admins = server.get(&format!("/Groups/{admins}")).await;
-                assert!(admins.body.get("members").is_none(), "{attempt:?} joined a group through the user");
+                assert!(
+                    admins.body.get("members").is_none(),
+                    "{attempt:?} joined a group through the user"
+                );
                 if status == 201 {
                     let made = &answer.body;
                     assert_ne!(made["id"], "00000000-0000-7000-8000-000000000001");
                     assert!(made.get("groups").is_none(), "{attempt:?}: {answer:?}");
-                    assert!(made["meta"]["created"].as_str().unwrap() > "2026", "{attempt:?}: {answer:?}");
+                    assert!(
+                        made["meta"]["created"].as_str().unwrap() > "2026",
+                        "{attempt:?}: {answer:?}"
+                    );
                     assert!(!answer.text.contains("evil"), "{answer:?}");
                     assert_eq!(server.delete(&format!("/Users/{}", answer.id())).await.status, 204);
                 }
@@ -159,13 +197,26 @@ async fn identifiers_of_clients_never_become_ours() {
         assert_ne!(made.id(), id);
         for name in [body["userName"].as_str().unwrap(), "1", "victim@example.org"] {
             if name != id {
-                assert_eq!(server.get(&format!("/Users/{name}")).await.status, 404, "{name} is no id");
+                assert_eq!(
+                    server.get(&format!("/Users/{name}")).await.status,
+                    404,
+                    "{name} is no id"
+                );
             }
         }
     }
-    for name in ["victim@example.org", "VICTIM@EXAMPLE.ORG", "Victim@example.org", "\u{ff56}ictim@example.org"] {
+    for name in [
+        "victim@example.org",
+        "VICTIM@EXAMPLE.ORG",
+        "Victim@example.org",
+        "\u{ff56}ictim@example.org",
+    ] {
         let answer = server.post("/Users", &user(name)).await;
-        assert_eq!((answer.status.as_u16(), answer.scim_type()), (409, Some("uniqueness")), "{name}: {answer:?}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.scim_type()),
+            (409, Some("uniqueness")),
+            "{name}: {answer:?}"
+        );
         let eve = server.post("/Users", &user("eve@example.org")).await.id();
         let path = format!("/Users/{eve}");
         for operation in [

@@ -72,7 +72,13 @@ async fn strings_come_back_as_they_went_and_are_found_as_they_are() {
         }
         for (id, text) in ids.iter().zip(STRINGS) {
             let got = server.get(&format!("/Users/{id}")).await.body;
-            for at in ["/externalId", "/displayName", "/name/familyName", "/emails/0/value", "/emails/0/type"] {
+            for at in [
+                "/externalId",
+                "/displayName",
+                "/name/familyName",
+                "/emails/0/value",
+                "/emails/0/type",
+            ] {
                 assert_eq!(got.pointer(at), Some(&json!(text)), "{at}");
             }
             let exact = |attribute: &str| format!("{attribute} eq {}", quoted(text));
@@ -82,7 +88,10 @@ async fn strings_come_back_as_they_went_and_are_found_as_they_are() {
                 exact("name.familyName"),
                 exact("emails.value"),
                 format!("emails[type eq {0} and value eq {0}]", quoted(text)),
-                format!("externalId eq {0} and displayName sw {0} and displayName ew {0}", quoted(text)),
+                format!(
+                    "externalId eq {0} and displayName sw {0} and displayName ew {0}",
+                    quoted(text)
+                ),
                 format!("id eq {} and displayName co {}", quoted(id), quoted(text)),
             ] {
                 let url = server.get(&format!("/Users?filter={}", encode(&filter))).await;
@@ -119,13 +128,26 @@ async fn wild_cards_of_like_are_letters() {
             body["displayName"] = json!(name);
             assert_eq!(server.post("/Users", &body).await.status, 201);
         }
-        for (value, found) in
-            [("%", 1), ("_", 1), ("a_b", 1), ("\\", 1), ("*", 1), ("?", 1), ("[", 1), ("%%", 0), ("a%b", 0), ("a", 5)]
-        {
+        for (value, found) in [
+            ("%", 1),
+            ("_", 1),
+            ("a_b", 1),
+            ("\\", 1),
+            ("*", 1),
+            ("?", 1),
+            ("[", 1),
+            ("%%", 0),
+            ("a%b", 0),
+            ("a", 5),
+        ] {
             for attribute in ["displayName", "userName"] {
                 let filter = format!("{attribute} co {}", quoted(value));
                 let answer = server.get(&format!("/Users?filter={}", encode(&filter))).await;
-                assert_eq!(answer.body["totalResults"], found, "{backend:?} {filter}: {}", answer.text);
+                assert_eq!(
+                    answer.body["totalResults"], found,
+                    "{backend:?} {filter}: {}",
+                    answer.text
+                );
             }
         }
     }
@@ -137,7 +159,12 @@ async fn hostile_strings_where_names_stand() {
     let id = server.post("/Users", &user("ada@example.org")).await.id();
     let before = dump(&server, "default").await;
     for text in STRINGS {
-        for filter in [format!("{text} eq \"x\""), format!("userName {text} \"x\""), format!("emails[{text}]"), text.to_owned()] {
+        for filter in [
+            format!("{text} eq \"x\""),
+            format!("userName {text} \"x\""),
+            format!("emails[{text}]"),
+            text.to_owned(),
+        ] {
             let answer = server.get(&format!("/Users?filter={}", encode(&filter))).await;
             assert_eq!(answer.status, 400, "{filter}: {answer:?}");
         }
@@ -203,13 +230,21 @@ async fn control_characters_are_refused_or_kept_whole() {
 #[tokio::test]
 async fn huge_numbers_are_kept_exactly_or_refused() {
     let server = TestServer::new(Profile::default()).await;
-    for number in ["1e999", "-1e999", "123456789012345678901234567890", "0.1000000000000000000000001", "1E400", "-0"] {
+    for number in [
+        "1e999",
+        "-1e999",
+        "123456789012345678901234567890",
+        "0.1000000000000000000000001",
+        "1E400",
+        "-0",
+    ] {
         for body in [
             format!(r#"{{"schemas":["{USER}"],"userName":{number}}}"#),
             format!(r#"{{"schemas":["{USER}"],"userName":"n","active":{number}}}"#),
             format!(r#"{{"schemas":["{USER}"],"userName":"n","emails":[{{"value":{number}}}]}}"#),
         ] {
-            let answer = server.raw(crate::probe::request(&server, "POST", "/Users", body.as_bytes())).await;
+            let answer =
+                server.raw(crate::probe::request(&server, "POST", "/Users", body.as_bytes())).await;
             assert_eq!(answer.status, 400, "{body}: {answer:?}");
         }
         let filter = encode(&format!("userName eq {number}"));
