@@ -2,12 +2,11 @@
 //! or with a right answer where the input is only odd; nothing changes on an error, and the server goes on.
 
 use axum::body::Body;
-use bytes::Bytes;
 use http::{Request, StatusCode};
 use scim_server::Profile;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Backend, TestServer, encode};
+use crate::harness::{Answer, TestServer, encode};
 use crate::probe::{
     BULK, GROUP, PATCH_OP, SEARCH, USER, assert_problem, assert_same, bulk, dump, group, in_time,
     patch, request, user,
@@ -16,15 +15,15 @@ use crate::probe::{
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 /// A server with somebody on it, whose ids stand for `{user}` and `{group}` in paths and bodies.
-struct Stage {
-    server: TestServer,
-    user: String,
+pub(crate) struct Stage {
+    pub(crate) server: TestServer,
+    pub(crate) user: String,
     group: String,
     before: String,
 }
 
 impl Stage {
-    async fn new(profile: Profile) -> Self {
+    pub(crate) async fn new(profile: Profile) -> Self {
         let server = TestServer::new(profile).await;
         let mut ada = user("ada@example.org");
         ada["emails"] = json!([{ "value": "ada@example.org", "type": "work", "primary": true }]);
@@ -38,7 +37,7 @@ impl Stage {
         text.replace("{user}", &self.user).replace("{group}", &self.group)
     }
 
-    async fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let body = match std::str::from_utf8(body) {
             Ok(text) => self.fill(text).into_bytes(),
             Err(_) => body.to_vec(),
@@ -47,7 +46,13 @@ impl Stage {
     }
 
     /// Sends, and expects an error with one of these statuses.
-    async fn refuse(&self, method: &str, path: &str, body: &[u8], statuses: &[u16]) -> Answer {
+    pub(crate) async fn refuse(
+        &self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        statuses: &[u16],
+    ) -> Answer {
         let what = format!("{method} {path:.120} {:.300}", String::from_utf8_lossy(body));
         let answer = self.send(method, path, body).await;
         assert_problem(&answer, &what);
@@ -56,7 +61,7 @@ impl Stage {
     }
 
     /// Nothing changed, and the server still serves reads and writes.
-    async fn is_whole(&self) {
+    pub(crate) async fn is_whole(&self) {
         assert_same(&self.before, &dump(&self.server, "default").await, "bad input");
         let ada = self.server.get(&format!("/Users/{}", self.user)).await;
         assert_eq!(ada.status, 200, "{ada:?}");
@@ -399,6 +404,7 @@ async fn media_types_and_codings() {
 }
 
 #[tokio::test]
+<<<<<<< HEAD
 async fn oversized_bodies_declared_and_not() {
     const LIMIT: usize = 64 * 1024;
     let server = TestServer::with(Backend::Sqlite, |builder| {
@@ -538,6 +544,8 @@ async fn filters_sorts_and_paths_that_are_too_much() {
 }
 
 #[tokio::test]
+=======
+>>>>>>> hostile
 async fn malformed_ids_paths_cursors_tags_and_dates() {
     let stage = Stage::new(Profile::default()).await;
     let long = "x".repeat(10_000);
@@ -685,6 +693,7 @@ async fn malformed_ids_paths_cursors_tags_and_dates() {
     }
     stage.is_whole().await;
 }
+<<<<<<< HEAD
 
 #[tokio::test]
 async fn bulks_that_are_too_much_or_too_clever() {
@@ -817,3 +826,5 @@ async fn lists_of_twenty_thousand_members() {
     assert_eq!(answer.body["members"].as_array().unwrap().len(), 1);
     stage.is_whole().await;
 }
+=======
+>>>>>>> hostile

@@ -9,6 +9,7 @@
 mod canary;
 mod concurrency;
 mod coverage;
+mod excess;
 mod flows;
 mod fuzz;
 mod gate;
