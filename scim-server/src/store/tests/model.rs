@@ -93,7 +93,7 @@ fn type_of(n: u64) -> &'static str {
 
 /// A resource, now and then under a type that is not its own.
 fn place() -> impl Strategy<Value = (&'static str, u64)> {
-    let mistaken = prop::option::weighted(0.05, select(&TYPES[..]));
+    let mistaken = option::weighted(0.05, select(&TYPES[..]));
     (0..IDS, mistaken).prop_map(|(n, mistaken)| (mistaken.unwrap_or(type_of(n)), n))
 }
 
