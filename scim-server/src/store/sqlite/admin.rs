@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
-use super::{SqliteStore, feed, folder, read, verify};
+use super::{SqliteStore, feed, folder, pool, read, verify};
 use crate::auth::TenantId;
 use crate::store::audit::GENESIS;
 use crate::store::{AdminStore, AuditEntry, Finding, StoreError, Tenant, default_stays, to_millis};
@@ -94,10 +93,8 @@ impl AdminStore for SqliteStore {
 
     async fn backup(&self, file: &Path) -> Result<(), StoreError> {
         let file = file.to_owned();
-        let readers = Arc::clone(&self.readers);
-        let task = tokio::task::spawn_blocking(move || {
-            readers.with(|connection| backup(connection, &file))
-        });
+        let database = self.path.clone();
+        let task = tokio::task::spawn_blocking(move || backup(&database, &file));
         task.await.map_err(StoreError::backend)?
     }
 
@@ -125,7 +122,7 @@ impl AdminStore for SqliteStore {
 }
 
 /// Copies one state of the database into a new file.
-fn backup(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+fn backup(database: &Path, file: &Path) -> Result<(), StoreError> {
     // Made here, so that nobody else's file can be in the way or be overwritten; SQLite takes it because it is empty.
     folder::private().create_new(true).open(file).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
@@ -133,7 +130,7 @@ fn backup(connection: &Connection, file: &Path) -> Result<(), StoreError> {
         }
         _ => folder::io(file, &error),
     })?;
-    let copied = copy(connection, file);
+    let copied = pool::open_copier(database).and_then(|connection| copy(&connection, file));
     if copied.is_err() {
         // What failed is told; a file that is no backup must not look like one.
         let _ = std::fs::remove_file(file);

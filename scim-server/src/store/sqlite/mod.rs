@@ -145,6 +145,11 @@ impl SqliteStore {
         &self.path
     }
 
+    /// Commits that this store has made: fewer than the writes that it has answered, when they came at the same time.
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+
     /// Reads in one transaction on a thread that may be kept waiting.
     async fn read_aside<T, F>(&self, read: F) -> Result<T, StoreError>
     where

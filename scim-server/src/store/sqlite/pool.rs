@@ -56,6 +56,15 @@ fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Opens a connection that copies the database. SQLite wants one that could write, though it only reads here.
+pub(super) fn open_copier(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    prepare(&connection, READER_CACHE)?;
+    Ok(connection)
+}
+
 /// Settings of every connection. Those that safety depends on are read back, since SQLite takes an unknown or
 /// impossible setting without a word.
 fn prepare(connection: &Connection, cache: i64) -> Result<(), StoreError> {

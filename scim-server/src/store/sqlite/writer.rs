@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -37,6 +37,8 @@ struct State {
     failed: AtomicBool,
     /// Pages in the log.
     logged: AtomicI32,
+    /// Commits that wrote something.
+    commits: AtomicU64,
 }
 
 /// How the writer opens its connection, also after a failure.
@@ -92,6 +94,11 @@ impl Writer {
             }
         }
         answer.await.unwrap_or_else(|_| Err(StoreError::backend("the writer stopped")))
+    }
+
+    /// Commits so far.
+    pub(super) fn commits(&self) -> u64 {
+        self.state.commits.load(Ordering::Relaxed)
     }
 
     /// Whether the last commit failed, so that only a real write can tell whether writes work again.
@@ -227,6 +234,7 @@ impl Worker {
         let state = Arc::clone(&self.state);
         connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
             state.logged.store(pages, Ordering::Relaxed);
+            state.commits.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }))?;
         self.connection = Some(connection);

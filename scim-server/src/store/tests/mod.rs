@@ -1,5 +1,6 @@
 //! The behaviour suite on every store, and what only some of them can show.
 
+mod full;
 mod model;
 mod sqlite;
 

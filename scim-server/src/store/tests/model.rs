@@ -82,8 +82,27 @@ struct Asked {
     include: Include,
 }
 
-fn types() -> impl Strategy<Value = &'static str> {
-    select(&TYPES[..])
+/// What the n-th resource is, unless a step mistakes it for something else.
+fn type_of(n: u64) -> &'static str {
+    match n {
+        0..5 => "User",
+        5..8 => "Group",
+        _ => "Contact",
+    }
+}
+
+/// A resource, now and then under a type that is not its own.
+fn place() -> impl Strategy<Value = (&'static str, u64)> {
+    let mistaken = option::weighted(0.05, select(&TYPES[..]));
+    (0..IDS, mistaken).prop_map(|(n, mistaken)| (mistaken.unwrap_or(type_of(n)), n))
+}
+
+/// A text for attributes and filters.
+fn text() -> impl Strategy<Value = String> {
+    (select(&NAMES[..]), option::weighted(0.4, 0..4_u64)).prop_map(|(name, n)| match n {
+        Some(n) => format!("{name}{n}"),
+        None => name.to_owned(),
+    })
 }
 
 fn ids(most: usize) -> impl Strategy<Value = Vec<u64>> {
@@ -91,7 +110,6 @@ fn ids(most: usize) -> impl Strategy<Value = Vec<u64>> {
 }
 
 fn json() -> impl Strategy<Value = String> {
-    let text = || select(&NAMES[..]);
     let emails =
         vec((select(&["a@x", "A@X", "b@y", "ab@y"][..]), select(&["work", "home"][..])), 0..3);
     (text(), option::of(text()), option::of(text()), option::of(any::<bool>()), emails, option::of(text()), option::of(text()))
@@ -138,27 +156,27 @@ fn members() -> impl Strategy<Value = Members> {
 fn change() -> impl Strategy<Value = Change> {
     let version = || option::weighted(0.2, 1_u64..4);
     prop_oneof![
-        4 => (types(), 0..IDS, json(), ids(3), prop::bool::weighted(0.2)).prop_map(
-            |(resource_type, n, json, members, cycles)| {
+        2 => (place(), json(), ids(3), prop::bool::weighted(0.2)).prop_map(
+            |((resource_type, n), json, members, cycles)| {
                 // Only groups are made with members.
                 let members = if resource_type == "Group" { members } else { Vec::new() };
                 Change::Create { resource_type, n, json, members, cycles }
             },
         ),
-        5 => (types(), 0..IDS, version(), option::of(json()), option::weighted(0.1, any::<bool>()), vec(members(), 0..4), prop::bool::weighted(0.2))
-            .prop_map(|(resource_type, n, version, json, password, members, cycles)| {
+        5 => (place(), version(), option::of(json()), option::weighted(0.1, any::<bool>()), vec(members(), 0..4), prop::bool::weighted(0.2))
+            .prop_map(|((resource_type, n), version, json, password, members, cycles)| {
                 let members = if resource_type == "Group" { members } else { Vec::new() };
                 Change::Update { resource_type, n, version, json, password, members, cycles }
             }),
-        1 => (types(), 0..IDS, version())
-            .prop_map(|(resource_type, n, version)| Change::Delete { resource_type, n, version }),
+        1 => (place(), version())
+            .prop_map(|((resource_type, n), version)| Change::Delete { resource_type, n, version }),
     ]
 }
 
 fn filter() -> impl Strategy<Value = String> {
     let text = || {
         prop_oneof![
-            4 => select(&NAMES[..]).prop_map(str::to_owned),
+            4 => text(),
             1 => select(&["a@x", "b@y", "work", "User", "group", "W/\\\"2\\\"", "direct"][..]).prop_map(str::to_owned),
             2 => (0..IDS).prop_map(|n| id(n).to_string()),
         ]
@@ -190,6 +208,27 @@ fn filter() -> impl Strategy<Value = String> {
     let operator =
         select(&["eq", "eq", "eq", "ne", "co", "sw", "sw", "ew", "gt", "ge", "lt", "le"][..]);
     let comparison = (attribute.clone(), operator.clone(), text())
+        .prop_map(|(attribute, op, text)| format!("{attribute} {op} \"{text}\""));
+    // What an index answers, so that unions and intersections of such are common.
+    let indexed = (
+        select(
+            &[
+                "userName",
+                "displayName",
+                "externalId",
+                "emails.value",
+                "members.value",
+                "groups.value",
+                "id",
+            ][..],
+        ),
+        select(&["eq", "eq", "sw"][..]),
+        prop_oneof![
+            2 => text(),
+            1 => select(&["a@x", "b@y"][..]).prop_map(str::to_owned),
+            1 => (0..IDS).prop_map(|n| id(n).to_string()),
+        ],
+    )
         .prop_map(|(attribute, op, text)| format!("{attribute} {op} \"{text}\""));
     let time = (
         select(&["meta.created", "meta.lastModified"][..]),
@@ -226,11 +265,11 @@ fn filter() -> impl Strategy<Value = String> {
         .prop_map(|(attribute, sub, op, text, how, value)| {
             format!("{attribute}[{sub} {op} \"{text}\" {how} value eq \"{value}\"]")
         });
-    let leaf = prop_oneof![6 => comparison, 2 => time, 2 => present, 2 => element];
+    let leaf = prop_oneof![4 => comparison, 6 => indexed, 2 => time, 2 => present, 2 => element];
     leaf.prop_recursive(3, 8, 3, |inner| {
         prop_oneof![
             2 => vec(inner.clone(), 2..4).prop_map(|terms| format!("({})", terms.join(" and "))),
-            2 => vec(inner.clone(), 2..4).prop_map(|terms| format!("({})", terms.join(" or "))),
+            3 => vec(inner.clone(), 2..4).prop_map(|terms| format!("({})", terms.join(" or "))),
             1 => inner.prop_map(|term| format!("not ({term})")),
         ]
     })
@@ -252,7 +291,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         ][..],
     );
     let types = prop_oneof![
-        3 => types().prop_map(|t| vec![t]),
+        3 => select(&TYPES[..]).prop_map(|t| vec![t]),
         1 => Just(vec!["User", "Group"]),
         1 => Just(TYPES.to_vec()),
     ];
@@ -282,16 +321,16 @@ fn asked() -> impl Strategy<Value = Asked> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        5 => (prop::bool::weighted(0.1), 0..60_i64, vec(change(), 1..3))
+        4 => (prop::bool::weighted(0.1), 0..60_i64, vec(change(), 1..3))
             .prop_map(|(other, millis, writes)| Step::Write { other, millis, writes }),
-        1 => (types(), 0..IDS, any::<bool>(), any::<bool>()).prop_map(
-            |(resource_type, n, groups, members)| {
+        1 => (place(), any::<bool>(), any::<bool>()).prop_map(
+            |((resource_type, n), groups, members)| {
                 Step::Get { resource_type, n, include: Include { groups, members } }
             },
         ),
-        1 => (0..IDS, option::of(0..IDS), 0..4_usize)
+        1 => (4..9_u64, option::of(0..IDS), 0..4_usize)
             .prop_map(|(n, after, limit)| Step::Members { n, after, limit }),
-        5 => asked().prop_map(Step::Query),
+        8 => asked().prop_map(Step::Query),
     ]
 }
 
@@ -381,6 +420,23 @@ fn told<T: Debug>(result: &Result<T, StoreError>) -> String {
     format!("{result:?}")
 }
 
+/// Something of each type to begin with; groups have members.
+fn population() -> impl Strategy<Value = Vec<Step>> {
+    let one = (json(), ids(5), 0..60_i64);
+    vec(one, IDS as usize).prop_map(|all| {
+        let step = |(n, (json, members, millis)): (u64, (String, Vec<u64>, i64))| {
+            let resource_type = type_of(n);
+            let members = match resource_type {
+                "Group" => members.into_iter().filter(|m| *m < n).collect(),
+                _ => Vec::new(),
+            };
+            let create = Change::Create { resource_type, n, json, members, cycles: false };
+            Step::Write { other: n % 5 == 4, millis, writes: vec![create] }
+        };
+        (0..).zip(all).map(step).collect()
+    })
+}
+
 async fn play(steps: Vec<Step>, memory: &impl Store, sqlite: &impl Store) {
     for tenant in
         [memory.tenant_create(&other(), at(0)).await, sqlite.tenant_create(&other(), at(0)).await]
@@ -436,13 +492,25 @@ async fn play(steps: Vec<Step>, memory: &impl Store, sqlite: &impl Store) {
     assert_eq!(memory.verify().await.unwrap(), []);
 }
 
+/// As many histories as `PROPTEST_CASES` says, and otherwise as many as take a few seconds.
+fn config() -> ProptestConfig {
+    let mut config = ProptestConfig { max_shrink_iters: 2_000, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 64;
+    }
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
-    fn memory_and_sqlite_give_the_same_answers(steps in vec(step(), 1..60)) {
+    fn memory_and_sqlite_give_the_same_answers(
+        population in population(),
+        steps in vec(step(), 1..60),
+    ) {
         let memory = MemoryStore::new(Arc::clone(&REGISTRY), at(0));
         let (sqlite, _folder) = super::sqlite::open();
-        block_on(play(steps, &memory, &sqlite));
+        block_on(play([population, steps].concat(), &memory, &sqlite));
     }
 }

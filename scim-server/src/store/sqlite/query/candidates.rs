@@ -276,6 +276,8 @@ impl Run<'_> {
         params: &[Sql],
         visit: &mut Visit<'_>,
     ) -> Result<ControlFlow<()>, StoreError> {
+        #[cfg(test)]
+        assert_indexed(self.connection, sql);
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(params_from_iter(params))?;
         while let Some(row) = rows.next()? {
@@ -315,4 +317,17 @@ fn between(params: &mut Vec<Sql>, prefix: &str) -> String {
     let from = push(params, Sql::Blob(prefix.as_bytes().to_vec()));
     let to = push(params, Sql::Blob(end));
     format!(" AND k.key >= ?{from} AND k.key < ?{to}")
+}
+
+/// Every statement that a test runs must be answered by indexes alone: no walk over a whole table, and no sorting, which
+/// would hold all rows in memory.
+#[cfg(test)]
+fn assert_indexed(connection: &rusqlite::Connection, sql: &str) {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().unwrap() {
+        let step: String = row.get(3).unwrap();
+        let walk = step.starts_with("SCAN") && step != "SCAN h" && step != "SCAN held";
+        assert!(!walk && !step.contains("TEMP B-TREE"), "{step}: {sql}");
+    }
 }
