@@ -55,7 +55,7 @@ fn extension_body(
         if let Some(attribute) = extension.attribute(&name) {
             let at = root.name(attribute.name.as_str());
             keep(&mut kept, attribute, value, extension.into(), &at, leniency)?;
-        } else if !value.is_unassigned() {
+        } else if !value.is_unassigned() && !extension.names_itself(&name, &value) {
             unknown(extension.id.as_str(), &root.name(&name), leniency)?;
         }
     }

@@ -283,6 +283,9 @@ impl<'s> Resolver<'_, 's> {
                 for (name, value) in members.iter() {
                     let at = at.key(name);
                     let Some(attribute) = extension.attribute(name) else {
+                        if extension.names_itself(name, value) {
+                            continue;
+                        }
                         let name = at.keys[1].or(at.keys[0]).unwrap_or_default();
                         let name = name.chars().take(96).collect();
                         return Err(unknown(&at.to_string(), &ResolveError::Attribute(name)));

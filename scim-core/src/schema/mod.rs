@@ -13,6 +13,7 @@ pub use registry::{Registry, RegistryError};
 pub use resource_type::{ResolveError, ResourceSchema, ResourceType, SchemaExtension, Target};
 
 use crate::name::{SchemaUri, urn};
+use crate::resource::Value;
 use crate::text::TextRule;
 
 /// The definition of the attributes that one schema URI stands for (RFC 7643 section 7).
@@ -46,6 +47,14 @@ impl Schema {
     /// This project's OnPremises extension.
     pub fn on_premises() -> Self {
         builtin::ON_PREMISES.as_ref().clone()
+    }
+
+    /// Whether a member inside the data of this extension only repeats which extension it is: `schemas` with its URI.
+    /// Clients that model an extension as a resource of its own (scim2-models does) send it; it says nothing new.
+    pub(crate) fn names_itself(&self, name: &str, value: &Value) -> bool {
+        name.eq_ignore_ascii_case("schemas")
+            && !value.values().is_empty()
+            && value.values().iter().all(|uri| uri.as_str().is_some_and(|uri| self.id == *uri))
     }
 
     /// Checks a definition and derives what is not on the wire.

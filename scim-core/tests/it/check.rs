@@ -2,8 +2,8 @@
 
 use scim_core::check::{self, Owner, Place};
 use scim_core::{
-    AttrPath, Error, Leniency, Profile, Registry, Resource, ResourceSchema, Target, Tolerance,
-    Value, urn,
+    AttrPath, Error, Leniency, Limits, Object, Patch, Profile, Registry, Resource, ResourceSchema,
+    Target, Tolerance, Value, urn,
 };
 use serde_json::{Value as Json, json};
 
@@ -531,5 +531,29 @@ fn errors_never_hold_values() {
         let error =
             check::create(resource(user(body)), registry.user(), &mut leniency).unwrap_err();
         assert!(!error.to_string().contains(secret), "{error}");
+    }
+}
+
+#[test]
+fn an_extension_may_repeat_its_own_uri_and_no_other() {
+    let registry = Registry::standard();
+    for (uri, fine) in [(urn::ENTERPRISE_USER, true), (urn::USER, false)] {
+        let body = json!({
+            "schemas": [urn::USER],
+            "userName": "ada",
+            (urn::ENTERPRISE_USER): { "schemas": [uri], "department": "Engines" }
+        });
+        let resource: Resource = serde_json::from_value(body).unwrap();
+        let checked = check::create(resource, registry.user(), &mut Profile::strict().into());
+        assert_eq!(checked.is_ok(), fine, "{uri}");
+        if let Ok(user) = checked {
+            assert!(!user.extension(urn::ENTERPRISE_USER).unwrap().contains("schemas"));
+        }
+        let operation = json!({ "op": "add", "path": urn::ENTERPRISE_USER, "value": { "schemas": [uri], "division": "X" } });
+        let message = json!({ "schemas": [urn::PATCH_OP], "Operations": [operation] });
+        let message: Object = serde_json::from_value(message).unwrap();
+        let mut strict = Leniency::new(Profile::strict());
+        let patch = Patch::from_object(message, &Limits::default(), &mut strict).unwrap();
+        assert_eq!(patch.resolve(registry.user(), &mut strict).is_ok(), fine, "{uri}");
     }
 }
