@@ -1,8 +1,10 @@
 //! The log line of a request, and with `--trace-requests` the whole exchange with secrets masked.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
+use percent_encoding::percent_decode_str;
 use scim_core::{ErrorDocument, Trace, Value};
 
 use super::body::Body;
@@ -67,13 +69,14 @@ pub(crate) fn log(
 fn whole(facts: &Facts<'_>, response: &Response<Body>) {
     let route = facts.route.map(Route::template).unwrap_or_else(|| "-".into());
     let sent = masked(facts.body);
+    let query = masked_query(facts.query);
     let answered = answered(response);
     tracing::info!(
         id = facts.request_id,
         "exchange: {} {route}{}{}\n  sent     {sent}\n  answered {} {answered}",
         facts.method,
-        if facts.query.is_empty() { "" } else { "?" },
-        facts.query,
+        if query.is_empty() { "" } else { "?" },
+        query,
         response.status().as_u16(),
     );
 }
@@ -123,18 +126,38 @@ fn cut(text: &mut String) {
     }
 }
 
+/// The query string; parameters that speak of passwords, such as a filter that guesses one, without their values.
+fn masked_query(query: &str) -> Cow<'_, str> {
+    let decoded = percent_decode_str(query).decode_utf8_lossy();
+    if !names_password(&decoded) {
+        return Cow::Borrowed(query);
+    }
+    let mask = |pair: &str| match pair.split_once('=') {
+        Some((name, value)) if names_password(&percent_decode_str(value).decode_utf8_lossy()) => {
+            format!("{name}=***")
+        }
+        _ => pair.to_owned(),
+    };
+    Cow::Owned(query.split('&').map(mask).collect::<Vec<_>>().join("&"))
+}
+
+fn names_password(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("password")
+}
+
 /// Replaces passwords wherever they can stand: as members, as dotted or qualified keys, as values of operations whose
-/// path ends in the name, and in the data of bulk operations.
+/// path names the attribute, in the filters of such paths and of searches, and in the data of bulk operations.
 fn mask(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(mask),
         Value::Object(object) => {
-            let secret_path = object
-                .get_str("path")
-                .is_some_and(|path| path.to_ascii_lowercase().contains("password"));
+            let secret_path = object.get_str("path").is_some_and(names_password);
             for (name, member) in object.iter_mut() {
                 let secret_name = name.to_ascii_lowercase().ends_with("password");
-                if secret_name || (secret_path && name.eq_ignore_ascii_case("value")) {
+                let with_path = ["path", "value"].iter().any(|n| name.eq_ignore_ascii_case(n));
+                let filter = name.eq_ignore_ascii_case("filter");
+                let guess = filter && member.as_str().is_some_and(names_password);
+                if secret_name || guess || (secret_path && with_path) {
                     *member = Value::from("***");
                 } else {
                     mask(member);
@@ -159,11 +182,19 @@ mod tests {
             r#"{"Operations":[{"op":"add","value":{"PassWord":"canary","urn:ietf:params:scim:schemas:core:2.0:User:password":"canary"}}]}"#,
             r#"{"Operations":[{"method":"POST","data":{"password":"canary"}}]}"#,
             r#"{"Operations":[{"op":"replace","path":"urn:ietf:params:scim:schemas:core:2.0:User:password","VALUE":["canary"]}]}"#,
+            r#"{"Operations":[{"op":"replace","path":"password[value eq \"canary\"]","value":1}]}"#,
+            r#"{"filter":"userName pr and PassWord eq \"canary\""}"#,
             "password=canary",
         ] {
             let shown = masked(body.as_bytes());
             assert!(!shown.contains("canary"), "{shown}");
         }
+        for query in ["filter=password%20eq%20%22canary%22", "count=1&filter=pass%77ord+eq+canary"]
+        {
+            let shown = masked_query(query);
+            assert!(!shown.contains("canary") && shown.contains("filter=***"), "{shown}");
+        }
+        assert_eq!(masked_query("filter=userName+pr&count=1"), "filter=userName+pr&count=1");
         let object: Object = [("userName", "ada")].into_iter().collect();
         assert!(masked(&serde_json::to_vec(&object).unwrap()).contains("ada"));
     }
