@@ -246,7 +246,7 @@ impl Session<'_> {
                         !member.is_some_and(|m| filter.matches_element(&references.member(&m)))
                     });
                 }
-                RowOp::Edit { op, edit } => {
+                RowOp::Edit { operation, op, edit } => {
                     let references = References::unknown(&self.store.registry);
                     let elements = members.iter().filter_map(|id| self.tenant.member(id));
                     let selected: Vec<_> = elements
@@ -255,7 +255,9 @@ impl Session<'_> {
                         .collect();
                     let (before, elements): (Vec<_>, Vec<_>) = selected.into_iter().unzip();
                     let after = edited(op, elements)?;
-                    members.retain(|id| !before.contains(id) || after.contains(id));
+                    let stays = |id: &ResourceId| after.iter().flatten().any(|a| a == id);
+                    members.retain(|id| !before.contains(id) || stays(id));
+                    members.extend(self.existing(key, *operation, &after, allow_cycles)?);
                 }
             }
             if let Some(row) = self.tenant.rows.get_mut(&key.id) {

@@ -149,7 +149,7 @@ impl Run<'_> {
                 };
                 let rid = push(&mut params, rid.into());
                 format!(
-                    "{select} FROM member m CROSS JOIN resource r ON r.rid = m.grp
+                    "{select} FROM member m INDEXED BY member_of CROSS JOIN resource r ON r.rid = m.grp
                      WHERE m.tenant = ?1 AND m.rid = ?{rid} AND r.type = ?2"
                 )
             }
