@@ -199,6 +199,7 @@ impl Session<'_> {
     ) -> Result<BTreeSet<crate::store::index::Entry>, StoreError> {
         let index = self.index(key)?;
         let entries = index.entries(&draft.resource);
+        index.check_total(&entries)?;
         for entry in entries.iter().filter(|e| index.attributes()[e.attribute].unique) {
             let taken = self.tenant.rows.iter().any(|(id, row)| {
                 *id != key.id
