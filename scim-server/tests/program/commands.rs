@@ -201,7 +201,7 @@ fn openapi_is_the_committed_document() {
     assert_eq!(
         serde_json::from_str::<Value>(&printed).unwrap(),
         serde_json::from_str::<Value>(committed).unwrap(),
-        "run `cargo run -- openapi > scim-server/openapi.json` and commit the result"
+        "run `cargo xtask openapi --write` and commit the result"
     );
     assert_eq!(printed, committed, "the documents are equal, but written differently");
     let server = launch().start();
