@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use scim_core::query::CursorCodec;
 use scim_core::{Limits, Profile, Registry, ResourceSchema, Tolerance};
@@ -30,6 +30,8 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) locks: KeyLocks,
     pub(crate) tolerated: ToleranceCounts,
+    /// Whether the process is about to end, so that no new work should be sent to it.
+    pub(crate) draining: AtomicBool,
     /// Resource types whose stored attributes are all shown by default.
     pub(crate) plain: Vec<SmolStr>,
 }

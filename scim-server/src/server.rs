@@ -1,6 +1,7 @@
 //! The server as a library: build it, then nest its router in an axum application or serve it on its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::Request;
@@ -122,6 +123,11 @@ impl ScimServer {
             }
         };
         http::health_routes(Arc::clone(&self.app)).fallback(endpoints)
+    }
+
+    /// Lets `/health/ready` say no from now on: the process is about to end.
+    pub fn drain(&self) {
+        self.app.draining.store(true, Ordering::Relaxed);
     }
 
     /// The tolerances that were used since the start, by name, with how often.
@@ -276,6 +282,7 @@ impl Builder {
         let plain = self.registry.resource_types().filter(|schema| http::is_plain(schema));
         let app = App {
             plain: plain.map(|schema| schema.name().into()).collect(),
+            draining: AtomicBool::new(false),
             registry: self.registry,
             store: self.store.ok_or(BuildError::Missing("a store"))?,
             authenticator: self.authenticator.ok_or(BuildError::Missing("an authenticator"))?,

@@ -9,7 +9,7 @@ use scim_core::media;
 
 use super::problem::Failure;
 
-/// Responses are whole in memory: every answer is bounded by the page size.
+/// Responses are whole in memory: bounded by the page size, and for groups by how many members they show.
 pub(crate) type Body = http_body_util::Full<Bytes>;
 
 /// Reads a JSON body up to `limit` bytes. A declared length over the limit is refused before a byte is read.

@@ -137,7 +137,7 @@ impl Failure {
 
 fn internal() -> (StatusCode, ErrorDocument) {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
-    let detail = "the server failed to answer; nothing was changed; the log has the cause under the request id";
+    let detail = "the server failed to answer; the log has the cause under the request id; read the resource to see its state";
     (status, ErrorDocument::new(status, None, detail))
 }
 

@@ -44,9 +44,9 @@ impl Links {
 
 /// The version that a representation shows, without `W/` and quotes.
 ///
-/// Versions count changes of the resource itself. `groups` is derived from other resources, so a user's
-/// representation can change while its version does not; the suffix makes the entity tag tell those apart. Writes are
-/// guarded by the counter alone ([`scim_core::TagList::matches`]).
+/// Versions count changes of the resource itself. `groups` is derived from other resources, so a user's representation
+/// can change while its version does not; the suffix makes the entity tag tell those apart. Writes are guarded by the
+/// counter alone ([`scim_core::TagList::matches`]). The `display` of members is not part of it: `docs/decisions`, 4.
 pub(crate) fn opaque_version(stored: &Stored) -> String {
     if stored.groups.is_empty() {
         return stored.version.0.to_string();

@@ -23,7 +23,7 @@ pub(crate) async fn create(cx: &mut Cx<'_>, schema: &ResourceSchema, input: &Inp
     let written = service::create(cx, schema, resource).await?;
     // A new resource is in no group yet; its members are shown with their names.
     let include = Include { groups: false, members: view.include(schema).members };
-    let stored = service::refresh(cx, schema, written, include).await?;
+    let stored = service::refresh(cx, schema, written, include).await;
     represent(cx, schema, &stored, &view, StatusCode::CREATED)
 }
 
@@ -70,7 +70,7 @@ async fn replace(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Inp
     let resource = Resource::parse(&input.body, &cx.app.limits)?;
     view.show_written(schema, resource.object());
     let written = service::replace(cx, schema, id, resource, &guard).await?;
-    let stored = service::refresh(cx, schema, written, view.include(schema)).await?;
+    let stored = service::refresh(cx, schema, written, view.include(schema)).await;
     represent(cx, schema, &stored, &view, StatusCode::OK)
 }
 
@@ -87,7 +87,7 @@ async fn patch(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Input
         return Ok(response);
     }
     let view = View::new(cx, &asked, schema);
-    let stored = service::refresh(cx, schema, written, view.include(schema)).await?;
+    let stored = service::refresh(cx, schema, written, view.include(schema)).await;
     represent(cx, schema, &stored, &view, StatusCode::OK)
 }
 

@@ -1,6 +1,5 @@
 //! The log line of a request, and with `--trace-requests` the whole exchange with secrets masked.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
@@ -126,19 +125,32 @@ fn cut(text: &mut String) {
     }
 }
 
-/// The query string; parameters that speak of passwords, such as a filter that guesses one, without their values.
-fn masked_query(query: &str) -> Cow<'_, str> {
-    let decoded = percent_decode_str(query).decode_utf8_lossy();
-    if !names_password(&decoded) {
-        return Cow::Borrowed(query);
-    }
-    let mask = |pair: &str| match pair.split_once('=') {
-        Some((name, value)) if names_password(&percent_decode_str(value).decode_utf8_lossy()) => {
+/// The query string with the values of SCIM's own parameters only: what others hold, such as a token that was put in the
+/// wrong place, nobody knows. A filter that speaks of passwords is not shown either.
+fn masked_query(query: &str) -> String {
+    const KNOWN: [&str; 8] = [
+        "attributes",
+        "excludedAttributes",
+        "filter",
+        "sortBy",
+        "sortOrder",
+        "startIndex",
+        "count",
+        "cursor",
+    ];
+    let mask = |pair: &str| {
+        let Some((name, value)) = pair.split_once('=') else {
+            return pair.chars().take(64).collect();
+        };
+        let decoded = percent_decode_str(name).decode_utf8_lossy();
+        let known = KNOWN.iter().any(|known| known.eq_ignore_ascii_case(&decoded));
+        if known && !names_password(&percent_decode_str(value).decode_utf8_lossy()) {
+            pair.to_owned()
+        } else {
             format!("{name}=***")
         }
-        _ => pair.to_owned(),
     };
-    Cow::Owned(query.split('&').map(mask).collect::<Vec<_>>().join("&"))
+    query.split('&').map(mask).collect::<Vec<String>>().join("&")
 }
 
 fn names_password(text: &str) -> bool {
@@ -189,10 +201,14 @@ mod tests {
             let shown = masked(body.as_bytes());
             assert!(!shown.contains("canary"), "{shown}");
         }
-        for query in ["filter=password%20eq%20%22canary%22", "count=1&filter=pass%77ord+eq+canary"]
-        {
+        for query in [
+            "filter=password%20eq%20%22canary%22",
+            "count=1&filter=pass%77ord+eq+canary",
+            "access_token=canary&count=1",
+            "PassWord=canary",
+        ] {
             let shown = masked_query(query);
-            assert!(!shown.contains("canary") && shown.contains("filter=***"), "{shown}");
+            assert!(!shown.contains("canary") && shown.contains("=***"), "{shown}");
         }
         assert_eq!(masked_query("filter=userName+pr&count=1"), "filter=userName+pr&count=1");
         let object: Object = [("userName", "ada")].into_iter().collect();

@@ -8,7 +8,7 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 
 use super::parts::{self, Stores};
-use crate::auth::{Scope, ServiceTokens, TenantId, TokenSpec};
+use crate::auth::{Scope, ServiceTokens, TenantId, TokenRecord, TokenSpec};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::net::{NetConfig, Server};
@@ -55,8 +55,15 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
         if config.memory { "memory only".to_owned() } else { config.data.display().to_string() };
     tracing::info!(profile = ?config.profile, data, public_url = %origin, "serving");
     announce(&url)?;
-    let drained = net.serve_until(router, shutdown.stopped(), shutdown.was_cut()).await;
-    tracing::info!(?drained, "stopped");
+    let stop = async {
+        shutdown.stopped().await;
+        server.drain();
+    };
+    let drained = net.serve_until(router, stop, shutdown.was_cut()).await;
+    for (tolerance, times) in server.tolerated() {
+        tracing::info!(tolerance, times, "tolerated since the start");
+    }
+    tracing::info!(dropped = drained.dropped, "stopped");
     Ok(())
 }
 
@@ -92,10 +99,24 @@ async fn make_tenants(
 }
 
 /// Makes a token for the default tenant when it has none, and shows it this once.
+///
+/// The command reaches this server from this machine. With TLS the certificate is for another name or self-signed, so it
+/// is not held against it; what travels is a token to a server that was just started here.
 async fn first_token(stores: &Stores, clock: &dyn Clock, url: &str) -> anyhow::Result<()> {
+    let options = if url.starts_with("https:") { "--insecure " } else { "" };
     let tokens = ServiceTokens::new(Arc::clone(&stores.tokens));
     let tenant = TenantId::default();
-    if !tokens.list(&tenant).await?.is_empty() {
+    let now = clock.now();
+    let live = |token: &TokenRecord| {
+        token.revoked.is_none() && token.expires.is_none_or(|expires| expires > now)
+    };
+    let known = tokens.list(&tenant).await?;
+    if !known.is_empty() {
+        if !known.iter().any(live) {
+            tracing::warn!(
+                "every token of the default tenant is revoked or expired; `scim-server token create` makes one"
+            );
+        }
         return Ok(());
     }
     let spec = TokenSpec {
@@ -110,7 +131,10 @@ async fn first_token(stores: &Stores, clock: &dyn Clock, url: &str) -> anyhow::R
         "A token was made for this server. It is shown this once; only its hash is kept. Try it:"
     );
     eprintln!();
-    eprintln!("curl -H 'Authorization: Bearer {}' {url}/Users", issued.plain.expose_secret());
+    eprintln!(
+        "curl {options}-H 'Authorization: Bearer {}' {url}/Users",
+        issued.plain.expose_secret()
+    );
     eprintln!();
     Ok(())
 }

@@ -155,19 +155,24 @@ pub(crate) async fn get(
 
 /// Completes what a write answered with the groups and members that the representation shows.
 ///
-/// Should the resource be gone by now, the state right after the write is shown.
+/// The write is done. Should this reading fail, or the resource be gone by now, the state right after the write is shown:
+/// an error would make the client repeat what has happened.
 pub(crate) async fn refresh(
     cx: &Cx<'_>,
     schema: &ResourceSchema,
     written: Stored,
     include: Include,
-) -> Result<Stored> {
+) -> Stored {
     if include == Include::default() {
-        return Ok(written);
+        return written;
     }
     match get(cx, schema, written.id.as_str(), include).await {
-        Err(ServiceError::Scim(Error::NotFound { .. })) => Ok(written),
-        other => other,
+        Ok(stored) => stored,
+        Err(ServiceError::Scim(Error::NotFound { .. })) => written,
+        Err(error) => {
+            tracing::error!(id = %cx.request_id, %error, "what was written could not be read again");
+            written
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use scim_core::{ChangeSet, Error, Object, Patch, ResourceSchema, check};
 
 use super::replace::stored_attributes;
 use super::retry::ATTEMPTS;
-use super::split::{draft, split};
+use super::split::{draft, is_password, split};
 use super::{Cx, Guard, Result, ServiceError, at, has_members};
 use crate::http::assemble;
 use crate::store::{Include, Stored, Write, WriteIf};
@@ -36,7 +36,10 @@ pub(crate) async fn patch(
         false => Some(cx.app.locks.turn(&key).await),
     };
     let profile = cx.leniency.clone();
-    let password = schema.attribute("password").map(|attribute| attribute.name.clone());
+    let password = schema
+        .attribute("password")
+        .filter(|_| is_password(schema))
+        .map(|attribute| attribute.name.clone());
     for _ in 0..ATTEMPTS {
         let (mut condition, mut change) = (WriteIf::Any, None);
         if !attributes.is_empty() || !guard.is_empty() {
@@ -96,7 +99,8 @@ pub(crate) async fn patch(
                 drop(turn);
                 return Ok(written.stored);
             }
-            Err(ServiceError::Scim(Error::PreconditionFailed)) if guard.is_empty() => {}
+            // Another writer was faster; whether the client's precondition still holds is seen on the next reading.
+            Err(ServiceError::Scim(Error::PreconditionFailed)) => {}
             Err(error) => return Err(error),
         }
     }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use scim_core::query::{Cursor, ListPage, ListQuery, PageRequest};
+use scim_core::query::{Cursor, ListPage, ListQuery, PageRequest, SortKey};
 use scim_core::{Error, ResourceId, ResourceSchema};
 
-use super::{Cx, Result};
+use super::{Cx, Result, ServiceError, get, has_groups};
+use crate::http::assemble;
 use crate::store::{Include, Position, Query, Scope, Sorting, Stored, Total};
 
 /// A page of results.
@@ -60,7 +61,11 @@ pub(crate) async fn list(cx: &mut Cx<'_>, listed: &Listed<'_>) -> Result<Listing
             let id = ResourceId::new(&cursor.id).ok_or_else(|| Error::InvalidCursor {
                 detail: "it was not made for this query; start again without one".to_owned(),
             })?;
-            after = Some(Position { key: cursor.sort_key, id });
+            let key = match (cursor.sort_key, &sorting) {
+                (None, Some(sorting)) => Some(long_key(cx, listed, sorting, id.as_str()).await?),
+                (key, _) => key,
+            };
+            after = Some(Position { key, id });
         }
     }
     let limit = asked.unwrap_or(default).min(max);
@@ -101,6 +106,30 @@ pub(crate) async fn list(cx: &mut Cx<'_>, listed: &Listed<'_>) -> Result<Listing
         previous_cursor: None,
     };
     Ok(Listing { page: listed, items: page.items })
+}
+
+/// The sort key of the resource that a page ended with, when it is too long to travel in the cursor.
+///
+/// # Errors
+/// [`Error::ExpiredCursor`] when the resource is gone, and with it the place to go on from.
+async fn long_key(
+    cx: &Cx<'_>,
+    listed: &Listed<'_>,
+    sorting: &Sorting,
+    id: &str,
+) -> Result<SortKey> {
+    for (schema, by) in listed.schemas.iter().zip(&sorting.by) {
+        let include = Include { groups: has_groups(schema), members: false };
+        match get(cx, schema, id, include).await {
+            Ok(stored) => {
+                let resource = assemble(&stored, schema, cx.links);
+                return Ok(by.as_ref().map_or(SortKey::Missing, |by| by.key(&resource)));
+            }
+            Err(ServiceError::Scim(Error::NotFound { .. })) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::ExpiredCursor.into())
 }
 
 fn scopes(cx: &mut Cx<'_>, listed: &Listed<'_>) -> Result<Vec<Scope>> {

@@ -37,8 +37,11 @@ pub(crate) async fn replace(
             }
             false => Vec::new(),
         };
-        let changes = ChangeSet::between(&before, &parts.resource, schema);
-        let unchanged = changes.is_empty() && parts.password.is_none();
+        let mut changes = ChangeSet::between(&before, &parts.resource, schema);
+        if let (Some(_), Some(attribute)) = (&parts.password, schema.attribute("password")) {
+            changes.push_secret(attribute.name.clone());
+        }
+        let unchanged = changes.is_empty();
         if unchanged && members.is_empty() {
             return Ok(stored);
         }
@@ -59,7 +62,8 @@ pub(crate) async fn replace(
         };
         match cx.write(write).await {
             Ok(written) => return Ok(written.stored),
-            Err(ServiceError::Scim(Error::PreconditionFailed)) if guard.is_empty() => {}
+            // As for PATCH: the next reading tells whether the precondition still holds.
+            Err(ServiceError::Scim(Error::PreconditionFailed)) => {}
             Err(ServiceError::Scim(error)) => return Err(ServiceError::Scim(name_members(error))),
             Err(error) => return Err(error),
         }

@@ -1,6 +1,6 @@
 //! Takes apart what is stored apart: the password goes to its hash, members to rows, references become relative.
 
-use scim_core::{Error, Object, Resource, ResourceId, ResourceSchema, Value};
+use scim_core::{AttributeType, Error, Object, Resource, ResourceId, ResourceSchema, Value};
 use secrecy::SecretString;
 
 use super::{Cx, Result, has_groups, has_members, references};
@@ -21,10 +21,13 @@ pub(crate) struct Parts {
 
 /// Takes a checked resource apart.
 pub(crate) fn split(cx: &Cx<'_>, schema: &ResourceSchema, mut resource: Resource) -> Parts {
-    let password = match resource.remove("password") {
-        Some(Value::String(text)) => Some(SecretString::from(text.to_string())),
+    let password = match (is_password(schema), resource.get("password")) {
+        (true, Some(Value::String(text))) => Some(SecretString::from(text.to_string())),
         _ => None,
     };
+    if is_password(schema) {
+        resource.remove("password");
+    }
     let members = match has_members(schema) {
         true => resource.remove("members").map(|members| match members {
             Value::Array(items) => items,
@@ -41,6 +44,13 @@ pub(crate) fn split(cx: &Cx<'_>, schema: &ResourceSchema, mut resource: Resource
     }
     let relative_refs = references::make_relative(&mut resource, schema, cx.links.base_url());
     Parts { resource, password, members, relative_refs }
+}
+
+/// Whether the type's `password` is one: a secret text, which is kept as a hash.
+pub(crate) fn is_password(schema: &ResourceSchema) -> bool {
+    schema.attribute("password").is_some_and(|attribute| {
+        attribute.is_secret() && attribute.kind == AttributeType::String && !attribute.multi_valued
+    })
 }
 
 /// The ids of checked member objects.

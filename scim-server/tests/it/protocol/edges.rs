@@ -396,3 +396,71 @@ async fn values_are_kept() {
         }
     }
 }
+
+/// A sort key that is too long to travel in the cursor is read again from the resource that the page ended with.
+#[tokio::test]
+async fn cursors_go_on_after_a_very_long_value() {
+    for server in servers().await {
+        for (name, first) in
+            [("a", "a".repeat(1500)), ("b", "b".repeat(1500)), ("c", "c".to_owned())]
+        {
+            let body = json!({ "schemas": [USER], "userName": name, "displayName": first });
+            assert_eq!(server.post("/Users", &body).await.status, 201);
+        }
+        for (order, expected) in [("ascending", ["a", "b", "c"]), ("descending", ["c", "b", "a"])] {
+            let (mut found, mut next) = (Vec::new(), String::new());
+            while found.len() <= expected.len() {
+                let query =
+                    format!("/Users?sortBy=displayName&sortOrder={order}&count=1&cursor={next}");
+                let page = server.get(&query).await;
+                assert_eq!(page.status, 200, "{}", page.text);
+                found.push(page.body["Resources"][0]["userName"].as_str().unwrap().to_owned());
+                match page.body["nextCursor"].as_str() {
+                    Some(cursor) => cursor.clone_into(&mut next),
+                    None => break,
+                }
+            }
+            assert_eq!(found, expected, "{order}");
+        }
+    }
+}
+
+/// A password that PUT sets is in the feed like one that PATCH sets, by its name only.
+#[tokio::test]
+async fn a_password_set_by_put_is_told() {
+    for server in servers().await {
+        let id = user(&server, "pat").await;
+        let body = json!({ "schemas": [USER], "userName": "pat", "displayName": "pat", "active": true, "password": "canary-1815" });
+        assert_eq!(server.put(&format!("/Users/{id}"), &body).await.status, 200);
+        let changes = server.store.changes(&"default".parse().unwrap(), 0, 100).await.unwrap();
+        let last = changes.last().unwrap();
+        assert_eq!(last.attributes, ["password"], "{last:?}");
+        assert!(!format!("{last:?}").contains("canary"));
+    }
+}
+
+/// `If-Match: *` holds as long as the resource is there, however many others write.
+#[tokio::test]
+async fn if_match_any_is_never_refused_because_others_write() {
+    for server in servers().await {
+        let made = group(&server, "crowded", &[]).await;
+        let mut users = Vec::new();
+        for n in 0..12 {
+            users.push(user(&server, &format!("member-{n}")).await);
+        }
+        let adds = users.iter().map(|id| {
+            let body =
+                patch_op(&json!([{ "op": "add", "path": "members", "value": [{ "value": id }] }]));
+            let path = format!("/Groups/{made}");
+            let server = &server;
+            async move {
+                with_headers(server, Method::PATCH, &path, &[("if-match", "*")], Some(&body)).await
+            }
+        });
+        for answer in futures::future::join_all(adds).await {
+            assert_eq!(answer.status, 204, "{}", answer.text);
+        }
+        let members = member_ids(&server.get(&format!("/Groups/{made}")).await.body).len();
+        assert_eq!(members, users.len());
+    }
+}
