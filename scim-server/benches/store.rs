@@ -365,6 +365,11 @@ impl Bench {
             }
             say(&format!("add one member to {size}"), n, times[0]);
             say(&format!("remove one member from {size}"), n, times[1]);
+            let start = Instant::now();
+            let all = Include { groups: false, members: true };
+            let full = self.store.get(&group, all).await.unwrap();
+            assert_eq!(full.members.len() as u64, size);
+            say(&format!("get the group with its {size} members"), 1, start.elapsed());
         }
     }
 

@@ -13,6 +13,8 @@ use scim_core::{
 };
 use smol_str::SmolStr;
 
+use super::StoreError;
+
 /// Attributes that are indexed although they need not be unique, as `name` or `name.sub`.
 const LOOKED_UP: [(&str, Option<&str>); 3] =
     [("externalId", None), ("displayName", None), ("emails", Some("value"))];
@@ -79,6 +81,20 @@ impl TypeIndex {
         &self.names
     }
 
+    /// Whether every attribute that must have a value has one.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`]: an index that gives an order of all resources would lose this one. The checks in front of
+    /// a store let no such resource through.
+    pub(super) fn check_total(&self, entries: &BTreeSet<Entry>) -> Result<(), StoreError> {
+        for (place, indexed) in self.attributes.iter().enumerate().filter(|(_, i)| i.total) {
+            if !entries.iter().any(|entry| entry.attribute == place) {
+                return Err(StoreError::Refused(format!("a resource without {}", indexed.path)));
+            }
+        }
+        Ok(())
+    }
+
     /// The indexed attribute that a filter's field stands for.
     pub(super) fn find(&self, field: &Field) -> Option<usize> {
         self.attributes.iter().position(|indexed| {
@@ -126,7 +142,8 @@ impl Indexed {
             TextRule::UserName => "userName",
         };
         let unique = if self.unique { " unique" } else { "" };
-        format!("{rule}{unique} {FOLD_VERSION}")
+        let total = if self.total { " total" } else { "" };
+        format!("{rule}{unique}{total} {FOLD_VERSION}")
     }
 
     fn entry(&self, attribute: usize, value: &Value) -> Option<Entry> {

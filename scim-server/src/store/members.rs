@@ -38,6 +38,8 @@ pub(super) enum RowOp<'a> {
     RemoveAll,
     /// Something inside of elements, which only the operation itself knows.
     Edit {
+        /// The place in the request.
+        operation: usize,
         /// The operation.
         op: &'a MemberOp,
         /// Which elements it is about.
@@ -58,7 +60,7 @@ fn row_op(MemberEdit { operation, op }: &MemberEdit) -> RowOp<'_> {
         MemberOp::Remove(ids) => RowOp::Remove { ids },
         MemberOp::RemoveWhere(filter) => RowOp::RemoveWhere { filter },
         MemberOp::RemoveAll => RowOp::RemoveAll,
-        MemberOp::Edit(edit) => RowOp::Edit { op, edit },
+        MemberOp::Edit(edit) => RowOp::Edit { operation, op, edit },
     }
 }
 
@@ -80,11 +82,11 @@ pub(super) fn may_be_member(registry: &Registry, group: &str, member: &str) -> b
 }
 
 /// What an operation inside of elements comes to for these elements, which are those that it selects: the ids of those
-/// that are left. Everything else about a member follows from the member itself and is not stored.
+/// that are left or new. Everything else about a member follows from the member itself and is not stored.
 pub(super) fn edited(
     op: &MemberOp,
     mut elements: Vec<Value>,
-) -> Result<Vec<ResourceId>, StoreError> {
+) -> Result<Vec<Option<ResourceId>>, StoreError> {
     op.apply_to(&mut elements).map_err(StoreError::Edit)?;
-    Ok(ids(&elements).into_iter().flatten().collect())
+    Ok(ids(&elements))
 }

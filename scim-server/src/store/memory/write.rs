@@ -199,6 +199,7 @@ impl Session<'_> {
     ) -> Result<BTreeSet<crate::store::index::Entry>, StoreError> {
         let index = self.index(key)?;
         let entries = index.entries(&draft.resource);
+        index.check_total(&entries)?;
         for entry in entries.iter().filter(|e| index.attributes()[e.attribute].unique) {
             let taken = self.tenant.rows.iter().any(|(id, row)| {
                 *id != key.id
@@ -246,7 +247,7 @@ impl Session<'_> {
                         !member.is_some_and(|m| filter.matches_element(&references.member(&m)))
                     });
                 }
-                RowOp::Edit { op, edit } => {
+                RowOp::Edit { operation, op, edit } => {
                     let references = References::unknown(&self.store.registry);
                     let elements = members.iter().filter_map(|id| self.tenant.member(id));
                     let selected: Vec<_> = elements
@@ -255,7 +256,9 @@ impl Session<'_> {
                         .collect();
                     let (before, elements): (Vec<_>, Vec<_>) = selected.into_iter().unzip();
                     let after = edited(op, elements)?;
-                    members.retain(|id| !before.contains(id) || after.contains(id));
+                    let stays = |id: &ResourceId| after.iter().flatten().any(|a| a == id);
+                    members.retain(|id| !before.contains(id) || stays(id));
+                    members.extend(self.existing(key, *operation, &after, allow_cycles)?);
                 }
             }
             if let Some(row) = self.tenant.rows.get_mut(&key.id) {

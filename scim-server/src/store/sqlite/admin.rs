@@ -148,6 +148,5 @@ fn copy(connection: &Connection, file: &Path) -> Result<(), StoreError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // The name is durable once the folder is.
-    File::open(parent).and_then(|folder| folder.sync_all()).map_err(|e| folder::io(parent, &e))
+    folder::sync_folder(parent)
 }

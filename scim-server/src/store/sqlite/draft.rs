@@ -91,7 +91,9 @@ impl Ready {
 
 impl NewRow {
     fn prepare(catalog: &Catalog, key: &Key, draft: Draft) -> Result<Self, StoreError> {
-        let entries = catalog.need(&key.resource_type)?.index.entries(&draft.resource);
+        let index = &catalog.need(&key.resource_type)?.index;
+        let entries = index.entries(&draft.resource);
+        index.check_total(&entries)?;
         let body = serde_json::to_vec(&draft.resource).map_err(StoreError::backend)?;
         Ok(Self {
             body: Bytes::from(body),

@@ -10,11 +10,19 @@ const LOCK: &str = "scim.lock";
 
 /// Makes the folder, readable by its owner only.
 pub(super) fn create(folder: &Path) -> Result<(), StoreError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|error| io(folder, &error))
+    builder.create(folder).map_err(|error| io(folder, &error))?;
+    // The folder must be there after a loss of power, if what is in it is to be.
+    match folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => sync_folder(parent),
+        None => sync_folder(Path::new(".")),
+    }
 }
 
 /// The database file, made empty if it is not there: SQLite would make it readable by everyone.
@@ -37,6 +45,11 @@ pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
         ))),
         Err(TryLockError::Error(error)) => Err(io(&path, &error)),
     }
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder).and_then(|file| file.sync_all()).map_err(|error| io(folder, &error))
 }
 
 /// Files that only their owner can read.

@@ -75,8 +75,15 @@ impl<'a> Membership<'a> {
                 let gone = chunk.iter().filter(|(_, element)| filter.matches_element(element));
                 this.remove(group, gone.map(|(id, _)| id.as_str()))
             }),
-            RowOp::Edit { op, edit } => {
+            RowOp::Edit { operation, op, edit } => {
                 let mut any = false;
+                let settle = |this: &mut Self, before: &[ResourceId], elements| {
+                    let after = edited(op, elements)?;
+                    let gone = before.iter().filter(|id| !after.iter().flatten().any(|a| a == *id));
+                    this.remove(group, gone.map(ResourceId::as_str))?;
+                    let members = this.existing(key, group, *operation, &after, allow_cycles)?;
+                    this.add(group, &members)
+                };
                 self.for_each_chunk(group, |this, chunk| {
                     let (before, elements): (Vec<_>, Vec<_>) = chunk
                         .into_iter()
@@ -86,15 +93,10 @@ impl<'a> Membership<'a> {
                         return Ok(());
                     }
                     any = true;
-                    let after = edited(op, elements)?;
-                    let gone = before.iter().filter(|id| !after.contains(id));
-                    this.remove(group, gone.map(ResourceId::as_str))
+                    settle(this, &before, elements)
                 })?;
-                if !any {
-                    // Whether that is an error is for the operation to say.
-                    edited(op, Vec::new())?;
-                }
-                Ok(())
+                // Whether it is an error that nothing matches is for the operation to say.
+                if any { Ok(()) } else { settle(self, &[], Vec::new()) }
             }
         }
     }
@@ -119,7 +121,7 @@ impl<'a> Membership<'a> {
         member: &ResourceId,
     ) -> Result<Vec<Holder>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT g.rid, g.type, g.id, g.version FROM member m CROSS JOIN resource g ON g.rid = m.grp
+            "SELECT g.rid, g.type, g.id, g.version FROM member m INDEXED BY member_of CROSS JOIN resource g ON g.rid = m.grp
              WHERE m.tenant = ?1 AND m.rid = ?2 AND m.grp <> ?2 ORDER BY g.id",
         )?;
         let mut rows = statement.query((self.tenant, rid))?;
@@ -177,9 +179,10 @@ impl<'a> Membership<'a> {
             None => {
                 let mut statement = self.connection.prepare_cached(
                     "WITH RECURSIVE holder (rid) AS (
-                         SELECT grp FROM member WHERE tenant = ?1 AND rid = ?2
+                         SELECT grp FROM member INDEXED BY member_of WHERE tenant = ?1 AND rid = ?2
                          UNION
-                         SELECT m.grp FROM holder h JOIN member m ON m.tenant = ?1 AND m.rid = h.rid)
+                         SELECT m.grp FROM holder h CROSS JOIN member m INDEXED BY member_of
+                         ON m.tenant = ?1 AND m.rid = h.rid)
                      SELECT rid FROM holder",
                 )?;
                 statement

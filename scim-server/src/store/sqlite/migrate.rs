@@ -196,7 +196,9 @@ fn fill(
     while let Some(row) = rows.next()? {
         let rid: i64 = row.get(0)?;
         let body = row.get_ref(1)?.as_bytes().map_err(StoreError::backend)?;
-        for entry in index.entries(&needs.read(body)?) {
+        let entries = index.entries(&needs.read(body)?);
+        index.check_total(&entries)?;
+        for entry in entries {
             let Some((_, number)) = missing.iter().find(|(place, _)| *place == entry.attribute)
             else {
                 continue;

@@ -23,8 +23,9 @@ pub(super) enum Source {
     Time { column: Column, from: i64, to: i64 },
     /// Those whose key of an indexed, single-valued attribute begins so.
     Prefix { place: usize, prefix: String },
-    /// Those of any of these plans.
-    Union(Vec<Plan>),
+    /// Those of any of these branches. What an earlier branch has must not come again, so a candidate is held against the
+    /// filters of all branches before its own.
+    Union(Vec<Branch>),
     /// All of them.
     All,
 }
@@ -44,6 +45,14 @@ pub(super) struct Plan {
     pub(super) residual: Option<TypedFilter>,
 }
 
+/// One of several ways to match.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Branch {
+    pub(super) plan: Plan,
+    /// The whole filter of the branch.
+    pub(super) filter: TypedFilter,
+}
+
 impl Plan {
     /// Plans a query over one resource type.
     pub(super) fn of(filter: Option<&TypedFilter>, info: &TypeInfo) -> Self {
@@ -56,7 +65,7 @@ impl Plan {
     pub(super) fn is_short(&self) -> bool {
         match &self.source {
             Source::Nothing | Source::Id(_) | Source::Key { .. } | Source::Holding { .. } => true,
-            Source::Union(plans) => plans.iter().all(Plan::is_short),
+            Source::Union(branches) => branches.iter().all(|branch| branch.plan.is_short()),
             _ => false,
         }
     }
@@ -71,8 +80,8 @@ impl Source {
             Source::Key { place, .. } if info.index.attributes()[*place].unique => 1,
             Source::Key { .. } => 2,
             Source::Holding { .. } => 3,
-            Source::Union(plans) => {
-                plans.iter().map(|p| p.source.rank(info)).max().unwrap_or(0).max(3)
+            Source::Union(branches) => {
+                branches.iter().map(|b| b.plan.source.rank(info)).max().unwrap_or(0).max(3)
             }
             Source::HeldBy { .. } => 5,
             Source::Time { .. } => 6,
@@ -127,23 +136,18 @@ fn narrow(a: &Source, b: &Source) -> Option<Source> {
 }
 
 fn or(filters: &[TypedFilter], info: &TypeInfo) -> (Source, bool) {
-    let mut plans = Vec::with_capacity(filters.len());
+    let mut branches = Vec::with_capacity(filters.len());
     for filter in filters {
         let (source, exact) = plan(filter, info);
         if source == Source::All {
             return (Source::All, exact);
         }
-        // What an earlier branch has found must not come again, so every branch but the first looks at resources.
-        plans.push(Plan { source, residual: (!exact).then(|| filter.clone()) });
+        let plan = Plan { source, residual: (!exact).then(|| filter.clone()) };
+        branches.push(Branch { plan, filter: filter.clone() });
     }
-    for (i, plan) in plans.iter_mut().enumerate().skip(1) {
-        let own = plan.residual.take();
-        let earlier = filters[..i].iter().cloned().map(|f| TypedFilter::Not(Box::new(f)));
-        plan.residual = Some(TypedFilter::And(own.into_iter().chain(earlier).collect()));
-    }
-    match plans.len() {
+    match branches.len() {
         0 => (Source::Nothing, true),
-        _ => (Source::Union(plans), true),
+        _ => (Source::Union(branches), true),
     }
 }
 

@@ -304,6 +304,9 @@ pub async fn a_deletion_answers_what_was_there(store: &impl Store) {
 pub async fn unknown_types_and_tenants_are_refused(store: &impl Store) {
     let result = write(store, 0, creation(&key("Robot", 1), "{}", &[])).await;
     assert!(matches!(result, Err(StoreError::Refused(_))), "{result:?}");
+    // What every resource of a type has, an index orders all of them by.
+    let nameless = write(store, 0, creation(&user(1), r#"{"displayName":"x"}"#, &[])).await;
+    assert!(matches!(nameless, Err(StoreError::Refused(_))), "{nameless:?}");
     let stranger = Key { tenant: "nobody".parse().unwrap(), ..user(1) };
     let result = write(store, 0, creation(&stranger, ADA, &[])).await;
     assert!(matches!(result, Err(StoreError::NoTenant)), "{result:?}");

@@ -9,7 +9,7 @@ use scim_core::query::SortKey;
 
 use super::{Order, Planned, Run};
 use crate::store::sqlite::feed::clamp;
-use crate::store::sqlite::plan::{Column, Source};
+use crate::store::sqlite::plan::{Branch, Column, Source};
 use crate::store::sqlite::read::find_resource;
 use crate::store::{Position, StoreError};
 
@@ -149,7 +149,7 @@ impl Run<'_> {
                 };
                 let rid = push(&mut params, rid.into());
                 format!(
-                    "{select} FROM member m CROSS JOIN resource r ON r.rid = m.grp
+                    "{select} FROM member m INDEXED BY member_of CROSS JOIN resource r ON r.rid = m.grp
                      WHERE m.tenant = ?1 AND m.rid = ?{rid} AND r.type = ?2"
                 )
             }
@@ -166,28 +166,33 @@ impl Run<'_> {
                      {select} FROM held h CROSS JOIN resource r ON r.rid = h.rid WHERE r.type = ?2"
                 )
             }
-            Source::Union(plans) => {
-                for plan in plans {
-                    let body = body || plan.residual.is_some();
-                    let flow = self.candidates(
-                        scope,
-                        &plan.source,
-                        body,
-                        &mut |row| match &plan.residual {
-                            Some(filter) if !self.matches(scope, filter, row)? => {
-                                Ok(ControlFlow::Continue(()))
-                            }
-                            _ => visit(row),
-                        },
-                    )?;
-                    if flow.is_break() {
-                        return Ok(flow);
-                    }
-                }
-                return Ok(ControlFlow::Continue(()));
-            }
+            Source::Union(branches) => return self.union(scope, branches, body, visit),
         };
         self.each(&sql, &params, visit)
+    }
+
+    /// The candidates of all branches, each once.
+    fn union(
+        &self,
+        scope: &Planned<'_>,
+        branches: &[Branch],
+        body: bool,
+        visit: &mut Visit<'_>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        for (i, Branch { plan, .. }) in branches.iter().enumerate() {
+            let earlier = &branches[..i];
+            let look = !earlier.is_empty() || plan.residual.is_some();
+            let flow = self.candidates(scope, &plan.source, body || look, &mut |row| {
+                if look && !self.is_new(scope, plan, earlier, row)? {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                visit(row)
+            })?;
+            if flow.is_break() {
+                return Ok(flow);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// The number of matches of a scope.

@@ -10,6 +10,7 @@ use super::{Order, Planned, Run};
 use crate::store::eval::{Facts, References};
 use crate::store::sqlite::catalog::damaged;
 use crate::store::sqlite::feed::{count, time};
+use crate::store::sqlite::plan::{Branch, Plan};
 use crate::store::sqlite::read;
 use crate::store::{StoreError, sort_key};
 
@@ -68,6 +69,28 @@ impl Run<'_> {
         row: &Row<'_>,
     ) -> Result<bool, StoreError> {
         self.holds(scope, filter, &self.view(scope, row)?, row.get(0)?)
+    }
+
+    /// Whether a candidate of a branch matches it, and none of the branches before.
+    pub(super) fn is_new(
+        &self,
+        scope: &Planned<'_>,
+        plan: &Plan,
+        earlier: &[Branch],
+        row: &Row<'_>,
+    ) -> Result<bool, StoreError> {
+        let (resource, rid) = (self.view(scope, row)?, row.get(0)?);
+        if let Some(filter) = &plan.residual
+            && !self.holds(scope, filter, &resource, rid)?
+        {
+            return Ok(false);
+        }
+        for branch in earlier {
+            if self.holds(scope, &branch.filter, &resource, rid)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// As much of a resource as the query looks at, without its members.
