@@ -24,6 +24,7 @@
 //! ```
 
 mod add;
+mod budget;
 mod change;
 mod diff;
 mod edit;
@@ -51,6 +52,7 @@ use crate::error::Error;
 use crate::profile::{Leniency, Profile};
 use crate::resource::{Object, Resource, Value};
 use crate::schema::{Mutability, ResourceSchema};
+use budget::Budget;
 use edit::{Action, Edit};
 use locate::{Journal, Spot};
 
@@ -95,7 +97,8 @@ impl ResolvedPatch {
     /// # Errors
     /// [`Error::NoTarget`] when a filter selects nothing to add to or replace, [`Error::Mutability`] when a protected
     /// value would change or a required one go, [`Error::InvalidValue`] when one operation makes two values primary or
-    /// a required sub-attribute is missing. The resource is then exactly as it was.
+    /// a required sub-attribute is missing, [`Error::TooLarge`] when the edits together touch far more than a request
+    /// holds. The resource is then exactly as it was.
     pub fn apply(
         &self,
         resource: &mut Resource,
@@ -104,10 +107,14 @@ impl ResolvedPatch {
     ) -> Result<ChangeSet, Error> {
         let object = resource.object_mut();
         let mut journal = Journal::default();
+        let mut budget = Budget::new();
         let outcome = self
             .edits
             .iter()
-            .try_for_each(|edit| apply(edit, object, schema, &mut journal, leniency))
+            .try_for_each(|edit| {
+                apply(edit, object, schema, &mut journal, leniency)?;
+                object.get(edit.slot.top()).map_or(Ok(()), |touched| budget.spend(touched))
+            })
             .and_then(|()| settle::check(object, &journal, schema));
         if let Err(error) = outcome {
             journal.roll_back(object);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::add::{append, identity, put_list, take_list};
 use super::edit::{ElementChange, ElementEdit};
 use super::locate::Spot;
-use super::{primary, remove};
+use super::{budget, primary, remove};
 use crate::error::Error;
 use crate::name::AttrName;
 use crate::profile::{Leniency, Tolerance};
@@ -153,6 +153,12 @@ pub(super) fn elements(
     let matches = |element: &Value| edit.filter.as_ref().is_none_or(|f| f.matches_element(element));
     let mut matched: Vec<usize> =
         list.iter().enumerate().filter(|(_, e)| matches(e)).map(|(i, _)| i).collect();
+    match &edit.change {
+        ElementChange::Set { value, .. }
+        | ElementChange::Merge(value)
+        | ElementChange::Replace(value) => budget::copies(value, matched.len())?,
+        ElementChange::Remove { .. } | ElementChange::Unset { .. } => {}
+    }
     let mut sets_primary = false;
     match &edit.change {
         ElementChange::Remove { only } => remove::elements(&mut list, &matched, only, attribute),

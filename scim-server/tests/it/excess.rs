@@ -241,9 +241,8 @@ async fn a_patch_of_a_thousand_operations_and_one_more() {
     stage
         .refuse("PATCH", "/Users/{user}", patch(&operations).to_string().as_bytes(), &[400, 413])
         .await;
-    let answer = stage
-        .send("PATCH", "/Users/{user}", patch(&operations[..1000]).to_string().as_bytes())
-        .await;
+    let path = format!("/Users/{}", stage.user);
+    let answer = stage.server.patch(&path, &patch(&operations[..1000])).await;
     assert_eq!(answer.status, 200, "{:.500}", answer.text);
     assert_eq!(answer.body["emails"].as_array().unwrap().len(), 1001);
     let mut last_is_bad = operations[..999].to_vec();
@@ -282,4 +281,44 @@ async fn lists_of_twenty_thousand_members() {
     assert_eq!(answer.status, 200, "{:.300}", answer.text);
     assert_eq!(answer.body["members"].as_array().unwrap().len(), 1);
     stage.is_whole().await;
+}
+
+/// Requests within every limit of size whose work would be a thousand times their size.
+#[tokio::test]
+async fn a_small_request_cannot_make_a_large_one_of_itself() {
+    for profile in [Profile::default(), Profile::strict()] {
+        let server = TestServer::new(profile).await;
+        let mut body = user("many@example.org");
+        let email = |i: usize| json!({ "value": format!("{i}@example.org"), "type": "work" });
+        body["emails"] = (0..40_000).map(email).collect();
+        let path = format!("/Users/{}", server.post("/Users", &body).await.id());
+        let before = dump(&server, "default").await;
+        let large = "x".repeat(2_000_000);
+        let display = "emails[type eq \"work\"].display";
+        let each = |operation: fn(usize) -> Value| (0..1000).map(operation).collect::<Vec<_>>();
+        for operations in [
+            vec![json!({ "op": "replace", "path": display, "value": large })],
+            vec![json!({ "op": "add", "path": display, "value": large })],
+            vec![
+                json!({ "op": "replace", "path": "emails[type eq \"work\"]", "value": { "display": large } }),
+            ],
+            each(
+                |i| json!({ "op": "add", "path": "emails", "value": [{ "value": format!("{i}@x.org") }] }),
+            ),
+            each(
+                |i| json!({ "op": "replace", "path": "emails[type eq \"work\"].display", "value": format!("{i}") }),
+            ),
+        ] {
+            let text = patch(&operations).to_string();
+            let answer = in_time(&server, request(&server, "PATCH", &path, text.as_bytes())).await;
+            assert_problem(&answer, "an amplifying PATCH");
+            assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{:.300}", answer.text);
+        }
+        assert_same(&before, &dump(&server, "default").await, "an amplifying PATCH");
+        // What is only large is served.
+        let one = patch(&[
+            json!({ "op": "add", "path": "emails", "value": [{ "value": "one@more.org" }] }),
+        ]);
+        assert_eq!(server.patch(&path, &one).await.status, 200);
+    }
 }
