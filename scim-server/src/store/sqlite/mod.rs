@@ -89,44 +89,49 @@ impl SqliteStore {
     ) -> Result<Self, StoreError> {
         folder::create(folder)?;
         let lock = folder::lock(folder)?;
-        let (connection, path) = connect(folder, options)?;
-        Self::with(connection, path, registry, now, options, Some(lock))
+        let path = folder::database(folder)?;
+        let mut connection = pool::open_writer(&path, options.max_pages)?;
+        if migrate::age(&connection)? == Age::Older {
+            migrate::migrate(&mut connection)?;
+        }
+        // Only here, where no other server has the folder.
+        migrate::align(&mut connection, &registry, now)?;
+        Self::with(connection, path, registry, options, Some(lock))
     }
 
     /// Opens the folder next to a server that may be running: for commands such as those for tokens and tenants.
     ///
+    /// What the server has stored is taken as it is, also where its schemas are not those of `registry`: resources of a
+    /// type that it indexes otherwise can be read, but not written.
+    ///
     /// # Errors
-    /// As [`SqliteStore::open`]; [`StoreError::InUse`] only when a running server is of an older version.
+    /// [`StoreError::Refused`] when there is no database in the folder, or that of a newer version;
+    /// [`StoreError::InUse`] when the database is of an older version and a server is running; [`StoreError::Full`],
+    /// [`StoreError::Backend`].
     pub fn open_beside(
         folder: &Path,
         registry: Arc<Registry>,
         now: DateTime<Utc>,
     ) -> Result<Self, StoreError> {
-        folder::create(folder)?;
+        let path = folder::existing(folder)?;
         let options = SqliteOptions::default();
-        let (connection, path) = connect(folder, &options)?;
-        let lock = match migrate::age(&connection)? {
-            Age::Current => None,
+        let mut connection = pool::open_writer(&path, options.max_pages)?;
+        if migrate::age(&connection)? == Age::Older {
             // Tables are changed only when nobody serves from them.
-            Age::Older => Some(folder::lock(folder)?),
-        };
-        let mut store = Self::with(connection, path, registry, now, &options, lock)?;
-        store._lock = None;
-        Ok(store)
+            let _lock = folder::lock(folder)?;
+            migrate::migrate(&mut connection)?;
+            migrate::default_tenant(&connection, now)?;
+        }
+        Self::with(connection, path, registry, &options, None)
     }
 
     fn with(
-        mut connection: Connection,
+        connection: Connection,
         path: PathBuf,
         registry: Arc<Registry>,
-        now: DateTime<Utc>,
         options: &SqliteOptions,
         lock: Option<File>,
     ) -> Result<Self, StoreError> {
-        if migrate::age(&connection)? == Age::Older {
-            migrate::migrate(&mut connection)?;
-        }
-        migrate::align(&mut connection, &registry, now)?;
         let catalog = Arc::new(Catalog::load(&connection, registry)?);
         let source = Source { path: path.clone(), max_pages: options.max_pages };
         let writer = Writer::start(connection, source, options.queue, options.queue_wait)?;
@@ -180,12 +185,6 @@ impl SqliteStore {
         }
         Ok(stored)
     }
-}
-
-fn connect(folder: &Path, options: &SqliteOptions) -> Result<(Connection, PathBuf), StoreError> {
-    let path = folder::database(folder)?;
-    let connection = pool::open_writer(&path, options.max_pages)?;
-    Ok((connection, path))
 }
 
 #[async_trait]
