@@ -1,6 +1,7 @@
 //! The store on SQLite: one file in a folder, one writer, many readers.
 
 mod admin;
+mod aside;
 mod catalog;
 mod draft;
 mod error;
@@ -26,8 +27,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use scim_core::{Registry, ResourceId};
-use tokio::sync::Semaphore;
 
+use self::aside::{Aside, Lane};
 use self::catalog::Catalog;
 use self::draft::Batch;
 use self::migrate::Age;
@@ -39,9 +40,6 @@ use super::{
 };
 use crate::auth::TenantId;
 
-/// Scans, deep skips and large groups that are read at the same time.
-const SCANS: usize = 4;
-
 /// How a database is opened.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
@@ -49,13 +47,16 @@ pub struct SqliteOptions {
     pub queue: usize,
     /// How long a write waits for room in the queue before it is refused as busy.
     pub queue_wait: Duration,
+    /// How long a read that may be large waits for others of its kind before it is refused as busy.
+    pub read_wait: Duration,
     /// The size in pages of 4 KiB that the database may grow to; `None` for as much as the disk holds.
     pub max_pages: Option<u32>,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { queue: 1_024, queue_wait: Duration::from_secs(5), max_pages: None }
+        let wait = Duration::from_secs(5);
+        Self { queue: 1_024, queue_wait: wait, read_wait: wait, max_pages: None }
     }
 }
 
@@ -69,7 +70,7 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     writer: Writer,
     catalog: Arc<Catalog>,
-    scans: Arc<Semaphore>,
+    aside: Aside,
     path: PathBuf,
     /// Held while this process serves from the folder.
     _lock: Option<File>,
@@ -139,7 +140,7 @@ impl SqliteStore {
             readers: Arc::new(Readers::new(path.clone())),
             writer,
             catalog,
-            scans: Arc::new(Semaphore::new(SCANS)),
+            aside: Aside::new(options.read_wait),
             path,
             _lock: lock,
         })
@@ -156,19 +157,12 @@ impl SqliteStore {
     }
 
     /// Reads in one transaction on a thread that may be kept waiting.
-    async fn read_aside<T, F>(&self, read: F) -> Result<T, StoreError>
+    async fn read_aside<T, F>(&self, lane: Lane, read: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection, &Catalog) -> Result<T, StoreError> + Send + 'static,
     {
-        let permit = Arc::clone(&self.scans).acquire_owned().await.map_err(StoreError::backend)?;
-        let (readers, catalog) = (Arc::clone(&self.readers), Arc::clone(&self.catalog));
-        let task = tokio::task::spawn_blocking(move || {
-            let result = readers.snapshot(|connection| read(connection, &catalog));
-            drop(permit);
-            result
-        });
-        task.await.map_err(StoreError::backend)?
+        self.aside.read(lane, &self.readers, &self.catalog, read).await
     }
 
     fn resource(
@@ -197,7 +191,8 @@ impl ResourceStore for SqliteStore {
             return self.readers.snapshot(|c| Self::resource(c, &self.catalog, key, include));
         }
         let key = key.clone();
-        self.read_aside(move |c, catalog| Self::resource(c, catalog, &key, include)).await
+        self.read_aside(Lane::Single, move |c, catalog| Self::resource(c, catalog, &key, include))
+            .await
     }
 
     async fn query(&self, query: &Query) -> Result<Page, StoreError> {
@@ -205,7 +200,7 @@ impl ResourceStore for SqliteStore {
             return self.readers.snapshot(|c| query::run(c, &self.catalog, query));
         }
         let query = query.clone();
-        self.read_aside(move |c, catalog| query::run(c, catalog, &query)).await
+        self.read_aside(Lane::Scan, move |c, catalog| query::run(c, catalog, &query)).await
     }
 
     async fn write(&self, batch: WriteBatch) -> Result<Vec<Written>, StoreError> {
@@ -221,7 +216,7 @@ impl ResourceStore for SqliteStore {
         limit: usize,
     ) -> Result<MemberPage, StoreError> {
         let (group, after) = (group.clone(), after.cloned());
-        self.read_aside(move |c, catalog| {
+        self.read_aside(Lane::Single, move |c, catalog| {
             let info = catalog.get(&group.resource_type).ok_or(StoreError::NotFound)?;
             let (rid, _) = read::get(c, info, &group)?;
             let tenant = read::tenant(c, &group.tenant)?;
@@ -237,7 +232,7 @@ impl ResourceStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Change>, StoreError> {
         let tenant = tenant.clone();
-        self.read_aside(move |c, catalog| {
+        self.read_aside(Lane::Scan, move |c, catalog| {
             feed::changes(c, catalog, read::tenant(c, &tenant)?, after, limit)
         })
         .await
