@@ -91,7 +91,8 @@ mod tests {
     use super::*;
     use crate::store::suite::block_on;
     use crate::store::suite::help::{
-        REGISTRY, at, create_group, create_users, find, get, group, members, query, scope,
+        REGISTRY, at, create, create_group, create_users, find, get, group, id, members, query,
+        scope, user,
     };
     use crate::store::{ResourceStore, SqliteOptions, SqliteStore};
 
@@ -145,6 +146,73 @@ mod tests {
             assert!(matches!(busy, Err(StoreError::Busy)), "{busy:?}");
             drop(taken);
             assert_eq!(find(&store, "User", r#"userName co "a""#).await, [1]);
+        });
+    }
+    /// The bound on what is read inline is lower in tests: six candidates.
+    #[test]
+    fn only_what_is_few_is_read_on_the_callers_thread() {
+        let (store, _folder) = open(Duration::from_millis(5));
+        block_on(async {
+            for n in 1..=16_u64 {
+                let json = format!(
+                    r#"{{"userName":"u{n}","externalId":"x{n}","displayName":"{}",
+                        "emails":[{{"value":"u{n}@x"}},{{"value":"all@x"}}]}}"#,
+                    if n <= 6 { "six" } else { "ten" }
+                );
+                create(&store, &user(n), &json).await;
+            }
+            // One is in six groups, two in seven.
+            for n in 100..107 {
+                create_group(&store, n, if n < 106 { &[1, 2] } else { &[2] }).await;
+            }
+            let (one, two) = (id(1), id(2));
+            let six_ids: Vec<String> = (1..=6).map(|n| format!(r#"id eq "{}""#, id(n))).collect();
+            let nobody: Vec<String> = (1..=7).map(|n| format!(r#"externalId eq "n{n}""#)).collect();
+            let few = [
+                ("User", format!(r#"id eq "{one}""#)),
+                ("User", r#"userName eq "U1" and active eq true"#.to_owned()),
+                ("User", r#"externalId eq "x9""#.to_owned()),
+                ("User", r#"externalId eq "nobody""#.to_owned()),
+                ("User", r#"emails.value eq "U3@x""#.to_owned()),
+                ("User", r#"emails[value eq "u3@x"]"#.to_owned()),
+                ("User", r#"displayName eq "six" and userName co "u""#.to_owned()),
+                ("User", r#"externalId eq "x1" or userName eq "u2""#.to_owned()),
+                ("User", six_ids.join(" or ")),
+                ("Group", format!(r#"members.value eq "{one}""#)),
+                ("Group", r#"members.value eq "nobody""#.to_owned()),
+            ];
+            let many = [
+                ("User", String::new()),
+                ("User", r#"displayName eq "ten" and userName co "zzz""#.to_owned()),
+                ("User", r#"displayName eq "ten""#.to_owned()),
+                ("User", r#"emails.value eq "all@x""#.to_owned()),
+                ("User", r#"displayName eq "six" or externalId eq "x9""#.to_owned()),
+                ("User", format!(r#"{} or userName eq "u9""#, six_ids.join(" or "))),
+                ("User", nobody.join(" or ")),
+                ("User", r#"userName sw "u1""#.to_owned()),
+                ("Group", format!(r#"members.value eq "{two}""#)),
+                ("Group", format!(r#"id eq "{}" and members.display co "u""#, id(100))),
+            ];
+            let taken = store.aside.scans.acquire_many(AT_ONCE as u32).await.unwrap();
+            for (resource_type, filter) in &few {
+                let result = store.query(&query(vec![scope(resource_type, filter)])).await;
+                assert!(result.is_ok(), "{filter}: {result:?}");
+            }
+            for (resource_type, filter) in &many {
+                let result = store.query(&query(vec![scope(resource_type, filter)])).await;
+                assert!(matches!(result, Err(StoreError::Busy)), "{filter}: {result:?}");
+            }
+            // The types of a list share the bound.
+            let both = |name: &str| {
+                let filter = format!(r#"displayName eq "{name}""#);
+                query(vec![scope("User", &filter), scope("Group", r#"displayName eq "Group 100""#)])
+            };
+            assert!(matches!(store.query(&both("six")).await, Err(StoreError::Busy)));
+            assert_eq!(store.query(&both("one")).await.unwrap().items.len(), 1);
+            drop(taken);
+            for (resource_type, filter) in few.iter().chain(&many) {
+                find(&store, resource_type, filter).await;
+            }
         });
     }
 }

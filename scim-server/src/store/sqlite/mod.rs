@@ -196,8 +196,9 @@ impl ResourceStore for SqliteStore {
     }
 
     async fn query(&self, query: &Query) -> Result<Page, StoreError> {
-        if query::is_short(&self.catalog, query) {
-            return self.readers.snapshot(|c| query::run(c, &self.catalog, query));
+        let short = self.readers.snapshot(|c| query::run_short(c, &self.catalog, query))?;
+        if let Some(page) = short {
+            return Ok(page);
         }
         let query = query.clone();
         self.read_aside(Lane::Scan, move |c, catalog| query::run(c, catalog, &query)).await
