@@ -180,6 +180,8 @@ mod tests {
                 ("User", six_ids.join(" or ")),
                 ("Group", format!(r#"members.value eq "{one}""#)),
                 ("Group", r#"members.value eq "nobody""#.to_owned()),
+                ("Group", format!(r#"id eq "{}" and members.value eq "{two}""#, id(106))),
+                ("Group", format!(r#"id eq "{}" and members[value eq "{one}"]"#, id(106))),
             ];
             let many = [
                 ("User", String::new()),

@@ -55,8 +55,7 @@ pub(super) fn run_short(
         if scope.is_short_list(query) {
             continue;
         }
-        // What is asked about members may have to be asked of all members of a group.
-        let large = scope.plan.residual.is_some() && scope.needs.members;
+        let large = scope.scope.filter.as_ref().is_some_and(matching::reads_members);
         match if large { None } else { run.take(scope, &scope.plan.source, room)? } {
             Some(left) => room = left,
             None => return Ok(None),
