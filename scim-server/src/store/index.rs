@@ -61,6 +61,16 @@ impl TypeIndex {
                 collect(Some(&extension.id), attribute, &mut attributes);
             }
         }
+        Self::with(attributes)
+    }
+
+    /// The part of the index that the attributes chosen make up.
+    pub(super) fn only(mut self, chosen: impl FnMut(&Indexed) -> bool) -> Self {
+        self.attributes.retain(chosen);
+        Self::with(self.attributes)
+    }
+
+    fn with(attributes: Vec<Indexed>) -> Self {
         let mut names: Vec<SmolStr> = Vec::new();
         for indexed in &attributes {
             let name = top_level(indexed.path.uri(), indexed.path.name());

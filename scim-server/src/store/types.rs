@@ -326,7 +326,7 @@ pub enum StoreError {
     /// The disk or quota is full; nothing was written.
     #[error("the storage is full")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The store is overloaded or shutting down; the write was not made and may be tried again.
+    /// The store is overloaded or shutting down; nothing was written or read, and it may be tried again.
     #[error("the storage is busy")]
     Busy,
     /// Another server uses the same data folder.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
+use super::aside::Lane;
 use super::{SqliteStore, feed, folder, pool, read, verify};
 use crate::auth::TenantId;
 use crate::store::audit::GENESIS;
@@ -45,7 +46,7 @@ impl AdminStore for SqliteStore {
     }
 
     async fn tenant_list(&self) -> Result<Vec<Tenant>, StoreError> {
-        self.read_aside(|connection, _| {
+        self.read_aside(Lane::Single, |connection, _| {
             let mut statement =
                 connection.prepare_cached("SELECT name, created FROM tenant ORDER BY name")?;
             let mut rows = statement.query([])?;
@@ -85,7 +86,7 @@ impl AdminStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let tenant = tenant.clone();
-        self.read_aside(move |connection, catalog| {
+        self.read_aside(Lane::Scan, move |connection, catalog| {
             feed::entries(connection, catalog, read::tenant(connection, &tenant)?, after, limit)
         })
         .await
@@ -99,7 +100,7 @@ impl AdminStore for SqliteStore {
     }
 
     async fn verify(&self) -> Result<Vec<Finding>, StoreError> {
-        self.read_aside(verify::verify).await
+        self.read_aside(Lane::Scan, verify::verify).await
     }
 
     async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {

@@ -25,10 +25,13 @@ pub(super) struct TypeInfo {
     pub(super) index: TypeIndex,
     /// The numbers of the index's attributes.
     attributes: Vec<i64>,
+    /// Whether the database indexes the type as the registry says. If not, the index holds what both agree on.
+    whole: bool,
 }
 
 impl Catalog {
-    /// Reads the numbers, after [`super::migrate`] has given every type and attribute one.
+    /// Reads what is stored, and keeps of the registry what agrees with it: all of it after [`super::migrate::align`],
+    /// perhaps less beside a server that knows other schemas.
     pub(super) fn load(
         connection: &Connection,
         registry: Arc<Registry>,
@@ -39,18 +42,13 @@ impl Catalog {
         while let Some(row) = rows.next()? {
             names.insert(row.get(0)?, SmolStr::new(row.get_ref(1)?.as_str().map_err(damaged)?));
         }
-        let mut find =
-            connection.prepare("SELECT id FROM attribute WHERE type = ?1 AND path = ?2")?;
         let mut types = BTreeMap::new();
         for schema in registry.resource_types() {
             let number = names.iter().find(|(_, name)| *name == schema.name()).map(|(id, _)| *id);
-            let Some(number) = number else { return Err(missing(schema.name())) };
-            let index = TypeIndex::of(schema);
-            let paths = index.attributes().iter().map(|a| a.path.to_string());
-            let attributes = paths
-                .map(|path| find.query_row((number, path), |row| row.get(0)))
-                .collect::<Result<_, _>>()?;
-            types.insert(SmolStr::new(schema.name()), TypeInfo { number, index, attributes });
+            if let Some(number) = number {
+                let info = TypeInfo::load(connection, number, TypeIndex::of(schema))?;
+                types.insert(SmolStr::new(schema.name()), info);
+            }
         }
         Ok(Self { registry: Arc::clone(&registry), types, names })
     }
@@ -61,8 +59,17 @@ impl Catalog {
     }
 
     /// A type of the registry that a write needs.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when there is none, or when a write would leave index rows out.
     pub(super) fn need(&self, name: &str) -> Result<&TypeInfo, StoreError> {
-        self.get(name).ok_or_else(|| crate::store::no_type(name))
+        let info = self.get(name).ok_or_else(|| crate::store::no_type(name))?;
+        if !info.whole {
+            return Err(StoreError::Refused(format!(
+                "the database indexes {name} by other schemas than those given: write with the schema files of the server"
+            )));
+        }
+        Ok(info)
     }
 
     /// The name of a type of the database, also of one that the registry has no more.
@@ -77,9 +84,32 @@ impl Catalog {
 }
 
 impl TypeInfo {
+    fn load(connection: &Connection, number: i64, index: TypeIndex) -> Result<Self, StoreError> {
+        let mut statement =
+            connection.prepare_cached("SELECT path, rule, id FROM attribute WHERE type = ?1")?;
+        let mut stored: BTreeMap<(String, String), i64> = statement
+            .query_map([number], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?
+            .collect::<Result<_, _>>()?;
+        let wanted = index.attributes().len();
+        let mut attributes = Vec::with_capacity(wanted);
+        let index = index.only(|attribute| {
+            let found = stored.remove(&(attribute.path.to_string(), attribute.recipe()));
+            attributes.extend(found);
+            found.is_some()
+        });
+        let whole = stored.is_empty() && attributes.len() == wanted;
+        Ok(Self { number, index, attributes, whole })
+    }
+
     /// The number of an indexed attribute.
     pub(super) fn attribute(&self, place: usize) -> i64 {
         self.attributes[place]
+    }
+
+    /// The numbers of the attributes whose values are unique, or of the others.
+    pub(super) fn numbers(&self, unique: bool) -> impl Iterator<Item = i64> {
+        let places = self.index.attributes().iter().zip(&self.attributes);
+        places.filter(move |(indexed, _)| indexed.unique == unique).map(|(_, number)| *number)
     }
 
     /// The number of an entry's attribute, and whether its values are unique.

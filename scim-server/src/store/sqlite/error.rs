@@ -16,6 +16,8 @@ impl From<rusqlite::Error> for StoreError {
                 StoreError::Full(Box::new(error))
             }
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy,
+            // Only a read is ever stopped, and only when nobody waits for it any more.
+            ErrorCode::OperationInterrupted => StoreError::Busy,
             _ => StoreError::Backend(Box::new(error)),
         }
     }

@@ -32,6 +32,22 @@ pub(super) fn database(folder: &Path) -> Result<PathBuf, StoreError> {
     Ok(path)
 }
 
+/// The database file that must be there already.
+///
+/// # Errors
+/// [`StoreError::Refused`] when it is not: a mistyped folder must not pass for an empty one.
+pub(super) fn existing(folder: &Path) -> Result<PathBuf, StoreError> {
+    let path = folder.join(DATABASE);
+    match fs::metadata(&path) {
+        Ok(file) if file.is_file() => Ok(path),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(&path, &error)),
+        _ => Err(StoreError::Refused(format!(
+            "there is no database in the data folder {}: start the server there once, or name another folder",
+            folder.display()
+        ))),
+    }
+}
+
 /// Takes the folder for this process, for as long as the file stays open.
 pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join(LOCK);

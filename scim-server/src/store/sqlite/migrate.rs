@@ -64,7 +64,8 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// Gives every resource type and indexed attribute a number, makes index keys again where they are made differently
-/// now, and makes the tenant `default`. Writes nothing when all of that is in order.
+/// now, and makes the tenant `default`. Writes nothing when all of that is in order. Whoever calls it must have the folder
+/// to itself: a server beside would go on with numbers that are gone.
 pub(super) fn align(
     connection: &mut Connection,
     registry: &Registry,
@@ -81,13 +82,22 @@ pub(super) fn align(
         )?;
         align_type(&transaction, schema.name(), &TypeIndex::of(schema))?;
     }
+    default_tenant(&transaction, now)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Makes the tenant `default`, if it is not there.
+pub(super) fn default_tenant(
+    connection: &Connection,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
     let now = to_millis(now).timestamp_millis();
-    transaction.execute(
+    connection.execute(
         "INSERT INTO tenant (name, created, last_at, head) VALUES (?1, ?2, ?2, ?3)
          ON CONFLICT DO NOTHING",
         (TenantId::default().as_str(), now, GENESIS.as_slice()),
     )?;
-    transaction.commit()?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The store on SQLite: one file in a folder, one writer, many readers.
 
 mod admin;
+mod aside;
 mod catalog;
 mod draft;
 mod error;
@@ -26,8 +27,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use scim_core::{Registry, ResourceId};
-use tokio::sync::Semaphore;
 
+use self::aside::{Aside, Lane};
 use self::catalog::Catalog;
 use self::draft::Batch;
 use self::migrate::Age;
@@ -39,9 +40,6 @@ use super::{
 };
 use crate::auth::TenantId;
 
-/// Scans, deep skips and large groups that are read at the same time.
-const SCANS: usize = 4;
-
 /// How a database is opened.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
@@ -49,13 +47,16 @@ pub struct SqliteOptions {
     pub queue: usize,
     /// How long a write waits for room in the queue before it is refused as busy.
     pub queue_wait: Duration,
+    /// How long a read that may be large waits for others of its kind before it is refused as busy.
+    pub read_wait: Duration,
     /// The size in pages of 4 KiB that the database may grow to; `None` for as much as the disk holds.
     pub max_pages: Option<u32>,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { queue: 1_024, queue_wait: Duration::from_secs(5), max_pages: None }
+        let wait = Duration::from_secs(5);
+        Self { queue: 1_024, queue_wait: wait, read_wait: wait, max_pages: None }
     }
 }
 
@@ -69,7 +70,7 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     writer: Writer,
     catalog: Arc<Catalog>,
-    scans: Arc<Semaphore>,
+    aside: Aside,
     path: PathBuf,
     /// Held while this process serves from the folder.
     _lock: Option<File>,
@@ -89,44 +90,49 @@ impl SqliteStore {
     ) -> Result<Self, StoreError> {
         folder::create(folder)?;
         let lock = folder::lock(folder)?;
-        let (connection, path) = connect(folder, options)?;
-        Self::with(connection, path, registry, now, options, Some(lock))
+        let path = folder::database(folder)?;
+        let mut connection = pool::open_writer(&path, options.max_pages)?;
+        if migrate::age(&connection)? == Age::Older {
+            migrate::migrate(&mut connection)?;
+        }
+        // Only here, where no other server has the folder.
+        migrate::align(&mut connection, &registry, now)?;
+        Self::with(connection, path, registry, options, Some(lock))
     }
 
     /// Opens the folder next to a server that may be running: for commands such as those for tokens and tenants.
     ///
+    /// What the server has stored is taken as it is, also where its schemas are not those of `registry`: resources of a
+    /// type that it indexes otherwise can be read, but not written.
+    ///
     /// # Errors
-    /// As [`SqliteStore::open`]; [`StoreError::InUse`] only when a running server is of an older version.
+    /// [`StoreError::Refused`] when there is no database in the folder, or that of a newer version;
+    /// [`StoreError::InUse`] when the database is of an older version and a server is running; [`StoreError::Full`],
+    /// [`StoreError::Backend`].
     pub fn open_beside(
         folder: &Path,
         registry: Arc<Registry>,
         now: DateTime<Utc>,
     ) -> Result<Self, StoreError> {
-        folder::create(folder)?;
+        let path = folder::existing(folder)?;
         let options = SqliteOptions::default();
-        let (connection, path) = connect(folder, &options)?;
-        let lock = match migrate::age(&connection)? {
-            Age::Current => None,
+        let mut connection = pool::open_writer(&path, options.max_pages)?;
+        if migrate::age(&connection)? == Age::Older {
             // Tables are changed only when nobody serves from them.
-            Age::Older => Some(folder::lock(folder)?),
-        };
-        let mut store = Self::with(connection, path, registry, now, &options, lock)?;
-        store._lock = None;
-        Ok(store)
+            let _lock = folder::lock(folder)?;
+            migrate::migrate(&mut connection)?;
+            migrate::default_tenant(&connection, now)?;
+        }
+        Self::with(connection, path, registry, &options, None)
     }
 
     fn with(
-        mut connection: Connection,
+        connection: Connection,
         path: PathBuf,
         registry: Arc<Registry>,
-        now: DateTime<Utc>,
         options: &SqliteOptions,
         lock: Option<File>,
     ) -> Result<Self, StoreError> {
-        if migrate::age(&connection)? == Age::Older {
-            migrate::migrate(&mut connection)?;
-        }
-        migrate::align(&mut connection, &registry, now)?;
         let catalog = Arc::new(Catalog::load(&connection, registry)?);
         let source = Source { path: path.clone(), max_pages: options.max_pages };
         let writer = Writer::start(connection, source, options.queue, options.queue_wait)?;
@@ -134,7 +140,7 @@ impl SqliteStore {
             readers: Arc::new(Readers::new(path.clone())),
             writer,
             catalog,
-            scans: Arc::new(Semaphore::new(SCANS)),
+            aside: Aside::new(options.read_wait),
             path,
             _lock: lock,
         })
@@ -151,19 +157,12 @@ impl SqliteStore {
     }
 
     /// Reads in one transaction on a thread that may be kept waiting.
-    async fn read_aside<T, F>(&self, read: F) -> Result<T, StoreError>
+    async fn read_aside<T, F>(&self, lane: Lane, read: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection, &Catalog) -> Result<T, StoreError> + Send + 'static,
     {
-        let permit = Arc::clone(&self.scans).acquire_owned().await.map_err(StoreError::backend)?;
-        let (readers, catalog) = (Arc::clone(&self.readers), Arc::clone(&self.catalog));
-        let task = tokio::task::spawn_blocking(move || {
-            let result = readers.snapshot(|connection| read(connection, &catalog));
-            drop(permit);
-            result
-        });
-        task.await.map_err(StoreError::backend)?
+        self.aside.read(lane, &self.readers, &self.catalog, read).await
     }
 
     fn resource(
@@ -182,12 +181,6 @@ impl SqliteStore {
     }
 }
 
-fn connect(folder: &Path, options: &SqliteOptions) -> Result<(Connection, PathBuf), StoreError> {
-    let path = folder::database(folder)?;
-    let connection = pool::open_writer(&path, options.max_pages)?;
-    Ok((connection, path))
-}
-
 #[async_trait]
 impl ResourceStore for SqliteStore {
     async fn get(&self, key: &Key, include: Include) -> Result<Stored, StoreError> {
@@ -198,15 +191,17 @@ impl ResourceStore for SqliteStore {
             return self.readers.snapshot(|c| Self::resource(c, &self.catalog, key, include));
         }
         let key = key.clone();
-        self.read_aside(move |c, catalog| Self::resource(c, catalog, &key, include)).await
+        self.read_aside(Lane::Single, move |c, catalog| Self::resource(c, catalog, &key, include))
+            .await
     }
 
     async fn query(&self, query: &Query) -> Result<Page, StoreError> {
-        if query::is_short(&self.catalog, query) {
-            return self.readers.snapshot(|c| query::run(c, &self.catalog, query));
+        let short = self.readers.snapshot(|c| query::run_short(c, &self.catalog, query))?;
+        if let Some(page) = short {
+            return Ok(page);
         }
         let query = query.clone();
-        self.read_aside(move |c, catalog| query::run(c, catalog, &query)).await
+        self.read_aside(Lane::Scan, move |c, catalog| query::run(c, catalog, &query)).await
     }
 
     async fn write(&self, batch: WriteBatch) -> Result<Vec<Written>, StoreError> {
@@ -222,7 +217,7 @@ impl ResourceStore for SqliteStore {
         limit: usize,
     ) -> Result<MemberPage, StoreError> {
         let (group, after) = (group.clone(), after.cloned());
-        self.read_aside(move |c, catalog| {
+        self.read_aside(Lane::Single, move |c, catalog| {
             let info = catalog.get(&group.resource_type).ok_or(StoreError::NotFound)?;
             let (rid, _) = read::get(c, info, &group)?;
             let tenant = read::tenant(c, &group.tenant)?;
@@ -238,7 +233,7 @@ impl ResourceStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Change>, StoreError> {
         let tenant = tenant.clone();
-        self.read_aside(move |c, catalog| {
+        self.read_aside(Lane::Scan, move |c, catalog| {
             feed::changes(c, catalog, read::tenant(c, &tenant)?, after, limit)
         })
         .await

@@ -60,15 +60,6 @@ impl Plan {
         let (source, exact) = plan(filter, info);
         Self { source, residual: (!exact).then(|| filter.clone()) }
     }
-
-    /// Whether the candidates are few, whatever is stored.
-    pub(super) fn is_short(&self) -> bool {
-        match &self.source {
-            Source::Nothing | Source::Id(_) | Source::Key { .. } | Source::Holding { .. } => true,
-            Source::Union(branches) => branches.iter().all(|branch| branch.plan.is_short()),
-            _ => false,
-        }
-    }
 }
 
 impl Source {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -21,6 +22,8 @@ const WRITER_CACHE: i64 = 8 * 1024;
 const IDLE: usize = 6;
 /// The journal is cut back to this size after it has been copied into the database.
 const JOURNAL_LIMIT: i64 = 32 << 20;
+/// Steps of SQLite's machine, of which a row takes some ten, between two looks at whether to go on.
+const STEPS: i32 = 1_000;
 
 /// Opens the connection that writes, and creates the file.
 pub(super) fn open_writer(path: &Path, max_pages: Option<u32>) -> Result<Connection, StoreError> {
@@ -103,12 +106,54 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.lend(|connection| read(connection))
+    }
+
+    /// Runs the closure in one transaction: all it reads is of one state.
+    pub(super) fn snapshot<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.lend(|connection| {
+            begin(connection)?;
+            let result = read(connection);
+            end(connection, result)
+        })
+    }
+
+    /// As [`Readers::snapshot`], but ends soon after the flag is set.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when the flag was set before the end; what the closure answers.
+    pub(super) fn snapshot_unless<T>(
+        &self,
+        flag: &Arc<AtomicBool>,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if flag.load(Ordering::Relaxed) {
+            return Err(StoreError::Busy);
+        }
+        self.lend(|connection| {
+            begin(connection)?;
+            let flag = Arc::clone(flag);
+            connection.progress_handler(STEPS, Some(move || flag.load(Ordering::Relaxed)))?;
+            let result = read(connection);
+            // The end of the transaction is not to be stopped, nor are the readers to come.
+            connection.progress_handler(0, None::<fn() -> bool>)?;
+            end(connection, result)
+        })
+    }
+
+    fn lend<T>(
+        &self,
+        read: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
+        let mut connection = match idle {
             Some(connection) => connection,
             None => open_reader(&self.path)?,
         };
-        let result = read(&connection);
+        let result = read(&mut connection);
         // A connection that failed may be the reason.
         if !matches!(result, Err(StoreError::Backend(_))) && connection.is_autocommit() {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,21 +163,18 @@ impl Readers {
         }
         result
     }
+}
 
-    /// Runs the closure in one transaction: all it reads is of one state.
-    pub(super) fn snapshot<T>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.with(|connection| {
-            connection.prepare_cached("BEGIN")?.execute([])?;
-            let result = read(connection);
-            let ended = connection.prepare_cached("COMMIT")?.execute([]);
-            let value = result?;
-            ended?;
-            Ok(value)
-        })
-    }
+fn begin(connection: &Connection) -> Result<(), StoreError> {
+    connection.prepare_cached("BEGIN")?.execute([])?;
+    Ok(())
+}
+
+fn end<T>(connection: &Connection, result: Result<T, StoreError>) -> Result<T, StoreError> {
+    let ended = connection.prepare_cached("COMMIT")?.execute([]);
+    let value = result?;
+    ended?;
+    Ok(value)
 }
 
 impl fmt::Debug for Readers {

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use rusqlite::types::FromSqlError;
 
+use super::aside::Lane;
 use super::feed::time;
 use super::{SqliteStore, read};
 use crate::auth::{TenantId, TokenId, TokenRecord, TokenStore, TokenStoreError};
@@ -64,7 +65,7 @@ impl TokenStore for SqliteStore {
     async fn token_list(&self, tenant: &TenantId) -> Result<Vec<TokenRecord>, TokenStoreError> {
         let tenant = tenant.clone();
         let list = self
-            .read_aside(move |connection, _| {
+            .read_aside(Lane::Single, move |connection, _| {
                 let sql = format!("SELECT {COLUMNS} WHERE t.name = ?1 ORDER BY k.created, k.id");
                 let mut statement = connection.prepare_cached(&sql)?;
                 let mut rows = statement.query([tenant.as_str()])?;

@@ -11,7 +11,7 @@ use crate::auth::{NewToken, Scopes, TenantId, TokenSpec, TokenStore, TokenStoreE
 use crate::store::suite::block_on;
 use crate::store::suite::help::{
     REGISTRY, add, at, batch, create, create_group, create_users, creation, default, deletion,
-    find, get, group, id, members, membership, other, query, scope, user, write,
+    find, get, group, id, key, members, membership, other, query, scope, user, write,
 };
 use crate::store::{
     AdminStore, Include, Key, Query, ResourceStore, SqliteOptions, SqliteStore, StoreError, Total,
@@ -118,6 +118,85 @@ fn commands_work_beside_a_server() {
         create(&server, &theirs, r#"{"userName":"a"}"#).await;
         assert_eq!(command.verify().await.unwrap(), []);
     });
+}
+
+/// The standard types, with badges whose numbers are unique on users: as a server has them from a schema file.
+fn with_badges() -> Arc<Registry> {
+    let mut registry = Registry::standard();
+    registry
+        .add_json(
+            r#"{"schemas":[
+                {"id":"urn:x:Badge","attributes":[
+                    {"name":"number","type":"string","uniqueness":"server"}]},
+                {"id":"urn:x:Door","attributes":[
+                    {"name":"name","type":"string","uniqueness":"server","required":true}]}],
+            "resourceTypes":[{"name":"Door","endpoint":"/Doors","schema":"urn:x:Door"}],
+            "extensions":{"User":[{"schema":"urn:x:Badge"}]}}"#,
+        )
+        .unwrap();
+    Arc::new(registry)
+}
+
+#[test]
+fn a_command_that_knows_fewer_schemas_leaves_the_index_of_the_server_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = try_open(folder.path(), &with_badges()).unwrap();
+    let rows = || -> Vec<i64> {
+        let tables = ["attribute", "unique_key", "attr_index"];
+        let count = |table| format!("SELECT count(*) FROM {table}");
+        tables
+            .map(|table| raw(folder.path()).query_row(&count(table), [], |r| r.get(0)).unwrap())
+            .to_vec()
+    };
+    block_on(async {
+        let json = r#"{"userName":"u1","displayName":"U","urn:x:Badge":{"number":"7"}}"#;
+        create(&server, &user(1), json).await;
+        create(&server, &key("Door", 5), r#"{"name":"north"}"#).await;
+        let before = rows();
+        let command =
+            SqliteStore::open_beside(folder.path(), Arc::clone(&REGISTRY), at(0)).unwrap();
+        assert_eq!(rows(), before);
+        // It tells what it knows of, and nothing about the rest.
+        assert_eq!(command.verify().await.unwrap(), []);
+        assert_eq!(get(&command, &user(1)).await, get(&server, &user(1)).await);
+        assert_eq!(find(&command, "User", r#"userName eq "u1""#).await, [1]);
+        // It would leave the badge's key out.
+        let json = r#"{"userName":"u2","urn:x:Badge":{"number":"7"}}"#;
+        let refused = write(&command, 0, creation(&user(2), json, &[])).await;
+        assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+        match write(&server, 0, creation(&user(2), json, &[])).await {
+            Err(StoreError::Uniqueness { attribute }) => {
+                assert_eq!(attribute, "urn:x:Badge:number");
+            }
+            other => panic!("{other:?}"),
+        }
+        let json = r#"{"userName":"u3","urn:x:Badge":{"number":"8"}}"#;
+        create(&server, &user(3), json).await;
+        assert_eq!(server.verify().await.unwrap(), []);
+        // Damage to what it knows of is told still.
+        raw(folder.path())
+            .execute("DELETE FROM attr_index WHERE key = CAST('u' AS BLOB)", [])
+            .unwrap();
+        let findings = command.verify().await.unwrap();
+        assert!(findings.iter().any(|f| f.to_string().contains("displayName")), "{findings:?}");
+    });
+}
+
+#[test]
+fn a_command_makes_no_database() {
+    let parent = tempfile::tempdir().unwrap();
+    let there = parent.path().join("there");
+    std::fs::create_dir(&there).unwrap();
+    for folder in [parent.path().join("typo"), there] {
+        match SqliteStore::open_beside(&folder, Arc::clone(&REGISTRY), at(0)) {
+            Err(StoreError::Refused(sentence)) => {
+                assert!(sentence.contains(&folder.display().to_string()), "{sentence}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(!folder.join("scim.db").exists());
+    }
+    assert!(!parent.path().join("typo").exists());
 }
 
 #[test]

@@ -195,6 +195,66 @@ impl Run<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// What is left of `room` after as many as a source has candidates: `None` when there is not enough, or when that is
+    /// not found out by reading no more than `room` index rows.
+    pub(super) fn take(
+        &self,
+        scope: &Planned<'_>,
+        source: &Source,
+        room: usize,
+    ) -> Result<Option<usize>, StoreError> {
+        let n = match source {
+            Source::Nothing => 0,
+            Source::Id(_) => 1,
+            Source::Key { place, .. } if scope.info.index.attributes()[*place].unique => 1,
+            Source::Key { place, key } => {
+                let mut params: Vec<Sql> = vec![self.tenant.into(), scope.info.number.into()];
+                let keys = keys(scope, *place, &mut params);
+                let key = push(&mut params, Sql::Blob(key.clone().into_bytes()));
+                self.probe(&format!("{keys} AND k.key = ?{key}"), params, room)?
+            }
+            Source::Holding { member } => {
+                match find_resource(self.connection, self.tenant, member)? {
+                    // The member's groups of all types, which is no less.
+                    Some((rid, _)) => self.probe(
+                        "member m INDEXED BY member_of WHERE m.tenant = ?1 AND m.rid = ?2",
+                        vec![self.tenant.into(), rid.into()],
+                        room,
+                    )?,
+                    None => 0,
+                }
+            }
+            Source::Union(branches) => {
+                let mut left = room;
+                for branch in branches {
+                    // A branch costs a look-up also when it has no candidates.
+                    match self.take(scope, &branch.plan.source, left)? {
+                        Some(after) if after < left => left = after,
+                        Some(after) if after > 0 => left = after - 1,
+                        _ => return Ok(None),
+                    }
+                }
+                return Ok(Some(left));
+            }
+            Source::HeldBy { .. } | Source::Time { .. } | Source::Prefix { .. } | Source::All => {
+                return Ok(None);
+            }
+        };
+        Ok(room.checked_sub(n))
+    }
+
+    /// How many rows there are, counting no more than one beyond `room`.
+    fn probe(&self, rows: &str, mut params: Vec<Sql>, room: usize) -> Result<usize, StoreError> {
+        let limit = push(&mut params, clamp((room as u64).saturating_add(1)).into());
+        let mut n = 0;
+        let sql = format!("SELECT 1 FROM {rows} LIMIT ?{limit}");
+        self.each(&sql, &params, &mut |_| {
+            n += 1;
+            Ok(ControlFlow::Continue(()))
+        })
+        .map(|_| n)
+    }
+
     /// The number of matches of a scope.
     pub(super) fn count(&self, scope: &Planned<'_>) -> Result<u64, StoreError> {
         let mut params: Vec<Sql> = vec![self.tenant.into(), scope.info.number.into()];

@@ -1,7 +1,7 @@
 //! Looking at a candidate: does it match, and what is it sorted by?
 
 use rusqlite::Row;
-use scim_core::filter::{CompareOp, TypedComparison, TypedFilter, TypedValue};
+use scim_core::filter::{CompareOp, Field, TypedComparison, TypedFilter, TypedValue};
 use scim_core::query::SortKey;
 use scim_core::text::TextRule;
 use scim_core::{Resource, Value, Version};
@@ -152,9 +152,7 @@ impl Run<'_> {
             TypedFilter::Constant(answer) => return Ok(*answer),
             TypedFilter::Compare(TypedComparison { field, .. })
             | TypedFilter::Present(field)
-            | TypedFilter::Element { field, .. } => {
-                field.extension.is_none() && field.name == "members"
-            }
+            | TypedFilter::Element { field, .. } => is_members(field),
         };
         if !about_members {
             return Ok(filter.matches(resource));
@@ -205,6 +203,22 @@ impl Run<'_> {
         let Planned { scope, .. } = scope;
         References::of_location(&self.catalog.registry, &scope.resource_type, &scope.location)
     }
+}
+
+/// Whether a filter asks about members what may take reading all of them.
+pub(super) fn reads_members(filter: &TypedFilter) -> bool {
+    match filter {
+        TypedFilter::And(filters) | TypedFilter::Or(filters) => filters.iter().any(reads_members),
+        TypedFilter::Not(filter) => reads_members(filter),
+        TypedFilter::Constant(_) => false,
+        TypedFilter::Compare(TypedComparison { field, .. })
+        | TypedFilter::Present(field)
+        | TypedFilter::Element { field, .. } => is_members(field) && member_named(filter).is_none(),
+    }
+}
+
+fn is_members(field: &Field) -> bool {
+    field.extension.is_none() && field.name == "members"
 }
 
 /// The id, when a filter on members asks for nothing but one.

@@ -24,8 +24,10 @@ use crate::store::{Page, Position, Query, Scope, StoreError, Stored, Total};
 /// several passes.
 const HELD: usize = if cfg!(test) { 8 } else { 16_384 };
 
-/// Rows that are read on the caller's own thread at most, when an index leads to them.
+/// Rows of a list that are read on the caller's own thread at most, when an index leads to them.
 const INLINE: usize = 20;
+/// Candidates of a filter that are looked at on the caller's own thread at most.
+const FEW: usize = if cfg!(test) { 6 } else { 64 };
 
 /// Runs a query; the connection must be in a transaction.
 pub(super) fn run(
@@ -33,28 +35,33 @@ pub(super) fn run(
     catalog: &Catalog,
     query: &Query,
 ) -> Result<Page, StoreError> {
-    let tenant = read::tenant(connection, &query.tenant)?;
-    let scopes = scopes(catalog, query);
-    let run = Run { connection, catalog, query, tenant };
-    match scopes.as_slice() {
-        [scope] if scope.is_stream() => run.walk(scope),
-        scopes => run.select(scopes),
-    }
+    Run::new(connection, catalog, query)?.page_of(&scopes(catalog, query))
 }
 
-/// Whether the query is answered in so short a time that moving it to another thread is not worth it.
-pub(super) fn is_short(catalog: &Catalog, query: &Query) -> bool {
+/// Runs a query if it is answered in so short a time that moving it to another thread is not worth it; answers `None`
+/// otherwise. The connection must be in a transaction.
+pub(super) fn run_short(
+    connection: &Connection,
+    catalog: &Catalog,
+    query: &Query,
+) -> Result<Option<Page>, StoreError> {
     if query.include.members {
-        return false;
+        return Ok(None);
     }
-    scopes(catalog, query).iter().all(|scope| {
-        let few = query.limit <= INLINE && query.skip <= INLINE as u64;
-        scope.plan.is_short()
-            || (scope.plan.source == Source::All
-                && scope.plan.residual.is_none()
-                && scope.is_stream()
-                && few)
-    })
+    let scopes = scopes(catalog, query);
+    let run = Run::new(connection, catalog, query)?;
+    let mut room = FEW;
+    for scope in &scopes {
+        if scope.is_short_list(query) {
+            continue;
+        }
+        let large = scope.scope.filter.as_ref().is_some_and(matching::reads_members);
+        match if large { None } else { run.take(scope, &scope.plan.source, room)? } {
+            Some(left) => room = left,
+            None => return Ok(None),
+        }
+    }
+    run.page_of(&scopes).map(Some)
 }
 
 /// The planned scopes; resource types that the store does not know have no resources.
@@ -96,6 +103,15 @@ impl<'a> Planned<'a> {
         self.order.is_index_of(&self.plan.source)
     }
 
+    /// Whether an index has a page of all resources.
+    fn is_short_list(&self, query: &Query) -> bool {
+        self.plan.source == Source::All
+            && self.plan.residual.is_none()
+            && self.is_stream()
+            && query.limit <= INLINE
+            && query.skip <= INLINE as u64
+    }
+
     /// Whether a candidate's attributes must be looked at.
     fn needs_body(&self) -> bool {
         self.plan.residual.is_some() || !self.order.is_plain()
@@ -118,7 +134,25 @@ struct Hit {
     key: Option<SortKey>,
 }
 
+impl<'a> Run<'a> {
+    fn new(
+        connection: &'a Connection,
+        catalog: &'a Catalog,
+        query: &'a Query,
+    ) -> Result<Self, StoreError> {
+        let tenant = read::tenant(connection, &query.tenant)?;
+        Ok(Self { connection, catalog, query, tenant })
+    }
+}
+
 impl Run<'_> {
+    fn page_of(&self, scopes: &[Planned<'_>]) -> Result<Page, StoreError> {
+        match scopes {
+            [scope] if scope.is_stream() => self.walk(scope),
+            scopes => self.select(scopes),
+        }
+    }
+
     /// One resource type in the order of an index.
     fn walk(&self, scope: &Planned<'_>) -> Result<Page, StoreError> {
         let query = self.query;
