@@ -5,7 +5,8 @@
 pub struct Limits {
     /// Levels of arrays and objects in a JSON body. 64.
     pub json_depth: usize,
-    /// Bytes of a filter or PATCH path. 16,384; searches with longer filters are `tooMany` work to be split.
+    /// Bytes of a filter or PATCH path. 16,384; a longer filter is answered with 400 `invalidFilter`, a longer path with
+    /// 400 `invalidPath`.
     pub filter_length: usize,
     /// Nested parentheses, `not` and brackets of a filter. 32.
     pub filter_depth: usize,

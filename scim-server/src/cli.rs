@@ -104,7 +104,7 @@ pub enum TokenCommand {
         tenant: Option<String>,
     },
 
-    /// Revoke a token; requests with it are refused from then on
+    /// Revoke a token; a running server refuses it within five seconds
     #[command(after_long_help = TOKEN_EXAMPLES)]
     Revoke {
         /// The token's id, as `token list` shows it
@@ -238,7 +238,7 @@ Examples:
   scim-server token create --user 0191f0c4-9d6a-7c3e-8f52-2f1f5a7b9c11
       A token for which /Me is that user.
   scim-server token list --tenant acme
-  scim-server token revoke 7Kq2xV0a
+  scim-server token revoke ye2dhhqexhnxi7mx
   scim-server --data /var/lib/scim token list";
 
 const TENANT_EXAMPLES: &str = "\
