@@ -12,6 +12,7 @@ use crate::auth::Authenticator;
 use crate::auth::password::PasswordHasher;
 use crate::auth::throttle::Throttle;
 use crate::clock::{Clock, IdSource};
+use crate::http::Secrets;
 use crate::service::KeyLocks;
 use crate::store::ResourceStore;
 
@@ -30,6 +31,8 @@ pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) locks: KeyLocks,
     pub(crate) tolerated: ToleranceCounts,
+    /// What traces of whole exchanges must not show.
+    pub(crate) secrets: Secrets,
     /// Whether the process is about to end, so that no new work should be sent to it.
     pub(crate) draining: AtomicBool,
     /// Resource types whose stored attributes are all shown by default.

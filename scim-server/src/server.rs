@@ -13,7 +13,7 @@ use crate::auth::password::{PasswordConfig, PasswordError, PasswordHasher};
 use crate::auth::throttle::Throttle;
 use crate::auth::{Authenticator, TenantId};
 use crate::clock::{Clock, IdSource, SystemClock, SystemIds};
-use crate::http::{self, Links, Mount};
+use crate::http::{self, Links, Mount, Secrets};
 use crate::service::KeyLocks;
 use crate::store::ResourceStore;
 
@@ -282,6 +282,7 @@ impl Builder {
         let plain = self.registry.resource_types().filter(|schema| http::is_plain(schema));
         let app = App {
             plain: plain.map(|schema| schema.name().into()).collect(),
+            secrets: Secrets::of(&self.registry),
             draining: AtomicBool::new(false),
             registry: self.registry,
             store: self.store.ok_or(BuildError::Missing("a store"))?,

@@ -69,12 +69,15 @@ pub(super) struct ValueAt<'a> {
 impl fmt::Display for ValueAt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Operations[{}].value", self.operation)?;
-        // Names that a peer made up are cut, so that they cannot fill an answer or a log.
-        self.keys.iter().flatten().try_for_each(|key| {
-            let end = key.char_indices().nth(96).map_or(key.len(), |(i, _)| i);
-            write!(f, ".{}", &key[..end])
-        })
+        self.keys.iter().flatten().try_for_each(|key| write!(f, ".{}", shown(key)))
     }
+}
+
+/// A key as errors and traces show it: without the filter of a path, whose values are the peer's, and not so long that it
+/// fills an answer or a log.
+fn shown(key: &str) -> &str {
+    let path = key.find(['[', ' ', '"']).map_or(key, |at| &key[..at]);
+    path.char_indices().nth(96).map_or(path, |(at, _)| &path[..at])
 }
 
 impl<'a> ValueAt<'a> {
@@ -287,7 +290,7 @@ impl<'s> Resolver<'_, 's> {
                             continue;
                         }
                         let name = at.keys[1].or(at.keys[0]).unwrap_or_default();
-                        let name = name.chars().take(96).collect();
+                        let name = shown(name).to_owned();
                         return Err(unknown(&at.to_string(), &ResolveError::Attribute(name)));
                     };
                     self.attribute(

@@ -233,6 +233,7 @@ impl Exchange<'_> {
             body: &self.body,
             traces: self.leniency.traces(),
             whole: self.app.settings.trace_requests,
+            secrets: &self.app.secrets,
         }
     }
 }

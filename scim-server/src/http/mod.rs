@@ -21,3 +21,4 @@ pub(crate) use compress::compressed;
 pub(crate) use dispatch::{Mount, serve};
 pub(crate) use health::health_routes;
 pub(crate) use representation::{Links, assemble, is_plain, opaque_version};
+pub(crate) use trace::Secrets;

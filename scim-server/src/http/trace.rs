@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
-use scim_core::{ErrorDocument, Trace, Value};
+use scim_core::{ErrorDocument, Registry, Trace, Value};
 
 use super::body::Body;
 use super::routes::Route;
@@ -20,6 +20,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) body: &'a [u8],
     pub(crate) traces: &'a [Trace],
     pub(crate) whole: bool,
+    pub(crate) secrets: &'a Secrets,
 }
 
 /// Writes the line. Query values, bodies and credentials are never in it; with `whole` the query and both bodies are
@@ -67,8 +68,8 @@ pub(crate) fn log(
 
 fn whole(facts: &Facts<'_>, response: &Response<Body>) {
     let route = facts.route.map(Route::template).unwrap_or_else(|| "-".into());
-    let sent = masked(facts.body);
-    let query = masked_query(facts.query);
+    let sent = masked(facts.body, facts.secrets);
+    let query = masked_query(facts.query, facts.secrets);
     let answered = answered(response);
     tracing::info!(
         id = facts.request_id,
@@ -81,13 +82,13 @@ fn whole(facts: &Facts<'_>, response: &Response<Body>) {
 }
 
 /// The body with passwords masked; a body that is no JSON is not shown, since nobody knows what is secret in it.
-fn masked(body: &[u8]) -> String {
+fn masked(body: &[u8], secrets: &Secrets) -> String {
     if body.is_empty() {
         return "(no body)".to_owned();
     }
     match serde_json::from_slice::<Value>(body) {
         Ok(mut value) => {
-            mask(&mut value);
+            secrets.mask(&mut value);
             let mut text = value.to_string();
             cut(&mut text);
             text
@@ -127,7 +128,7 @@ fn cut(text: &mut String) {
 
 /// The query string with the values of SCIM's own parameters only: what others hold, such as a token that was put in the
 /// wrong place, nobody knows. A filter that speaks of passwords is not shown either.
-fn masked_query(query: &str) -> String {
+fn masked_query(query: &str, secrets: &Secrets) -> String {
     const KNOWN: [&str; 8] = [
         "attributes",
         "excludedAttributes",
@@ -144,7 +145,7 @@ fn masked_query(query: &str) -> String {
         };
         let decoded = percent_decode_str(name).decode_utf8_lossy();
         let known = KNOWN.iter().any(|known| known.eq_ignore_ascii_case(&decoded));
-        if known && !names_password(&percent_decode_str(value).decode_utf8_lossy()) {
+        if known && !secrets.named_in(&percent_decode_str(value).decode_utf8_lossy()) {
             pair.to_owned()
         } else {
             format!("{name}=***")
@@ -153,30 +154,60 @@ fn masked_query(query: &str) -> String {
     query.split('&').map(mask).collect::<Vec<String>>().join("&")
 }
 
-fn names_password(text: &str) -> bool {
-    text.to_ascii_lowercase().contains("password")
-}
+/// The names of the attributes that no answer may show, in lower case.
+#[derive(Debug, Clone)]
+pub(crate) struct Secrets(Vec<String>);
 
-/// Replaces passwords wherever they can stand: as members, as dotted or qualified keys, as values of operations whose
-/// path names the attribute, in the filters of such paths and of searches, and in the data of bulk operations.
-fn mask(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(mask),
-        Value::Object(object) => {
-            let secret_path = object.get_str("path").is_some_and(names_password);
-            for (name, member) in object.iter_mut() {
-                let secret_name = name.to_ascii_lowercase().ends_with("password");
-                let with_path = ["path", "value"].iter().any(|n| name.eq_ignore_ascii_case(n));
-                let filter = name.eq_ignore_ascii_case("filter");
-                let guess = filter && member.as_str().is_some_and(names_password);
-                if secret_name || guess || (secret_path && with_path) {
-                    *member = Value::from("***");
-                } else {
-                    mask(member);
-                }
+impl Secrets {
+    /// Those of all registered schemas, and `password` in any case.
+    pub(crate) fn of(registry: &Registry) -> Self {
+        let mut names = vec!["password".to_owned()];
+        for schema in registry.schemas() {
+            for attribute in &schema.attributes {
+                let all = std::iter::once(attribute).chain(&attribute.sub_attributes);
+                names.extend(
+                    all.filter(|a| a.is_secret()).map(|a| a.name.as_str().to_ascii_lowercase()),
+                );
             }
         }
-        _ => {}
+        names.sort_unstable();
+        names.dedup();
+        Self(names)
+    }
+
+    fn named_in(&self, text: &str) -> bool {
+        let text = text.to_ascii_lowercase();
+        self.0.iter().any(|name| text.contains(name.as_str()))
+    }
+
+    /// Replaces secrets wherever they can stand: as members, as dotted or qualified keys, as values of operations whose
+    /// path names the attribute, in the filters of such paths and of searches, and in the data of bulk operations.
+    fn mask(&self, value: &mut Value) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(|item| self.mask(item)),
+            // A key that is a path with a filter holds values itself.
+            Value::Object(object)
+                if object.iter().any(|(name, _)| name.contains('[') && self.named_in(name)) =>
+            {
+                *value = Value::from("***");
+            }
+            Value::Object(object) => {
+                let secret_path = object.get_str("path").is_some_and(|path| self.named_in(path));
+                for (name, member) in object.iter_mut() {
+                    let lower = name.to_ascii_lowercase();
+                    let secret_name = self.0.iter().any(|secret| lower.ends_with(secret.as_str()));
+                    let with_path = ["path", "value"].iter().any(|n| name.eq_ignore_ascii_case(n));
+                    let filter = name.eq_ignore_ascii_case("filter");
+                    let guess = filter && member.as_str().is_some_and(|text| self.named_in(text));
+                    if secret_name || guess || (secret_path && with_path) {
+                        *member = Value::from("***");
+                    } else {
+                        self.mask(member);
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -188,6 +219,10 @@ mod tests {
 
     #[test]
     fn passwords_are_masked_wherever_they_stand() {
+        let mut registry = Registry::standard();
+        let pin = r#"{"schemas":[{"id":"urn:x:Door","attributes":[{"name":"pin","returned":"never"}]}],"extensions":{"User":[{"schema":"urn:x:Door"}]}}"#;
+        registry.add_json(pin).unwrap();
+        let secrets = Secrets::of(&registry);
         for body in [
             r#"{"password":"canary"}"#,
             r#"{"Operations":[{"op":"replace","path":"password","value":"canary"}]}"#,
@@ -196,9 +231,11 @@ mod tests {
             r#"{"Operations":[{"op":"replace","path":"urn:ietf:params:scim:schemas:core:2.0:User:password","VALUE":["canary"]}]}"#,
             r#"{"Operations":[{"op":"replace","path":"password[value eq \"canary\"]","value":1}]}"#,
             r#"{"filter":"userName pr and PassWord eq \"canary\""}"#,
+            r#"{"urn:x:Door":{"pin":"canary"}}"#,
+            r#"{"Operations":[{"op":"add","value":{"password[value eq \"canary\"].x":1}}]}"#,
             "password=canary",
         ] {
-            let shown = masked(body.as_bytes());
+            let shown = masked(body.as_bytes(), &secrets);
             assert!(!shown.contains("canary"), "{shown}");
         }
         for query in [
@@ -207,11 +244,14 @@ mod tests {
             "access_token=canary&count=1",
             "PassWord=canary",
         ] {
-            let shown = masked_query(query);
+            let shown = masked_query(query, &secrets);
             assert!(!shown.contains("canary") && shown.contains("=***"), "{shown}");
         }
-        assert_eq!(masked_query("filter=userName+pr&count=1"), "filter=userName+pr&count=1");
+        assert_eq!(
+            masked_query("filter=userName+pr&count=1", &secrets),
+            "filter=userName+pr&count=1"
+        );
         let object: Object = [("userName", "ada")].into_iter().collect();
-        assert!(masked(&serde_json::to_vec(&object).unwrap()).contains("ada"));
+        assert!(masked(&serde_json::to_vec(&object).unwrap(), &secrets).contains("ada"));
     }
 }

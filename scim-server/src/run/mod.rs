@@ -4,6 +4,7 @@ mod admin;
 mod parts;
 mod serve;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -52,12 +53,12 @@ fn run(command: &Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
         Command::Verify => runtime()?.block_on(admin::verify(config)),
         Command::Openapi(_) => {
             let registry = parts::registry(config)?;
-            println!("{}", serde_json::to_string_pretty(&openapi::document(&registry))?);
+            print(&format!("{}\n", serde_json::to_string_pretty(&openapi::document(&registry))?))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::CheckConfig(_) => {
             parts::registry(config)?;
-            print!("{}", loaded.to_toml().context("the configuration cannot be printed")?);
+            print(&loaded.to_toml().context("the configuration cannot be printed")?)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -68,4 +69,12 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .context("the asynchronous runtime cannot be started")
+}
+
+/// Writes to standard output; whoever has closed it, such as `head`, wants no more.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("standard output cannot be written"),
+    }
 }
