@@ -6,6 +6,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod deps;
+#[cfg(test)]
+mod fixtures;
 mod foreign;
 mod generated;
 mod links;
