@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod app;
+mod assembled;
 pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
 mod http;
 pub mod net;
+mod references;
 pub mod run;
 mod server;
 mod service;

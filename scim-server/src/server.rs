@@ -9,11 +9,12 @@ use scim_core::query::{CursorCodec, CursorKey};
 use scim_core::{Limits, Profile, Registry};
 
 use crate::app::{App, Settings, ToleranceCounts};
+use crate::assembled::Links;
 use crate::auth::password::{PasswordConfig, PasswordError, PasswordHasher};
 use crate::auth::throttle::Throttle;
 use crate::auth::{Authenticator, TenantId};
 use crate::clock::{Clock, IdSource, SystemClock, SystemIds};
-use crate::http::{self, Links, Mount, Secrets};
+use crate::http::{self, Mount, Secrets};
 use crate::service::KeyLocks;
 use crate::store::ResourceStore;
 

@@ -10,14 +10,16 @@ use crate::service::{self, Cx, ServiceError};
 /// The job is 200 when it was processed, whatever became of its operations.
 pub(crate) async fn run(cx: &mut Cx<'_>, input: &Input<'_>) -> Reply {
     let message = json::parse_object(&input.body, &cx.app.limits)?;
-    let response = service::bulk(cx, message).await?;
+    let id = cx.request_id.clone();
+    let refuse = |error, index| failure_document(error, &id, index);
+    let response = service::bulk(cx, message, refuse).await?;
     let mut body = Vec::new();
     let _ = serde_json::to_writer(&mut body, &response);
     Ok(respond(StatusCode::OK, body))
 }
 
 /// The error document of an operation, which is logged like that of a request of its own.
-pub(crate) fn failure_document(
+fn failure_document(
     error: ServiceError,
     request_id: &str,
     index: usize,

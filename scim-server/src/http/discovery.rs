@@ -6,9 +6,9 @@ use scim_core::query::{ListQuery, ListResponse};
 use scim_core::{Error, Resource};
 
 use super::dispatch::{Input, Reply, respond};
-use super::representation::Links;
 use super::routes::Route;
 use crate::app::App;
+use crate::assembled::Links;
 
 /// Answers a discovery route. Filters are refused (RFC 7644 section 4: 403); sorting and paging are ignored.
 pub(crate) fn answer(app: &App, links: &Links, route: &Route, input: &Input<'_>) -> Reply {

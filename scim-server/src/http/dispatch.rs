@@ -18,10 +18,10 @@ use smol_str::SmolStr;
 
 use super::body::{self, Body};
 use super::problem::Failure;
-use super::representation::Links;
 use super::routes::Route;
 use super::{bulk, discovery, openapi, query, resource, trace};
 use crate::app::App;
+use crate::assembled::Links;
 use crate::auth::{AuthError, CredentialInput, Principal, Scope, TenantId};
 use crate::service::Cx;
 

@@ -16,9 +16,8 @@ pub mod routes;
 mod trace;
 mod view;
 
-pub(crate) use bulk::failure_document;
 pub(crate) use compress::compressed;
 pub(crate) use dispatch::{Mount, serve};
 pub(crate) use health::health_routes;
-pub(crate) use representation::{Links, assemble, is_plain, opaque_version};
+pub(crate) use representation::is_plain;
 pub(crate) use trace::Secrets;

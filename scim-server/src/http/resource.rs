@@ -9,8 +9,9 @@ use super::body::Body;
 use super::conditional;
 use super::dispatch::{Input, Reply, respond};
 use super::problem::Failure;
-use super::representation::{self, opaque_version};
+use super::representation;
 use super::view::View;
+use crate::assembled::opaque_version;
 use crate::service::{self, Cx, has_members};
 use crate::store::{Include, Stored};
 

@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use scim_core::bulk::{BulkMethod, BulkRequest, BulkResponse, BulkRun, Outcome, Task};
-use scim_core::{Error, Object, Resource, ResourceSchema};
+use scim_core::{Error, ErrorDocument, Object, Resource, ResourceSchema};
 
 use super::{Cx, Guard, ServiceError, create, delete, has_members, patch, replace};
-use crate::http::{failure_document, opaque_version};
+use crate::assembled::opaque_version;
 use crate::store::Stored;
 
 /// Runs the operations of a bulk request, one after the other, in an order in which references can be resolved.
-pub(crate) async fn bulk(cx: &mut Cx<'_>, message: Object) -> super::Result<BulkResponse> {
+///
+/// `refuse` makes the error document of an operation that failed; it is told the operation's index.
+pub(crate) async fn bulk(
+    cx: &mut Cx<'_>,
+    message: Object,
+    refuse: impl Fn(ServiceError, usize) -> (StatusCode, ErrorDocument),
+) -> super::Result<BulkResponse> {
     let request = BulkRequest::from_object(message, &cx.app.limits, &mut cx.leniency)?;
     let mut run = BulkRun::new(request, cx.links.base_url());
     // Groups that refer to each other are what circular bulkIds are for.
@@ -21,7 +27,7 @@ pub(crate) async fn bulk(cx: &mut Cx<'_>, message: Object) -> super::Result<Bulk
         let outcome = match step(cx, task).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                let (status, document) = failure_document(error, &cx.request_id, index);
+                let (status, document) = refuse(error, index);
                 Outcome::Failed { status, document }
             }
         };

@@ -1,4 +1,4 @@
-//! Use cases: what a request means, without HTTP and without SQL.
+//! Use cases: what a request means, without HTTP (but its status codes) and without SQL.
 //!
 //! One function per use case. Each takes a [`Cx`] (who, where, when, how tolerant) and values that are parsed already,
 //! and goes through the same gate: check, plan, [`ResourceStore::write`](crate::store::ResourceStore::write).
@@ -8,7 +8,6 @@ mod create;
 mod delete;
 mod patch;
 mod query;
-pub(crate) mod references;
 mod replace;
 mod retry;
 mod split;
@@ -26,9 +25,9 @@ pub(crate) use replace::replace;
 pub(crate) use retry::KeyLocks;
 
 use crate::app::App;
+use crate::assembled::Links;
 use crate::auth::password::PasswordError;
 use crate::auth::{Principal, TenantId};
-use crate::http::Links;
 use crate::store::{Include, Key, StoreError, Stored, Write, WriteBatch, WriteIf, Written};
 
 /// The circumstances of one request.

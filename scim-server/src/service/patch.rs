@@ -9,7 +9,7 @@ use super::replace::stored_attributes;
 use super::retry::ATTEMPTS;
 use super::split::{draft, is_password, split};
 use super::{Cx, Guard, Result, ServiceError, at, has_members};
-use crate::http::assemble;
+use crate::assembled::assemble;
 use crate::store::{Include, Stored, Write, WriteIf};
 
 /// Stands for the password, whose hash is not an attribute, while operations are applied; the store knows whether there

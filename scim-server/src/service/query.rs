@@ -7,7 +7,7 @@ use scim_core::query::{Cursor, ListPage, ListQuery, PageRequest, SortKey};
 use scim_core::{Error, ResourceId, ResourceSchema};
 
 use super::{Cx, Result, ServiceError, get, has_groups};
-use crate::http::assemble;
+use crate::assembled::assemble;
 use crate::store::{Include, Position, Query, Scope, Sorting, Stored, Total};
 
 /// A page of results.

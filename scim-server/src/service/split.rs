@@ -3,7 +3,8 @@
 use scim_core::{AttributeType, Error, Object, Resource, ResourceId, ResourceSchema, Value};
 use secrecy::SecretString;
 
-use super::{Cx, Result, has_groups, has_members, references};
+use super::{Cx, Result, has_groups, has_members};
+use crate::references;
 use crate::store::Draft;
 
 /// A checked resource, taken apart.
