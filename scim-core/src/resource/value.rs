@@ -512,7 +512,7 @@ impl<'de> Visitor<'de> for ValueSeed {
         if let Some(name) = object.duplicate() {
             let name: String = name.chars().take(64).collect();
             return Err(de::Error::custom(format_args!(
-                "the member {name:?} occurs twice (names differ in more than letter case)"
+                "the member {name:?} occurs twice (names must differ in more than letter case)"
             )));
         }
         Ok(Value::Object(object))

@@ -32,7 +32,7 @@ pub struct Registry {
 pub enum RegistryError {
     /// The text is not the JSON of schemas and resource types.
     #[error("not a schema file: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(String),
     /// A definition contradicts itself.
     #[error("schema {schema}: attribute {attribute} {problem}")]
     Definition {
@@ -60,6 +60,13 @@ pub enum RegistryError {
     /// A name or endpoint cannot be part of a URL or collides with a protocol endpoint.
     #[error("{0:?} cannot be the name or endpoint of a resource type")]
     BadName(String),
+}
+
+/// As text: whoever prints the chain of causes would read it twice otherwise.
+impl From<serde_json::Error> for RegistryError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error.to_string())
+    }
 }
 
 /// The form of a schema file.

@@ -57,7 +57,10 @@ fn run(command: &Command, loaded: &Loaded) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::CheckConfig(_) => {
-            parts::registry(config)?;
+            if let Err(error) = parts::check(config) {
+                eprintln!("scim-server: {error:#}");
+                return Ok(ExitCode::from(2));
+            }
             print(&loaded.to_toml().context("the configuration cannot be printed")?)?;
             Ok(ExitCode::SUCCESS)
         }

@@ -15,6 +15,7 @@ use crate::auth::{
 use crate::clock::Clock;
 use crate::config::{Config, JwtConfig, ProfileName};
 use crate::store::{AdminStore, MemoryStore, ResourceStore, SqliteOptions, SqliteStore};
+use crate::tls;
 
 /// The resource types: the standard ones and those of the configured files.
 pub(super) fn registry(config: &Config) -> anyhow::Result<Registry> {
@@ -25,6 +26,18 @@ pub(super) fn registry(config: &Config) -> anyhow::Result<Registry> {
         registry.add_json(&text).with_context(|| format!("the schema file {}", file.display()))?;
     }
     Ok(registry)
+}
+
+/// Whether the files that the configuration names can be used.
+pub(super) fn check(config: &Config) -> anyhow::Result<()> {
+    registry(config)?;
+    if let Some((cert, key)) = config.tls() {
+        tls::load(cert, key)?;
+    }
+    if let Some(jwt) = &config.jwt {
+        JwtAuthenticator::new(jwt_config(jwt)?)?;
+    }
+    Ok(())
 }
 
 /// One store, in its three roles.

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use super::parts::{self, Stores};
 use crate::auth::{Scope, ServiceTokens, TenantId, TokenRecord, TokenSpec};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, ProfileName};
 use crate::net::{NetConfig, Server};
 use crate::server::ScimServer;
 use crate::shutdown::Shutdown;
@@ -33,6 +33,9 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let listening = format!("{}://{}", config.scheme(), reachable(net.local_addr()));
     let origin = config.public_url.as_ref().map_or_else(|| listening.clone(), ToString::to_string);
+    // Whoever pastes the URL that the identity provider gets means the same server.
+    let origin = origin.trim_end_matches('/');
+    let origin = origin.strip_suffix(config.base_path.as_str()).unwrap_or(origin).to_owned();
     let base_path = config.base_path.as_str();
     let server = ScimServer::builder(registry)
         .shared_store(Arc::clone(&stores.resources))
@@ -53,7 +56,7 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
     }
     let data =
         if config.memory { "memory only".to_owned() } else { config.data.display().to_string() };
-    tracing::info!(profile = ?config.profile, data, public_url = %origin, "serving");
+    tracing::info!(profile = %profile_name(config), data, public_url = %origin, "serving");
     announce(&url)?;
     let stop = async {
         shutdown.stopped().await;
@@ -65,6 +68,14 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
     }
     tracing::info!(dropped = drained.dropped, "stopped");
     Ok(())
+}
+
+/// The profile as the setting spells it.
+fn profile_name(config: &Config) -> &'static str {
+    match config.profile {
+        ProfileName::Default => "default",
+        ProfileName::Strict => "strict",
+    }
 }
 
 /// The one line on standard output, for whoever started us and waits.

@@ -164,11 +164,21 @@ impl<'a> Membership<'a> {
             if !may_be_member(&self.catalog.registry, &key.resource_type, &resource_type) {
                 return Err(unknown());
             }
-            if !allow_cycles && (rid == group || self.holders(group)?.contains(&rid)) {
+            let circular = rid == group || self.holders(group)?.contains(&rid);
+            if circular && !allow_cycles && !self.is_member(group, id)? {
                 return Err(StoreError::MemberCycle);
             }
             found.insert(id.clone(), rid);
         }
+        Ok(found)
+    }
+
+    /// Whether the resource is a member already: what is there may be sent back, even a cycle that bulk made.
+    fn is_member(&self, group: i64, id: &ResourceId) -> Result<bool, StoreError> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT 1 FROM member WHERE tenant = ?1 AND grp = ?2 AND id = ?3")?
+            .exists((self.tenant, group, id.as_str()))?;
         Ok(found)
     }
 

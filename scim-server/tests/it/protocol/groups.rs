@@ -240,3 +240,31 @@ async fn members_are_found_and_listed() {
         assert_eq!(member_ids(&server.get(&format!("/Groups/{one}")).await.body), [ada.as_str()]);
     }
 }
+
+/// Groups that a bulk request has made contain each other can be read and sent back; only a new cycle is refused.
+#[tokio::test]
+async fn a_circular_group_can_be_put_as_it_was_read() {
+    for server in servers().await {
+        let operation = |name: &str, other: &str| {
+            json!({
+                "method": "POST", "path": "/Groups", "bulkId": name,
+                "data": { "schemas": [GROUP], "displayName": name, "members": [{ "value": format!("bulkId:{other}") }] }
+            })
+        };
+        let bulk = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+            "Operations": [operation("a", "b"), operation("b", "a")]
+        });
+        let made = server.post("/Bulk", &bulk).await;
+        let location = made.body["Operations"][0]["location"].as_str().unwrap();
+        let path = format!("/Groups/{}", location.rsplit('/').next().unwrap());
+        let body = server.get(&path).await.body;
+        assert_eq!(body["members"].as_array().unwrap().len(), 1, "{body}");
+        let put = server.put(&path, &body).await;
+        assert_eq!(put.status, 200, "{}", put.text);
+        assert_eq!(put.body["members"], body["members"]);
+        let itself =
+            json!({ "schemas": [GROUP], "displayName": "a", "members": [{ "value": body["id"] }] });
+        assert_eq!(server.put(&path, &itself).await.status, 400, "a new cycle");
+    }
+}
