@@ -42,7 +42,7 @@ impl<'a> Owner<'a> {
         attribute.name == "country" && (self.is(urn::USER) || self.is(urn::CONTACT))
     }
 
-    fn is_manager(self, attribute: &Attribute) -> bool {
+    pub(crate) fn is_manager(self, attribute: &Attribute) -> bool {
         attribute.name == "manager" && (self.is(urn::ENTERPRISE_USER) || self.is(urn::CONTACT))
     }
 

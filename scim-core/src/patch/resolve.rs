@@ -12,7 +12,7 @@ use crate::filter::resolve::find_sub;
 use crate::limits::Limits;
 use crate::name::{AttrName, AttrPath, SchemaUri, is_attr_name};
 use crate::profile::{Leniency, Tolerance};
-use crate::resource::Value;
+use crate::resource::{Object, Value};
 use crate::schema::{Attribute, Mutability, ResolveError, ResourceSchema, Schema, Target};
 
 impl Patch {
@@ -391,6 +391,15 @@ impl<'s> Resolver<'_, 's> {
         at: ValueAt<'_>,
     ) -> Result<(), Error> {
         self.writable(named, Some(sub))?;
+        // An empty id is no manager, whether it comes alone or inside its object.
+        if self.op != Op::Remove
+            && sub.name == "value"
+            && value.and_then(Value::as_str) == Some("")
+            && Owner::of(self.schema, named.extension).is_manager(named.attribute)
+        {
+            let manager = Value::Object(Object::from_iter([("value", "")]));
+            return self.attribute(named, Some(&manager), at);
+        }
         let action = match self.sub_change(named, sub, value, at)? {
             Some(ElementChange::Set { sub, value, append }) => {
                 Action::Merge { members: vec![(sub, value)], append, whole: false }

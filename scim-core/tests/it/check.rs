@@ -557,3 +557,31 @@ fn an_extension_may_repeat_its_own_uri_and_no_other() {
         assert_eq!(patch.resolve(registry.user(), &mut strict).is_ok(), fine, "{uri}");
     }
 }
+
+/// `manager.value` set to an empty text means what the object with it means.
+#[test]
+fn an_empty_manager_id_is_no_manager_by_its_own_path_either() {
+    let registry = Registry::standard();
+    let path = format!("{}:manager.value", urn::ENTERPRISE_USER);
+    let operation = json!({ "op": "replace", "path": path, "value": "" });
+    let message = json!({ "schemas": [urn::PATCH_OP], "Operations": [operation] });
+    let before = json!({
+        "schemas": [urn::USER, urn::ENTERPRISE_USER],
+        "userName": "ada",
+        (urn::ENTERPRISE_USER): { "manager": { "value": "7" } }
+    });
+    for (profile, fine) in [(Profile::default(), true), (Profile::strict(), false)] {
+        let mut leniency = Leniency::new(profile);
+        let message: Object = serde_json::from_value(message.clone()).unwrap();
+        let patch = Patch::from_object(message, &Limits::default(), &mut leniency).unwrap();
+        let mut user: Resource = serde_json::from_value(before.clone()).unwrap();
+        match patch.resolve(registry.user(), &mut leniency) {
+            Ok(resolved) => {
+                resolved.apply(&mut user, registry.user(), &mut leniency).unwrap();
+                assert!(fine && user.extension(urn::ENTERPRISE_USER).is_none(), "{user:?}");
+                assert_eq!(leniency.traces()[0].tolerance, Tolerance::ManagerShorthand);
+            }
+            Err(error) => assert!(!fine && matches!(error, Error::InvalidValue { .. }), "{error}"),
+        }
+    }
+}
