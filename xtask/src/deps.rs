@@ -51,6 +51,18 @@ const RULES: &[Rule] = &[
         features: &[],
         why: "the server knows neither its clients nor the synchronisation",
     },
+    Rule {
+        package: "scim-client",
+        forbidden: &["axum", "rusqlite", "scim-reference-server"],
+        features: &[],
+        why: "the client knows no server and no database",
+    },
+    Rule {
+        package: "scim-conformance",
+        forbidden: &["axum", "rusqlite", "scim-reference-server"],
+        features: &[],
+        why: "the suite must not know the server that it is tried on",
+    },
 ];
 
 /// What nothing in the workspace may reach.
@@ -61,8 +73,7 @@ const BANNED: &[(&str, &str)] = &[
 ];
 
 /// Helpers that others may name only under `[dev-dependencies]`, with the exceptions.
-const DEV_ONLY: &[(&str, &[&str])] =
-    &[("testkit", &["xtask"]), ("xtask", &[]), ("scim-client", &[])];
+const DEV_ONLY: &[(&str, &[&str])] = &[("testkit", &["xtask"]), ("xtask", &[])];
 
 /// Checks every rule and reports all violations together.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {

@@ -1,0 +1,3 @@
+//! `scim-conformance`: checks a SCIM server.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `scim`: the command line of a SCIM client.
+
+fn main() {}

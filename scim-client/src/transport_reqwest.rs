@@ -1,0 +1,189 @@
+//! The default transport: reqwest over rustls.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use secrecy::{ExposeSecret, SecretBox, SecretSlice};
+
+use crate::transport::{Transport, TransportError, TransportErrorKind};
+
+/// HTTP/1.1 and HTTP/2 over rustls, with a pool of connections.
+///
+/// Follows no redirects and keeps no cookies. Honours the proxy variables of the environment.
+#[derive(Clone)]
+pub struct ReqwestTransport {
+    client: reqwest::Client,
+    body_limit: usize,
+}
+
+impl fmt::Debug for ReqwestTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestTransport")
+            .field("body_limit", &self.body_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ReqwestTransport {
+    /// Settings: 10 s to connect, 60 s an exchange, answers of up to 64 MiB.
+    #[must_use]
+    pub fn builder() -> ReqwestBuilder {
+        ReqwestBuilder {
+            connect_timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(60),
+            body_limit: 64 * 1024 * 1024,
+            roots: Vec::new(),
+            identity: None,
+        }
+    }
+}
+
+/// Settings of a [`ReqwestTransport`].
+pub struct ReqwestBuilder {
+    connect_timeout: Duration,
+    timeout: Duration,
+    body_limit: usize,
+    roots: Vec<Vec<u8>>,
+    identity: Option<SecretSlice<u8>>,
+}
+
+impl fmt::Debug for ReqwestBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestBuilder")
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .field("body_limit", &self.body_limit)
+            .field("roots", &self.roots.len())
+            .field("identity", &self.identity.is_some())
+            .finish()
+    }
+}
+
+impl ReqwestBuilder {
+    /// How long a connection, TLS included, may take.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long an exchange may take, from the connection to the last byte of the body.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The largest body, in bytes, that is read into memory.
+    #[must_use]
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// Trusts the certificates of this PEM text beside those of the system.
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(pem.into());
+        self
+    }
+
+    /// Presents a client certificate: its chain and its private key in one PEM text.
+    #[must_use]
+    pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.identity = Some(SecretBox::new(pem.into().into_boxed_slice()));
+        self
+    }
+
+    /// Builds the transport.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Request`] where a certificate or key cannot be read.
+    pub fn build(self) -> Result<ReqwestTransport, TransportError> {
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.connect_timeout)
+            .timeout(self.timeout)
+            .tcp_nodelay(true);
+        for pem in &self.roots {
+            for certificate in reqwest::Certificate::from_pem_bundle(pem).map_err(unusable)? {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+        if let Some(pem) = &self.identity {
+            let identity = reqwest::Identity::from_pem(pem.expose_secret()).map_err(unusable)?;
+            builder = builder.identity(identity);
+        }
+        let client = builder.build().map_err(unusable)?;
+        Ok(ReqwestTransport { client, body_limit: self.body_limit })
+    }
+}
+
+fn unusable(error: reqwest::Error) -> TransportError {
+    TransportError::new(TransportErrorKind::Request, error)
+}
+
+#[async_trait]
+impl Transport for ReqwestTransport {
+    async fn send(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, TransportError> {
+        let request = reqwest::Request::try_from(request).map_err(unusable)?;
+        let mut answer = self.client.execute(request).await.map_err(failed)?;
+        let announced = answer.content_length().and_then(|length| usize::try_from(length).ok());
+        if announced.is_some_and(|length| length > self.body_limit) {
+            return Err(too_large(self.body_limit));
+        }
+        let mut body = BytesMut::with_capacity(announced.unwrap_or(0));
+        while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+            if chunk.len() > self.body_limit - body.len() {
+                return Err(too_large(self.body_limit));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut response = http::Response::new(body.freeze());
+        *response.status_mut() = answer.status();
+        *response.version_mut() = answer.version();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(response)
+    }
+}
+
+fn failed(error: reqwest::Error) -> TransportError {
+    let kind = if error.is_builder() {
+        TransportErrorKind::Request
+    } else if error.is_connect() {
+        TransportErrorKind::Connect
+    } else if error.is_timeout() {
+        TransportErrorKind::Timeout
+    } else {
+        TransportErrorKind::Lost
+    };
+    TransportError::new(kind, error.without_url())
+}
+
+/// The peer had begun to answer: whatever goes wrong now, it has seen the request.
+fn broken(error: reqwest::Error) -> TransportError {
+    let kind =
+        if error.is_timeout() { TransportErrorKind::Timeout } else { TransportErrorKind::Lost };
+    TransportError::new(kind, error.without_url())
+}
+
+#[derive(Debug)]
+struct BodyLimit(usize);
+
+impl fmt::Display for BodyLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "more than {} bytes; ask for smaller pages or raise the limit", self.0)
+    }
+}
+
+impl StdError for BodyLimit {}
+
+fn too_large(limit: usize) -> TransportError {
+    TransportError::new(TransportErrorKind::TooLarge, BodyLimit(limit))
+}
