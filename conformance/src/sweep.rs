@@ -10,8 +10,11 @@ use crate::check::Stop;
 use crate::context::{Answer, Cx};
 use crate::json::at;
 use crate::ledger::{Ledger, MARKER, segment};
+use crate::profile::Profile;
 use crate::report::Leftover;
 use crate::run::Run;
+use crate::runner;
+use crate::target::Target;
 
 /// How long one step of cleaning up may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -83,8 +86,20 @@ fn said(stop: Stop) -> String {
     }
 }
 
+/// Looks for what earlier runs left on a target, by the marker that all their names begin with, and removes it unless
+/// `only_look`.
+///
+/// # Errors
+/// Why the target cannot be asked.
+pub async fn sweep(target: &Target, only_look: bool) -> Result<Swept, String> {
+    let run = Run::new(target, Profile::Rfc, 0, only_look).map_err(|error| error.to_string())?;
+    let run = Arc::new(run);
+    runner::ask(&run, PATIENCE).await?;
+    Ok(by_marker(&run, None, !only_look).await)
+}
+
 /// Removes everything whose name begins with the marker, or of one run only.
-pub(crate) async fn sweep(run: &Arc<Run>, of_run: Option<u32>, remove_them: bool) -> Swept {
+pub(crate) async fn by_marker(run: &Arc<Run>, of_run: Option<u32>, remove_them: bool) -> Swept {
     let prefix = of_run.map_or_else(|| MARKER.to_owned(), |seed| format!("{MARKER}{seed:08x}-"));
     let cx = Cx::new(Arc::clone(run), "sweep");
     let mut swept = Swept::default();

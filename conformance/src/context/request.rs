@@ -8,7 +8,6 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use scim_client::TransportError;
-use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::{Answer, Cx};
@@ -144,11 +143,7 @@ impl<'a> Request<'a> {
             return Err(Failure::new(text).into());
         }
         if authenticate && let Some(authorization) = cx.run.authorization().await? {
-            cx.run.secrets.learn(&authorization);
-            let mut value = HeaderValue::from_str(authorization.expose_secret())
-                .map_err(|_| Stop::Broken("the token cannot stand in a header".to_owned()))?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(AUTHORIZATION, authorization);
         }
         let sent = Sent {
             method: &method,
