@@ -155,6 +155,10 @@ pub(super) async fn backup(config: &Config, file: &Path) -> anyhow::Result<ExitC
 pub(super) async fn verify(config: &Config) -> anyhow::Result<ExitCode> {
     let (stores, _) = open(config)?;
     let findings = stores.admin.verify().await?;
+    // No damage: nothing is lost, and what a command does not know a running server may well.
+    for kept in stores.admin.unregistered().await? {
+        eprintln!("scim-server: {kept}");
+    }
     if findings.is_empty() {
         println!("everything is whole");
         return Ok(ExitCode::SUCCESS);

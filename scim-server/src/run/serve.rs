@@ -26,6 +26,9 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let registry = Arc::new(parts::registry(config)?);
     let stores = parts::open(config, &registry, &clock)?;
+    for kept in stores.admin.unregistered().await? {
+        tracing::warn!("{kept}");
+    }
     make_tenants(config, &*stores.admin, &*clock).await?;
     let shutdown = Shutdown::on_signals().context("signals cannot be received")?;
     let net = Server::bind(config.listen, NetConfig::new(config, tls))
