@@ -54,7 +54,8 @@ pub struct CommonFlags {
     ///
     /// A setting has one name in three spellings: `max_page` in the file, SCIM_MAX_PAGE in the
     /// environment, --max-page as a flag. A flag beats the environment, the environment beats
-    /// the file. `scim-server check-config` shows the result.
+    /// the file. Paths in the file are relative to the folder it is in, those of flags and of the
+    /// environment to the working directory. `scim-server check-config` shows the result.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Settings for all commands")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
