@@ -135,6 +135,7 @@ impl Cx<'_> {
             tenant: self.tenant.clone(),
             actor: self.principal.subject.as_str().into(),
             request_id: self.request_id.clone(),
+            base_url: format!("{}/", self.links.base_url()).into(),
             now: self.now(),
             writes: vec![write],
         };

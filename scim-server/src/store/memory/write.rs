@@ -242,14 +242,16 @@ impl Session<'_> {
                 }
                 RowOp::RemoveAll => members.clear(),
                 RowOp::RemoveWhere { filter } => {
-                    let references = References::unknown(&self.store.registry);
+                    let references =
+                        References::of_base(&self.store.registry, &self.batch.base_url);
                     members.retain(|id| {
                         let member = self.tenant.member(id);
                         !member.is_some_and(|m| filter.matches_element(&references.member(&m)))
                     });
                 }
                 RowOp::Edit { operation, op, edit } => {
-                    let references = References::unknown(&self.store.registry);
+                    let references =
+                        References::of_base(&self.store.registry, &self.batch.base_url);
                     let elements = members.iter().filter_map(|id| self.tenant.member(id));
                     let selected: Vec<_> = elements
                         .map(|member| (member.id.clone(), references.member(&member)))
