@@ -112,6 +112,9 @@ pub struct ServeFlags {
     pub memory: Option<bool>,
 
     /// JSON files with resource types and schemas to add [env: SCIM_SCHEMAS, separated by commas]
+    ///
+    /// Data that is stored with a file stays when the server is started without it: not shown, not
+    /// lost, named in a warning, and shown again with the file.
     #[arg(long, value_name = "FILE", help_heading = "Behaviour", value_delimiter = ',', value_parser = parse_path)]
     pub schemas: Vec<PathBuf>,
 
