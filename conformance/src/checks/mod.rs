@@ -44,15 +44,54 @@
 //! - **Several requests at once**: `cx` is shared, so `futures::future::join_all` over `cx.post(..)` works.
 //! - **A check that cannot fail is a defect**: before it is done, know the server bug that turns it red.
 
+mod after;
+mod bulk;
 mod capability;
+mod concurrency;
+mod cursor;
 mod discovery;
+mod enterprise;
+mod entra;
+mod filter;
+mod groups;
+mod ipsie;
+mod okta;
+mod page;
+mod patch_add;
+mod patch_message;
+mod patch_remove;
+mod patch_replace;
+mod projection;
+mod search;
+mod sort;
 
 use crate::check::Check;
 
 /// Every check, in the order of a report.
 #[must_use]
 pub fn all() -> Vec<Check> {
-    [capability::CHECKS, discovery::CHECKS].concat()
+    [
+        capability::CHECKS,
+        discovery::CHECKS,
+        patch_message::CHECKS,
+        patch_add::CHECKS,
+        patch_remove::CHECKS,
+        patch_replace::CHECKS,
+        groups::CHECKS,
+        enterprise::CHECKS,
+        projection::CHECKS,
+        filter::CHECKS,
+        sort::CHECKS,
+        page::CHECKS,
+        cursor::CHECKS,
+        search::CHECKS,
+        concurrency::CHECKS,
+        bulk::CHECKS,
+        entra::CHECKS,
+        okta::CHECKS,
+        ipsie::CHECKS,
+    ]
+    .concat()
 }
 
 #[cfg(test)]
