@@ -44,15 +44,56 @@
 //! - **Several requests at once**: `cx` is shared, so `futures::future::join_all` over `cx.post(..)` works.
 //! - **A check that cannot fail is a defect**: before it is done, know the server bug that turns it red.
 
+mod async_answers;
+mod attributes;
+mod auth;
 mod capability;
+mod create;
+mod delete;
 mod discovery;
+mod errors;
+mod etag;
+mod extensions;
+mod helpers_a;
+mod http_methods;
+mod me;
+mod media;
+mod negative;
+mod password;
+mod read;
+mod replace;
+mod schema;
+mod unicode;
+mod user_attributes;
 
 use crate::check::Check;
 
 /// Every check, in the order of a report.
 #[must_use]
 pub fn all() -> Vec<Check> {
-    [capability::CHECKS, discovery::CHECKS].concat()
+    [
+        capability::CHECKS,
+        discovery::CHECKS,
+        schema::CHECKS,
+        auth::CHECKS,
+        media::CHECKS,
+        create::CHECKS,
+        read::CHECKS,
+        replace::CHECKS,
+        delete::CHECKS,
+        attributes::CHECKS,
+        user_attributes::CHECKS,
+        unicode::CHECKS,
+        password::CHECKS,
+        etag::CHECKS,
+        errors::CHECKS,
+        http_methods::CHECKS,
+        negative::CHECKS,
+        me::CHECKS,
+        async_answers::CHECKS,
+        extensions::CHECKS,
+    ]
+    .concat()
 }
 
 #[cfg(test)]
