@@ -1,4 +1,10 @@
 //! The client against servers and scripts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails says so by panicking, in helpers too"
+)]
 
 mod auth;
 mod errors;
@@ -6,3 +12,4 @@ mod help;
 mod live;
 mod requests;
 mod retry;
+mod tls;

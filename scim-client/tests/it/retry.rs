@@ -158,7 +158,7 @@ async fn a_server_that_ignores_the_filter_does_not_mislead() {
 async fn what_was_there_before_is_not_taken_for_ours() {
     let (scim, script) = scripted();
     let old = json!({"id": "1", "userName": "ada", "meta": {"created": "2011-05-13T04:42:34Z"}});
-    script.fail(TransportErrorKind::Lost).json(200, &list(&[old.clone()]));
+    script.fail(TransportErrorKind::Lost).json(200, &list(std::slice::from_ref(&old)));
     script.error(409, Some("uniqueness"), "taken").json(200, &list(&[old]));
     let error = scim.users().create(&User::new("ada")).await.unwrap_err();
     assert!(error.is_uniqueness(), "{error}");
@@ -232,7 +232,7 @@ impl Transport for LosesCreates {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let create = request.method() == Method::POST;
         let answer = self.server.send(request).await?;
-        if create && self.seen.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+        if create && self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
             return Err(TransportError::new(TransportErrorKind::Lost, "reset after the commit"));
         }
         Ok(answer)
