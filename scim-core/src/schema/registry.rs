@@ -123,6 +123,44 @@ impl Registry {
         registry
     }
 
+    /// What another server serves at `/Schemas` and `/ResourceTypes`.
+    ///
+    /// Schemas of RFC 7643 that it leaves out are taken from there, and so are the types User and Group: they are always
+    /// there. The first of two schemas with the same URI counts.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when a schema is not well formed, a resource type refers to one that is not served, or two
+    /// types contradict each other.
+    pub fn served(
+        schemas: Vec<Schema>,
+        resource_types: Vec<ResourceType>,
+    ) -> Result<Self, RegistryError> {
+        let rfc = Self::rfc7643();
+        let mut registry = Self { schemas: Vec::new(), types: Vec::new() };
+        for schema in schemas {
+            match registry.add_schema(schema) {
+                Ok(()) | Err(RegistryError::Duplicate(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for schema in rfc.schemas {
+            if registry.schema(schema.id.as_str()).is_none() {
+                registry.schemas.push(schema);
+            }
+        }
+        let (mut first, mut others) = (Vec::new(), resource_types);
+        for built_in in rfc.types {
+            let served = others.iter().position(|t| t.name == built_in.name());
+            first.push(
+                served.map_or_else(|| built_in.resource_type().clone(), |at| others.remove(at)),
+            );
+        }
+        for resource_type in first.into_iter().chain(others) {
+            registry.add_resource_type(resource_type)?;
+        }
+        Ok(registry)
+    }
+
     #[expect(
         clippy::expect_used,
         reason = "the built-in types refer to built-in schemas; a test makes both registries"
@@ -363,6 +401,25 @@ mod tests {
         assert!(resolve("urn:example:none:attr").is_err());
         assert!(resolve("name.nothing").is_err());
         assert!(resolve("userName.x").is_err());
+    }
+
+    #[test]
+    fn what_is_served_goes_before_the_rfc() {
+        let standard = Registry::standard();
+        let schemas: Vec<Schema> = standard.schemas().cloned().collect();
+        let mut types: Vec<ResourceType> =
+            standard.resource_types().map(|t| t.resource_type().clone()).collect();
+        types.reverse();
+        let served = Registry::served(schemas, types).unwrap();
+        assert_eq!(served.user().name(), "User");
+        assert_eq!(served.group().name(), "Group");
+        assert!(served.user().extension(urn::ON_PREMISES).is_some());
+        assert!(served.by_endpoint("Contacts").is_some());
+
+        let user_only = standard.user().resource_type().clone();
+        let missing = Registry::served(Vec::new(), vec![user_only]);
+        assert!(matches!(missing, Err(RegistryError::MissingSchema { .. })));
+        assert_eq!(Registry::served(Vec::new(), Vec::new()).unwrap().group().name(), "Group");
     }
 
     #[test]

@@ -1,0 +1,3 @@
+//! The client against servers and scripts.
+
+mod smoke;
