@@ -29,7 +29,7 @@ pub use error::{Error, Rejected};
 #[cfg(feature = "in-process")]
 pub use in_process::InProcess;
 pub use me::Me;
-pub use pages::PagingError;
+pub use pages::{Page, PagingError};
 pub use request::Written;
 pub use resources::{Resources, TypedResource, View};
 pub use retry::RetryPolicy;

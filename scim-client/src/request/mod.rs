@@ -3,14 +3,18 @@
 mod create;
 mod delete;
 mod get;
+mod list;
 mod options;
 mod patch;
 mod replace;
+mod search;
 mod written;
 
 pub use create::Create;
 pub use delete::Delete;
 pub use get::{Get, GetIfChanged};
+pub use list::List;
+pub(crate) use list::{Exchange, Fetched};
 pub(crate) use options::{Options, common_options};
 pub use patch::PatchRequest;
 pub use replace::Replace;
