@@ -2,6 +2,7 @@
 
 pub mod auth;
 mod builder;
+mod bulk;
 mod client;
 pub mod clock;
 mod discovery;
@@ -23,6 +24,7 @@ mod transport_reqwest;
 
 pub use auth::{Auth, OAuth2};
 pub use builder::ClientBuilder;
+pub use bulk::{BulkOutcome, BulkReport, Fate};
 pub use client::Client;
 pub use discovery::Discovery;
 pub use error::{Error, Rejected};

@@ -198,8 +198,7 @@ pub(crate) struct Exchange(Arc<(Method, String, StatusCode, HeaderMap, u32)>);
 
 impl Fetched {
     fn read(answer: Answer, (method, path): (Method, String)) -> Result<Self, Error> {
-        let exchange =
-            Exchange(Arc::new((method, path, answer.status, answer.headers, answer.attempts)));
+        let exchange = Exchange::new(method, path, &answer);
         match read_list(answer.body.unwrap_or_default()) {
             Ok(list) => Ok(Self { list, exchange }),
             Err(problem) => Err(exchange.undecodable(problem)),
@@ -215,6 +214,10 @@ impl Fetched {
 }
 
 impl Exchange {
+    pub(crate) fn new(method: Method, path: String, answer: &Answer) -> Self {
+        Self(Arc::new((method, path, answer.status, answer.headers.clone(), answer.attempts)))
+    }
+
     /// The resource as its type.
     pub(crate) fn view<T: View>(&self, resource: Resource) -> Result<T, Error> {
         let id = resource.id().map(str::to_owned);
@@ -226,7 +229,8 @@ impl Exchange {
         })
     }
 
-    fn undecodable(&self, problem: String) -> Error {
+    /// The error that the body is not what it has to be.
+    pub(crate) fn undecodable(&self, problem: String) -> Error {
         let (method, path, status, headers, attempts) = &*self.0;
         Error::Decode(Box::new(Undecodable {
             method: method.clone(),

@@ -1,5 +1,6 @@
 //! Requests: one builder each, sent by `.await`.
 
+mod bulk;
 mod create;
 mod delete;
 mod get;
@@ -10,6 +11,7 @@ mod replace;
 mod search;
 mod written;
 
+pub use bulk::{BulkBuilder, Pushed};
 pub use create::Create;
 pub use delete::Delete;
 pub use get::{Get, GetIfChanged};
@@ -17,5 +19,6 @@ pub use list::List;
 pub(crate) use list::{Exchange, Fetched};
 pub(crate) use options::{Options, common_options};
 pub use patch::PatchRequest;
+pub(crate) use patch::is_idempotent;
 pub use replace::Replace;
 pub use written::Written;

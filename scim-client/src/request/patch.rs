@@ -50,7 +50,7 @@ impl<T: View> PatchRequest<T> {
 
 /// Whether the operation done twice comes to the same as done once, also with servers that append what is there already:
 /// a value is set, members are added (a set by `value`), or something is taken away.
-fn is_idempotent(operation: &Operation) -> bool {
+pub(crate) fn is_idempotent(operation: &Operation) -> bool {
     let adds_to_a_list = || {
         let members = operation
             .path

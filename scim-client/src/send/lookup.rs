@@ -9,8 +9,19 @@ use tokio::time::Instant;
 use super::{Call, Lookup, Progress, Safety};
 use crate::client::Client;
 use crate::error::Error;
+use crate::resources::Place;
 
 impl Client {
+    /// Looks for what a create may have made whose answer was lost with that of others.
+    pub(crate) async fn look_for(
+        &self,
+        place: &Place,
+        lookup: &Lookup,
+    ) -> Result<Option<Object>, Error> {
+        let create = Call::new(Method::POST, place.clone(), Safety::Safe);
+        self.look_up(&create, lookup, Instant::now() + self.inner.deadline).await
+    }
+
     /// The resource that holds what the create has sent, if there is one.
     pub(super) async fn look_up(
         &self,
