@@ -1,3 +1,5 @@
 //! The client against servers and scripts.
 
+mod process;
+mod real;
 mod smoke;
