@@ -71,7 +71,7 @@ async fn send_one<T: View>(
 
 /// Whether the operation done twice comes to the same as done once, also with servers that append what is there already:
 /// a simple value is set, members are added (a set by `value`), or something is taken away.
-fn is_idempotent(operation: &Operation) -> bool {
+pub(crate) fn is_idempotent(operation: &Operation) -> bool {
     if operation.op != Op::Add {
         return true;
     }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{Call, Lookup, Progress, Safety};
 use crate::client::Client;
 use crate::error::Error;
+use crate::resources::Place;
 
 /// How far the peer's clock may be off; what it says was made earlier than this before the call, the call has not made.
 const SKEW: TimeDelta = TimeDelta::minutes(15);
@@ -28,6 +29,25 @@ pub(super) enum Found {
 }
 
 impl Client {
+    /// Looks for what a create may have made whose answer was lost with that of others; `None` when it may be sent.
+    ///
+    /// # Errors
+    /// As any request, and [`Error::Request`] when it cannot be told.
+    pub(crate) async fn look_for(
+        &self,
+        place: &Place,
+        lookup: &Lookup,
+    ) -> Result<Option<Object>, Error> {
+        let create = Call::new(Method::POST, place.clone(), Safety::Safe);
+        match self.look_up(&create, lookup, Instant::now() + self.inner.deadline).await? {
+            Found::Same(object) => Ok(Some(object)),
+            Found::Nothing | Found::Another => Ok(None),
+            Found::Several => Err(Error::Request(
+                "there is more than one resource that could be what was sent".to_owned(),
+            )),
+        }
+    }
+
     /// Looks for what a create has sent.
     pub(super) async fn look_up(
         &self,
@@ -56,7 +76,7 @@ impl Client {
             })
             .collect();
         let all = holders.len();
-        holders.retain(|row| is_same(&lookup.sent, row) && !self.was_there(row, lookup));
+        holders.retain(|row| is_same(&lookup.sent, row) && !self.was_there(row));
         let found = holders.pop();
         Ok(match found {
             None if all == 0 => Found::Nothing,
@@ -86,10 +106,20 @@ impl Client {
     }
 
     /// Whether the resource was made before the call began.
-    fn was_there(&self, row: &Object, lookup: &Lookup) -> bool {
+    fn was_there(&self, row: &Object) -> bool {
+        let deadline = TimeDelta::from_std(self.inner.deadline).unwrap_or(TimeDelta::MAX);
+        let Some(earliest) = self
+            .inner
+            .clock
+            .now()
+            .checked_sub_signed(SKEW)
+            .and_then(|t| t.checked_sub_signed(deadline))
+        else {
+            return false;
+        };
         let meta = row.get("meta").and_then(Value::as_object).cloned().unwrap_or_default();
         let created = Meta::try_from(meta).ok().and_then(|meta| meta.created_at());
-        created.is_some_and(|created| created < lookup.begun_at - SKEW)
+        created.is_some_and(|created| created < earliest)
     }
 }
 

@@ -10,6 +10,8 @@ mod auth;
 mod errors;
 mod help;
 mod live;
+mod process;
+mod real;
 mod requests;
 mod retry;
 mod tls;
