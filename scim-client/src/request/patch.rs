@@ -13,8 +13,12 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::resources::{Place, View};
 use crate::send::{Call, Safety};
+use crate::target::members_in;
 
 /// Changes parts of a resource.
+///
+/// Where the target takes less in one request, several are sent, one after the other; [`Error::Partly`] says when only
+/// the first of them were done.
 #[derive(Debug)]
 #[must_use = "nothing is sent until it is awaited"]
 pub struct PatchRequest<T> {
@@ -38,13 +42,42 @@ impl<T: View> PatchRequest<T> {
         }
         let repeats =
             self.options.is_conditional() || self.patch.operations().iter().all(is_idempotent);
-        let safety = if repeats { Safety::Idempotent } else { Safety::Unsafe };
-        let id = self.place.last().map(str::to_owned);
-        let call = Call::new(Method::PATCH, self.place, safety).json(&self.patch)?;
-        let mut call = self.options.apply(call)?;
-        call.secrets = secrets(&self.patch);
-        let answer = self.client.send(call).await?;
-        Written::read(answer, id.as_deref(), self.client.base_url())
+        let safety = || if repeats { Safety::Idempotent } else { Safety::Unsafe };
+        let endpoint = self.place.endpoint_name();
+        let target = self.client.target();
+        let shaped = target.shape(endpoint, &self.patch)?;
+        let of = shaped.messages.len();
+        let mut options = self.options;
+        let mut place = self.place.clone();
+        let mut last = None;
+        for (done, message) in shaped.messages.iter().enumerate() {
+            let call = Call::new(Method::PATCH, place.clone(), safety()).json(message)?;
+            let mut call = options.apply(call)?;
+            call.secrets = secrets(&self.patch);
+            call.added_members = members_in(message);
+            let outcome = self.client.send(call).await;
+            let answer = outcome.map_err(|error| match done {
+                0 => error,
+                done => Error::Partly { done, of, source: Box::new(error) },
+            })?;
+            let id = target.id_after(self.place.endpoint_name(), message);
+            let id = id.or_else(|| place.last().map(str::to_owned));
+            let written = Written::read(answer, id.as_deref(), self.client.base_url())?;
+            // What comes next is about the version and the place that this one has made.
+            if let (true, Some(version)) = (options.is_conditional(), written.version()) {
+                options.set_if_match(version);
+            }
+            if let Ok(id) = written.id() {
+                place = place.sibling(id);
+            }
+            last = Some(written);
+        }
+        match last {
+            Some(written) => Ok(written.without(shaped.dropped)),
+            None => Err(target
+                .unsupported(format!("a PATCH of nothing but {}", shaped.dropped.join(", ")))
+                .into()),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub struct Written<T> {
     location: Option<String>,
     status: StatusCode,
     txn: Option<String>,
+    dropped: Vec<String>,
 }
 
 impl<T: View> Written<T> {
@@ -41,7 +42,12 @@ impl<T: View> Written<T> {
             location,
             status: answer.status,
             txn: answer.txn,
+            dropped: Vec::new(),
         })
+    }
+
+    pub(crate) fn without(self, dropped: Vec<String>) -> Self {
+        Self { dropped, ..self }
     }
 }
 
@@ -93,6 +99,11 @@ impl<T> Written<T> {
     /// The status: 200, 201, 202 or 204.
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The attributes that were not sent, because the target's profile says that the server does not have them.
+    pub fn dropped(&self) -> &[String] {
+        &self.dropped
     }
 
     /// Whether the server has accepted the request and will do it later.

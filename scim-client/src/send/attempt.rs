@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::{Answer, Call, Lookup, Progress, Safety};
 use crate::auth::Tools;
 use crate::client::Client;
-use crate::error::{Error, Meaning, Rejected};
+use crate::error::{Error, Rejected};
 use crate::retry::retry_after;
-use crate::target::RequestClass;
+use crate::target::Meaning;
 use crate::transport::{TransportError, TransportErrorKind};
 
 /// What an attempt left behind.
@@ -59,6 +59,11 @@ impl Client {
                 }
                 Ok(answer) => {
                     let mut rejected = call.rejected(self, answer, progress);
+                    if rejected.meaning == Some(Meaning::SlowDown)
+                        && rejected.status != StatusCode::TOO_MANY_REQUESTS
+                    {
+                        self.inner.budget.slow_down(rejected.retry_after);
+                    }
                     if let Some(done) = self.look_closer(call, &mut rejected, progress, until).await
                     {
                         return Ok(done);
@@ -129,24 +134,23 @@ impl Client {
     ) -> Result<Result<Response<Bytes>, TransportError>, Error> {
         let mut renewed = false;
         loop {
-            let class = RequestClass {
-                method: &call.method,
-                endpoint: call.place.endpoint_name(),
-                bytes: call.body.as_ref().map_or(0, Bytes::len),
-            };
-            self.inner.budget.acquire(&class).await;
-            let credentials = self.authorization().await?;
+            let permit = self.inner.budget.acquire(&call.class()).await;
+            let credentials = self.authorization(call).await?;
             let request = self.request(call, url, credentials.as_ref())?;
             progress.attempts.fetch_add(1, Ordering::Relaxed);
             progress.in_flight.store(true, Ordering::Relaxed);
             let outcome = self.inner.transport.send(request).await;
+            drop(permit);
             progress.in_flight.store(false, Ordering::Relaxed);
             let answer = match outcome {
                 Ok(answer) => answer,
                 Err(error) => return Ok(Err(error)),
             };
-            let wait = retry_after(answer.headers(), self.inner.clock.now());
-            self.inner.budget.observe(&class, answer.status(), wait);
+            let now = self.inner.clock.now();
+            self.inner.budget.answered(answer.headers(), now.timestamp());
+            if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+                self.inner.budget.slow_down(retry_after(answer.headers(), now));
+            }
             tracing::debug!(method = %call.method, path = url_path(url), status = %answer.status(), "answered");
             if answer.status() == StatusCode::UNAUTHORIZED
                 && !renewed
@@ -160,7 +164,10 @@ impl Client {
         }
     }
 
-    async fn authorization(&self) -> Result<Option<HeaderValue>, Error> {
+    async fn authorization(&self, call: &Call) -> Result<Option<HeaderValue>, Error> {
+        if !self.target().wants_credentials(call.place.endpoint_name()) {
+            return Ok(None);
+        }
         let Some(auth) = &self.inner.auth else { return Ok(None) };
         let tools =
             Tools { transport: self.inner.transport.as_ref(), clock: self.inner.clock.as_ref() };
@@ -179,12 +186,14 @@ impl Client {
             url.parse().map_err(|e| Error::Request(format!("the URL cannot be used: {e}")))?;
         let headers = request.headers_mut();
         headers.clone_from(&call.headers);
-        headers.insert(USER_AGENT, self.inner.user_agent.clone());
+        if !self.inner.user_agent.is_empty() {
+            headers.insert(USER_AGENT, self.inner.user_agent.clone());
+        }
         if let Some(accept) = self.inner.target.accept(&call.method) {
             headers.insert(ACCEPT, accept);
         }
         if call.body.is_some() {
-            headers.insert(CONTENT_TYPE, self.inner.target.content_type());
+            headers.extend(self.inner.target.content_type().map(|kind| (CONTENT_TYPE, kind)));
         }
         if let Some(credentials) = credentials {
             headers.insert(AUTHORIZATION, credentials.clone());
@@ -206,8 +215,11 @@ impl Client {
             (_, StatusCode::NOT_FOUND) => {
                 if call.method == Method::GET {
                     rejected.confirmed_missing = true;
-                } else if !rejected.is_scim && !call.creates() {
+                } else if !call.creates() && (!rejected.is_scim || self.doubts_not_found(call)) {
                     rejected.confirmed_missing = self.is_missing(call, until).await;
+                    if !rejected.confirmed_missing {
+                        rejected.meaning = Some(Meaning::MethodUnsupported);
+                    }
                 }
                 // A delete whose answer was lost has done what it should.
                 let done = call.method == Method::DELETE
@@ -226,6 +238,11 @@ impl Client {
             }
             _ => None,
         }
+    }
+
+    /// Whether the target says "not found" for other reasons too.
+    fn doubts_not_found(&self, call: &Call) -> bool {
+        self.target().confirms_not_found(call.place.endpoint_name(), call.action())
     }
 
     /// Whether a GET of the same place says that there is nothing.
@@ -280,7 +297,7 @@ fn recovered(object: scim_core::Object, progress: &Progress) -> Answer {
 
 fn fault_of(rejected: &Rejected) -> Fault {
     match (rejected.meaning, rejected.status.as_u16()) {
-        (Some(Meaning::Retryable), _) | (None, 425 | 429) => Fault::Patience,
+        (Some(Meaning::Retryable | Meaning::SlowDown), _) | (None, 425 | 429) => Fault::Patience,
         (Some(_), _) => Fault::Lasting,
         (None, 503) if rejected.retry_after.is_some() => Fault::Patience,
         (None, 408 | 500 | 502 | 503 | 504) => Fault::Unclear,
@@ -298,7 +315,7 @@ impl Call {
     }
 
     fn url(&self, client: &Client) -> Result<String, Error> {
-        let mut url = self.place.url(&client.inner.base)?;
+        let mut url = self.place.spelled(client.target()).url(&client.inner.base)?;
         if !self.query.is_empty() {
             url.set_query(Some(&self.query));
         }

@@ -10,6 +10,8 @@ use super::{Call, Lookup, Progress, Safety};
 use crate::client::Client;
 use crate::error::Error;
 use crate::resources::Place;
+use crate::target::check_matches;
+use crate::target::fields::EmptyMeans;
 
 impl Client {
     /// Looks for what a create may have made whose answer was lost with that of others.
@@ -29,8 +31,9 @@ impl Client {
         lookup: &Lookup,
         until: Instant,
     ) -> Result<Option<Object>, Error> {
-        let (name, filter) = self.tells_apart(lookup)?;
-        let query = ListQuery { filter: Some(filter), ..ListQuery::default() };
+        let endpoint = create.place.endpoint_name();
+        let (name, filter) = self.tells_apart(endpoint, lookup)?;
+        let query = ListQuery { filter: Some(filter.clone()), ..ListQuery::default() };
         let mut call = Call::new(Method::GET, create.place.clone(), Safety::Safe);
         call.query = query.to_query_string();
         let answer = self.drive(&call, &Progress::default(), until).await?;
@@ -40,24 +43,39 @@ impl Client {
             _ => Vec::new(),
         };
         let objects = rows.into_iter().filter_map(|row| match row {
-            Value::Object(object) => Some(object),
+            Value::Object(object) => Some(Resource::from(object)),
             _ => None,
         });
-        // Rows that do not match come from servers that ignore filters.
-        let mut same = objects.filter(|row| row.contains("id") && is_same(&lookup.sent, row, name));
-        let first = same.next();
-        Ok(first.filter(|_| same.next().is_none()))
+        let rows: Vec<Resource> = objects.collect();
+        let same =
+            |row: &&Resource| row.id().is_some() && is_same(&lookup.sent, row.object(), name);
+        let same: Vec<&Resource> = rows.iter().filter(same).collect();
+        if let [one] = same.as_slice() {
+            return Ok(Some(one.object().clone()));
+        }
+        // Not here; but only an answer to this question can say that it is nowhere.
+        check_matches(&filter, &rows).map_err(|e| self.target().unsupported(e.to_string()))?;
+        match self.target().rules(endpoint).filter.empty_means {
+            EmptyMeans::NoMatch => Ok(None),
+            EmptyMeans::Unknown => {
+                Err(self.target().unsupported("an empty answer as proof that there is none").into())
+            }
+        }
     }
 
     /// The attribute to look for, and the filter for it.
-    fn tells_apart(&self, lookup: &Lookup) -> Result<(&'static str, Filter), Error> {
+    fn tells_apart(
+        &self,
+        endpoint: &str,
+        lookup: &Lookup,
+    ) -> Result<(&'static str, Filter), Error> {
         let mut refused = None;
         for name in lookup.by {
             let Some(Value::String(text)) = lookup.sent.get(name) else { continue };
             let path: AttrPath =
                 name.parse().map_err(|e| Error::Request(format!("{name}: {e}")))?;
             let filter = AttrTerm::from(path).eq(Literal::String(text.clone()));
-            match self.inner.target.admits(&filter) {
+            match self.inner.target.admits(endpoint, &filter) {
                 Ok(()) => return Ok((name, filter)),
                 Err(unsupported) => refused = Some(unsupported),
             }
