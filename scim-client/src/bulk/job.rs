@@ -520,6 +520,7 @@ fn refusal(operation: &Prepared, result: OperationResult) -> Error {
         body_excerpt: None,
         is_scim: true,
         meaning: None,
+        hint: None,
         confirmed_missing: false,
         after_lost_answer: false,
         attempts: 1,
