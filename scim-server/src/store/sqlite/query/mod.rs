@@ -52,13 +52,13 @@ pub(super) fn run_short(
         return Ok(None);
     }
     let scopes = scopes(catalog, query);
+    if let [scope] = &*scopes
+        && let Some(key) = scope.only_key(query)
+    {
+        return at_key(connection, catalog, query, scope, key).map(Some);
+    }
     read::in_tenant(connection, &query.tenant, |tenant| {
         let run = Run { connection, catalog, query, tenant };
-        if let [scope] = &*scopes
-            && let Some(key) = scope.only_key(query)
-        {
-            return run.at_key(scope, key).map(Some);
-        }
         let mut room = FEW;
         for scope in &scopes {
             if scope.is_short_list(query) {
@@ -72,6 +72,34 @@ pub(super) fn run_short(
         }
         run.page_of(&scopes).map(Some)
     })
+}
+
+/// The one resource that has a unique key, if there is one: in a single statement, with the tenant.
+fn at_key(
+    connection: &Connection,
+    catalog: &Catalog,
+    query: &Query,
+    scope: &Planned<'_>,
+    (place, key): (usize, &str),
+) -> Result<Page, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.rid, r.id, r.version, r.created, r.modified, r.flags, r.body, t.id
+         FROM tenant t
+         LEFT JOIN unique_key k ON k.tenant = t.id AND k.type = ?2 AND k.attr = ?3 AND k.key = ?4
+         LEFT JOIN resource r ON r.rid = k.rid
+         WHERE t.name = ?1",
+    )?;
+    let (number, attribute) = (scope.info.number, scope.info.attribute(place));
+    let mut rows = statement.query((query.tenant.as_str(), number, attribute, key.as_bytes()))?;
+    let row = rows.next()?.ok_or(StoreError::NoTenant)?;
+    let mut items = Vec::new();
+    if let Some(rid) = row.get(0)? {
+        let mut stored = read::stored(&scope.scope.resource_type, row)?;
+        read::include(connection, catalog, row.get(7)?, rid, query.include, &mut stored)?;
+        items.push(stored);
+    }
+    let total = (query.total == Total::Count).then_some(items.len() as u64);
+    Ok(Page { items, total, next: None })
 }
 
 /// The planned scopes; resource types that the store does not know have no resources.
@@ -166,23 +194,6 @@ impl Run<'_> {
             [scope] if scope.is_stream() => self.walk(scope),
             scopes => self.select(scopes),
         }
-    }
-
-    /// The one resource that has a unique key, if there is one.
-    fn at_key(&self, scope: &Planned<'_>, (place, key): (usize, &str)) -> Result<Page, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT r.rid, r.id, r.version, r.created, r.modified, r.flags, r.body
-             FROM unique_key k CROSS JOIN resource r ON r.rid = k.rid
-             WHERE k.tenant = ?1 AND k.type = ?2 AND k.attr = ?3 AND k.key = ?4",
-        )?;
-        let (number, attribute) = (scope.info.number, scope.info.attribute(place));
-        let mut rows = statement.query((self.tenant, number, attribute, key.as_bytes()))?;
-        let mut items = Vec::new();
-        if let Some(row) = rows.next()? {
-            items.push(self.read(scope.at, row)?);
-        }
-        let total = (self.query.total == Total::Count).then_some(items.len() as u64);
-        Ok(Page { items, total, next: None })
     }
 
     /// One resource type in the order of an index.
@@ -314,14 +325,10 @@ impl Run<'_> {
              FROM resource r WHERE r.rid = ?1",
         )?;
         let mut rows = statement.query([hit.rid])?;
-        self.read(hit.at, rows.next()?.ok_or(StoreError::NotFound)?)
-    }
-
-    /// Reads the resource of a row, and what was asked for along with it.
-    fn read(&self, at: usize, row: &Row<'_>) -> Result<Stored, StoreError> {
-        let mut stored = read::stored(&self.query.scopes[at].resource_type, row)?;
-        let (rid, include) = (row.get(0)?, self.query.include);
-        read::include(self.connection, self.catalog, self.tenant, rid, include, &mut stored)?;
+        let row = rows.next()?.ok_or(StoreError::NotFound)?;
+        let mut stored = read::stored(&self.query.scopes[hit.at].resource_type, row)?;
+        let include = self.query.include;
+        read::include(self.connection, self.catalog, self.tenant, hit.rid, include, &mut stored)?;
         Ok(stored)
     }
 
