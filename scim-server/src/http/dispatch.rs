@@ -23,7 +23,7 @@ use super::{bulk, discovery, openapi, query, resource, trace};
 use crate::app::App;
 use crate::assembled::Links;
 use crate::auth::{AuthError, CredentialInput, Principal, Scope, TenantId};
-use crate::service::Cx;
+use crate::service::{Cx, ReadyHashes};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static TOLERANCES: HeaderName = HeaderName::from_static("scim-tolerances");
@@ -168,6 +168,7 @@ impl Exchange<'_> {
             links: &mount.links,
             leniency: self.leniency.clone(),
             allow_cycles: false,
+            hashes: ReadyHashes::default(),
         };
         let reply = handle(&mut cx, route, &input).await;
         self.leniency = cx.leniency;

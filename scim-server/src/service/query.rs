@@ -9,6 +9,7 @@ use scim_core::{Error, ResourceId, ResourceSchema};
 
 use super::{Cx, Result, ServiceError, get, has_groups};
 use crate::assembled::assemble;
+use crate::references::{self, Spelling};
 use crate::store::{Include, Position, Query, Scope, Sorting, Stored, Total};
 
 /// A page of results.
@@ -149,6 +150,11 @@ fn scopes(cx: &mut Cx<'_>, listed: &Listed<'_>) -> Result<Vec<Scope>> {
                 Some(filter.resolve_root(schema, &mut cx.leniency).map_err(Error::from)?)
             }
         };
+        let filter = filter.map(|mut filter| {
+            let base_url = cx.links.base_url();
+            filter.rewrite_equal(&mut references::compared(schema, base_url, Spelling::Stored));
+            filter
+        });
         scopes.push(Scope {
             resource_type: schema.name().into(),
             filter,
