@@ -283,7 +283,8 @@ async fn me(cx: &mut Cx<'_>, input: &Input<'_>) -> Reply {
 
 /// The id in logs, audit and the `x-request-id` header. Ours alone: a client's would let it forge log lines.
 fn request_id(app: &App) -> SmolStr {
-    let id = app.ids.next_id().simple().to_string();
+    let mut buffer = uuid::Uuid::encode_buffer();
+    let id = app.ids.next_id().simple().encode_lower(&mut buffer);
     // The last 12 digits are random enough within one log; the first ones are the time, which the log has.
     SmolStr::new(&id[id.len() - 12..])
 }
