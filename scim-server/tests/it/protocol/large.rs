@@ -170,6 +170,15 @@ async fn what_is_sent_is_what_was_there_when_it_was_read() {
         let come = json!([{ "op": "add", "path": "members", "value": [{ "value": late }] }]);
         assert_eq!(server.patch(&path, &patch_op(&come)).await.status, 204);
         assert_eq!(server.delete(&format!("/Users/{last}")).await.status, 204);
+        // No reader holds on to an old state of the database meanwhile.
+        let file = server.folder.path().join("scim.db");
+        if file.exists() {
+            let busy: i64 = rusqlite::Connection::open(file)
+                .unwrap()
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(busy, 0);
+        }
         while let Some(frame) = body.frame().await {
             let part = frame.unwrap().into_data().unwrap();
             assert!(part.len() < 400_000, "{} bytes at once", part.len());
