@@ -1,7 +1,7 @@
 //! Large answers: made part by part while the client takes them, so that memory stays small whatever is shown.
 //!
 //! What was read at one moment is what is sent: resources as they were, of a group the members that it had. Only names
-//! and types of members are looked up on the way, a few hundred at a time; no snapshot of the database outlives that. All
+//! and types of members are looked up on the way, a thousand at a time; no snapshot of the database outlives that. All
 //! large answers together may hold so much ([`Room`]); beyond it a client is asked to come again.
 
 use std::collections::VecDeque;
@@ -27,7 +27,7 @@ const LARGE: usize = 256 * 1024;
 /// About as much is made at a time.
 const PART: usize = 64 * 1024;
 /// Members whose names are looked up at a time.
-const MEMBERS: usize = 400;
+const MEMBERS: usize = 1_000;
 /// How often members are looked up before a busy store ends the answer.
 const ATTEMPTS: usize = 3;
 /// The unit that room is counted in.

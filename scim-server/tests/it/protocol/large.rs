@@ -57,7 +57,7 @@ async fn write(server: &TestServer, writes: Vec<Write>) {
 async fn crowd_in_a_group(server: &TestServer) -> String {
     let people = (0..CROWD).map(|n| {
         let mut json = json!({ "schemas": [USER], "userName": format!("person{n}") });
-        if n % 3 > 0 {
+        if !n.is_multiple_of(3) {
             json["displayName"] = json!(format!("Person \"{n}\" é"));
         }
         creation(n, "User", &json, &[])
@@ -70,7 +70,8 @@ async fn crowd_in_a_group(server: &TestServer) -> String {
 }
 
 fn expected(n: usize) -> Value {
-    let display = if n % 3 > 0 { format!("Person \"{n}\" é") } else { format!("person{n}") };
+    let display =
+        if !n.is_multiple_of(3) { format!("Person \"{n}\" é") } else { format!("person{n}") };
     json!({ "value": id(n), "$ref": format!("{BASE}/Users/{}", id(n)), "display": display, "type": "User" })
 }
 
