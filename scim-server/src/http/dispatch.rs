@@ -102,8 +102,13 @@ pub(crate) async fn serve(
     trace::log(&exchange.facts(), &response, refused.as_ref(), started.elapsed());
     if parts.method == Method::HEAD {
         let (head, body) = response.into_parts();
-        let length = http_body::Body::size_hint(&body).exact();
-        let mut response = Response::from_parts(head, AxumBody::empty());
+        let length = body.size_hint().exact();
+        let body = match body {
+            Body::Whole(_) => AxumBody::empty(),
+            // A body that is known to be empty would be told with its length, 0.
+            Body::Parts(_) => AxumBody::new(Body::Parts(Box::pin(futures::stream::empty()))),
+        };
+        let mut response = Response::from_parts(head, body);
         if let Some(length) = length.filter(|_| response.status() != StatusCode::NOT_MODIFIED) {
             response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
         }

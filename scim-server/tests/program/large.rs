@@ -140,6 +140,7 @@ fn a_large_group_over_a_socket() {
     connection.send(&request(&format!("HEAD /scim/v2{path}"))).unwrap();
     let head = connection.receive_to("HEAD").unwrap();
     assert_eq!((head.status, head.header("etag")), (200, Some(etag)));
+    assert_eq!(head.header("content-length"), None, "the length is known when all is sent");
     connection.send(&request(&format!("GET /scim/v2{path}"))).unwrap();
     assert_eq!(connection.receive().unwrap().body, plain.body);
     let unchanged = client.request("GET", &path).header("if-none-match", etag).send();
