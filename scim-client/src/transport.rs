@@ -80,6 +80,12 @@ impl TransportError {
     pub fn may_have_been_sent(&self) -> bool {
         !matches!(self.kind, TransportErrorKind::Connect | TransportErrorKind::Request)
     }
+
+    /// Whether the same exchange may succeed later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        !matches!(self.kind, TransportErrorKind::TooLarge | TransportErrorKind::Request)
+    }
 }
 
 impl fmt::Display for TransportError {

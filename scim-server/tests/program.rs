@@ -11,6 +11,8 @@
 mod commands;
 #[path = "program/large.rs"]
 mod large;
+#[path = "program/schemas.rs"]
+mod schemas;
 #[path = "program/secrets.rs"]
 mod secrets;
 #[path = "program/start.rs"]

@@ -33,6 +33,9 @@ pub enum RegistryError {
     /// The text is not the JSON of schemas and resource types.
     #[error("not a schema file: {0}")]
     Json(String),
+    /// The file registers nothing.
+    #[error("the file registers nothing: {0}")]
+    Empty(&'static str),
     /// A definition contradicts itself.
     #[error("schema {schema}: attribute {attribute} {problem}")]
     Definition {
@@ -82,6 +85,14 @@ struct SchemaFile {
     extensions: std::collections::BTreeMap<String, Vec<SchemaExtension>>,
 }
 
+impl SchemaFile {
+    fn is_empty(&self) -> bool {
+        self.schemas.is_empty()
+            && self.resource_types.is_empty()
+            && self.extensions.values().all(Vec::is_empty)
+    }
+}
+
 impl Registry {
     /// User with the enterprise extension, and Group.
     pub fn rfc7643() -> Self {
@@ -121,6 +132,44 @@ impl Registry {
         let contact = "A person outside the organisation";
         registry.push_built_in("Contact", "/Contacts", contact, urn::CONTACT, &[urn::ON_PREMISES]);
         registry
+    }
+
+    /// What another server serves at `/Schemas` and `/ResourceTypes`.
+    ///
+    /// Schemas of RFC 7643 that it leaves out are taken from there, and so are the types User and Group: they are always
+    /// there. The first of two schemas with the same URI counts.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when a schema is not well formed, a resource type refers to one that is not served, or two
+    /// types contradict each other.
+    pub fn served(
+        schemas: Vec<Schema>,
+        resource_types: Vec<ResourceType>,
+    ) -> Result<Self, RegistryError> {
+        let rfc = Self::rfc7643();
+        let mut registry = Self { schemas: Vec::new(), types: Vec::new() };
+        for schema in schemas {
+            match registry.add_schema(schema) {
+                Ok(()) | Err(RegistryError::Duplicate(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for schema in rfc.schemas {
+            if registry.schema(schema.id.as_str()).is_none() {
+                registry.schemas.push(schema);
+            }
+        }
+        let (mut first, mut others) = (Vec::new(), resource_types);
+        for built_in in rfc.types {
+            let served = others.iter().position(|t| t.name == built_in.name());
+            first.push(
+                served.map_or_else(|| built_in.resource_type().clone(), |at| others.remove(at)),
+            );
+        }
+        for resource_type in first.into_iter().chain(others) {
+            registry.add_resource_type(resource_type)?;
+        }
+        Ok(registry)
     }
 
     #[expect(
@@ -221,9 +270,21 @@ impl Registry {
     /// section 6, and `extensions`, which adds schemas to types that are there: `{"User": [{"schema": "urn:..."}]}`.
     ///
     /// # Errors
-    /// Any [`RegistryError`]; nothing of the file is registered then.
+    /// Any [`RegistryError`]; nothing of the file is registered then. A file that would register nothing is an error
+    /// too: whoever names it means something by it.
     pub fn add_json(&mut self, text: &str) -> Result<(), RegistryError> {
+        // A list would be taken for the fields in their order.
+        if text.trim_start().starts_with('[') {
+            return Err(RegistryError::Empty(
+                "it is a list; write an object with \"schemas\", \"resourceTypes\" or \"extensions\"",
+            ));
+        }
         let file: SchemaFile = serde_json::from_str(text)?;
+        if file.is_empty() {
+            return Err(RegistryError::Empty(
+                "\"schemas\", \"resourceTypes\" and \"extensions\" are missing or empty",
+            ));
+        }
         let mut next = self.clone();
         for schema in file.schemas {
             next.add_schema(schema)?;
@@ -366,6 +427,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_served_goes_before_the_rfc() {
+        let standard = Registry::standard();
+        let schemas: Vec<Schema> = standard.schemas().cloned().collect();
+        let mut types: Vec<ResourceType> =
+            standard.resource_types().map(|t| t.resource_type().clone()).collect();
+        types.reverse();
+        let served = Registry::served(schemas, types).unwrap();
+        assert_eq!(served.user().name(), "User");
+        assert_eq!(served.group().name(), "Group");
+        assert!(served.user().extension(urn::ON_PREMISES).is_some());
+        assert!(served.by_endpoint("Contacts").is_some());
+
+        let user_only = standard.user().resource_type().clone();
+        let missing = Registry::served(Vec::new(), vec![user_only]);
+        assert!(matches!(missing, Err(RegistryError::MissingSchema { .. })));
+        assert_eq!(Registry::served(Vec::new(), Vec::new()).unwrap().group().name(), "Group");
+    }
+
+    #[test]
     fn files_are_taken_whole_or_not_at_all() {
         let mut registry = Registry::standard();
         let before = registry.schemas().len();
@@ -376,6 +456,10 @@ mod tests {
         assert!(matches!(registry.add_json(reserved), Err(RegistryError::BadName(_))));
         let missing = r#"{"resourceTypes":[{"name":"X","endpoint":"/Xs","schema":"urn:x:A"}]}"#;
         assert!(matches!(registry.add_json(missing), Err(RegistryError::MissingSchema { .. })));
+        for nothing in ["[]", " [{}]", "{}", r#"{"schemas":[]}"#, r#"{"extensions":{"User":[]}}"#] {
+            let refused = registry.add_json(nothing);
+            assert!(matches!(refused, Err(RegistryError::Empty(_))), "{nothing}: {refused:?}");
+        }
         let extension = r#"{"schemas":[{"id":"urn:x:A","attributes":[{"name":"a"}]}],"extensions":{"User":[{"schema":"urn:x:A"}]}}"#;
         registry.add_json(extension).unwrap();
         assert!(registry.user().extension("URN:X:A").is_some());

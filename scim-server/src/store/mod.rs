@@ -18,6 +18,7 @@ pub mod suite;
 #[cfg(test)]
 mod tests;
 mod types;
+mod unregistered;
 
 use std::fmt;
 
@@ -35,6 +36,7 @@ pub use types::{
     Position, Query, Scope, Sorting, StoreError, Stored, Total, Write, WriteBatch, WriteIf,
     Written,
 };
+pub use unregistered::Unregistered;
 
 use crate::auth::TenantId;
 

@@ -47,6 +47,7 @@ async fn write(server: &TestServer, writes: Vec<Write>) {
         tenant: TenantId::default(),
         actor: "test".into(),
         request_id: "test".into(),
+        base_url: "http://localhost/scim/v2".into(),
         now: chrono::DateTime::UNIX_EPOCH,
         writes,
     };
