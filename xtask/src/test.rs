@@ -45,7 +45,11 @@ const STEPS: &[Step] = &[
     Step { name: "tolerances", what: "the list of tolerances is up to date", run: tolerances },
     Step { name: "deny", what: "licences, bans and sources", run: deny },
     Step { name: "package", what: "every published crate builds as packaged", run: package::run },
-    Step { name: "foreign", what: "a foreign client and suite are content", run: foreign::run },
+    Step {
+        name: "foreign",
+        what: "foreign clients and servers get on with ours",
+        run: foreign::run,
+    },
     Step { name: "readme", what: "the two commands of the README work", run: readme::run },
 ];
 
@@ -143,23 +147,26 @@ fn format(workspace: &Workspace) -> Result<()> {
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {
-    let args = ["clippy", "--workspace", "--all-targets", "--locked", "--quiet"];
+    let args = ["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--quiet"];
     workspace::run(workspace.cargo(&args).args(["--", "--deny", "warnings"]))
 }
 
 fn tests(workspace: &Workspace) -> Result<()> {
     tools::nextest(workspace)?;
-    let mut command = workspace.cargo(&["nextest", "run", "--workspace", "--locked"]);
+    let mut command =
+        workspace.cargo(&["nextest", "run", "--workspace", "--all-features", "--locked"]);
     snapshots::observe(workspace, &mut command)?;
     workspace::run(&mut command)
 }
 
 fn doc_tests(workspace: &Workspace) -> Result<()> {
-    workspace::run(&mut workspace.cargo(&["test", "--workspace", "--doc", "--locked", "--quiet"]))
+    let args = ["test", "--workspace", "--doc", "--all-features", "--locked", "--quiet"];
+    workspace::run(&mut workspace.cargo(&args))
 }
 
 fn rustdoc(workspace: &Workspace) -> Result<()> {
-    let args = ["doc", "--workspace", "--lib", "--no-deps", "--locked", "--quiet"];
+    let args =
+        ["doc", "--workspace", "--lib", "--no-deps", "--all-features", "--locked", "--quiet"];
     workspace::run(workspace.cargo(&args).env("RUSTDOCFLAGS", "-D warnings"))
 }
 

@@ -24,6 +24,7 @@ use crate::version::{EntityTag, TagList};
 
 pub use order::{Step, plan};
 pub use response::{BulkResponse, OperationResult};
+pub use rewrite::{Withheld, link_patch, rewrite, withhold};
 pub use run::{BulkRun, Outcome, Task};
 
 /// What an operation does.
@@ -110,7 +111,7 @@ impl BulkItem {
     }
 
     /// The bulkIds that path and data refer to.
-    fn references(&self) -> Vec<SmolStr> {
+    pub fn references(&self) -> Vec<SmolStr> {
         let Ok(operation) = &self.operation else { return Vec::new() };
         let path = match &operation.target {
             BulkTarget::BulkId(id) => Some(id),
@@ -141,6 +142,11 @@ pub struct BulkRequest {
 }
 
 impl BulkRequest {
+    /// The operations that are well-formed, in the order of the request: for work that can be done before the first one.
+    pub fn operations(&self) -> impl Iterator<Item = &BulkOperation> {
+        self.items.iter().filter_map(|item| item.operation.as_ref().ok())
+    }
+
     /// Reads a request. Member names and methods may be in any letter case; unknown members are passed over.
     ///
     /// What is wrong with one operation is kept with it and becomes its result; only what is wrong with the message

@@ -54,7 +54,8 @@ pub struct CommonFlags {
     ///
     /// A setting has one name in three spellings: `max_page` in the file, SCIM_MAX_PAGE in the
     /// environment, --max-page as a flag. A flag beats the environment, the environment beats
-    /// the file. `scim-server check-config` shows the result.
+    /// the file. Paths in the file are relative to the folder it is in, those of flags and of the
+    /// environment to the working directory. `scim-server check-config` shows the result.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Settings for all commands")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
@@ -111,6 +112,9 @@ pub struct ServeFlags {
     pub memory: Option<bool>,
 
     /// JSON files with resource types and schemas to add [env: SCIM_SCHEMAS, separated by commas]
+    ///
+    /// Data that is stored with a file stays when the server is started without it: not shown, not
+    /// lost, named in a warning, and shown again with the file.
     #[arg(long, value_name = "FILE", help_heading = "Behaviour", value_delimiter = ',', value_parser = parse_path)]
     pub schemas: Vec<PathBuf>,
 
@@ -125,6 +129,15 @@ pub struct ServeFlags {
     /// Most resources on a page [env: SCIM_MAX_PAGE] [default: 1000]
     #[arg(long, value_name = "N", help_heading = "Behaviour")]
     pub max_page: Option<usize>,
+
+    /// Most bytes on a page, about [env: SCIM_MAX_PAGE_BYTES] [default: 16777216]
+    ///
+    /// A page ends before the resource that would make it larger, whatever count asks for; the
+    /// client goes on from there with nextCursor, or with startIndex plus itemsPerPage. The first
+    /// resource comes whatever its size. All answers over 256 KiB together take at most 16 times
+    /// as much memory.
+    #[arg(long, value_name = "BYTES", help_heading = "Limits", hide_short_help = true)]
+    pub max_page_bytes: Option<usize>,
 
     /// Answer the discovery endpoints without a token [env: SCIM_OPEN_DISCOVERY]
     #[arg(long, value_name = "BOOL", help_heading = "Access", num_args = 0..=1, require_equals = true, default_missing_value = "true")]

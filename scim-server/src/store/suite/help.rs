@@ -73,6 +73,7 @@ pub fn batch(millis: i64, writes: Vec<Write>) -> WriteBatch {
         tenant: default(),
         actor: "tester".into(),
         request_id: "request-1".into(),
+        base_url: "https://example.com/scim/v2/".into(),
         now: at(millis),
         writes,
     }
@@ -200,6 +201,7 @@ pub fn query(scopes: Vec<Scope>) -> Query {
         after: None,
         skip: 0,
         limit: 1_000,
+        budget: usize::MAX,
         total: Total::Count,
         include: Include::default(),
     }
