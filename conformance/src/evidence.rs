@@ -51,8 +51,7 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     /// Remembers what stands behind the scheme of an Authorization header.
-    pub(crate) fn learn(&self, authorization: &SecretString) {
-        let text = authorization.expose_secret();
+    pub(crate) fn learn(&self, text: &str) {
         let secret = text.split_once(' ').map_or(text, |(_, secret)| secret);
         if secret.len() < 4 {
             return;

@@ -1,15 +1,24 @@
 //! `scim-conformance`: checks a SCIM server.
 
+mod cli;
+mod commands;
+
 use std::process::ExitCode;
 
-use scim_conformance::{Suite, Target};
+use clap::Parser;
+
+use crate::cli::Cli;
+
+/// What could not be run; 1 is for targets that are not conformant.
+const COULD_NOT_RUN: u8 = 2;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let url = std::env::args().nth(1).unwrap_or_default();
-    let token = std::env::var("SCIM_TOKEN").unwrap_or_default();
-    let report = Suite::all().run(&Target::new(url)?.bearer(token)).await;
-    println!("{}", serde_json::to_string_pretty(&report)?);
-    println!("{report}");
-    Ok(ExitCode::from(report.exit_code()))
+async fn main() -> ExitCode {
+    match commands::execute(Cli::parse()).await {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("scim-conformance: {error:#}");
+            ExitCode::from(COULD_NOT_RUN)
+        }
+    }
 }

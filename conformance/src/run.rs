@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+use http::HeaderValue;
 use scim_client::Transport;
-use secrecy::SecretString;
+use scim_client::auth::{Authorize, Tools};
+use scim_client::clock::SystemClock;
 
 use crate::capability::Capabilities;
 use crate::check::Stop;
@@ -23,6 +25,7 @@ type SharedDataset = Shared<BoxFuture<'static, Result<Arc<Dataset>, Stop>>>;
 pub(crate) struct Run {
     pub(crate) target: Target,
     pub(crate) transport: Arc<dyn Transport>,
+    provider: Option<Arc<dyn Authorize>>,
     pub(crate) secrets: Secrets,
     pub(crate) profile: Profile,
     pub(crate) seed: u32,
@@ -51,6 +54,7 @@ impl Run {
     ) -> Result<Self, TargetError> {
         Ok(Self {
             transport: target.connect()?,
+            provider: target.provider()?,
             target: target.clone(),
             secrets: Secrets::default(),
             profile,
@@ -85,8 +89,16 @@ impl Run {
         drop(self.capabilities.set(capabilities));
     }
 
-    pub(crate) async fn authorization(&self) -> Result<Option<SecretString>, Stop> {
-        Ok(self.target.authorization())
+    /// The Authorization header of the next request. What is in it is masked from now on.
+    pub(crate) async fn authorization(&self) -> Result<Option<HeaderValue>, Stop> {
+        let Some(provider) = &self.provider else { return Ok(None) };
+        let tools = Tools::new(self.transport.as_ref(), &SystemClock);
+        let value = provider.authorization(&tools).await;
+        let value = value.map_err(|error| Stop::Broken(format!("no credentials: {error}")))?;
+        if let Some(text) = value.as_ref().and_then(|value| value.to_str().ok()) {
+            self.secrets.learn(text);
+        }
+        Ok(value)
     }
 
     /// Counts an answer.

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use scim_client::{Transport, TransportError};
-use secrecy::{ExposeSecret, SecretString};
+use scim_client::auth::{AuthError, Authorize};
+use scim_client::{Auth, Transport, TransportError};
+use secrecy::SecretString;
 use url::Url;
 
 /// The server that is checked.
@@ -19,7 +20,7 @@ use url::Url;
 pub struct Target {
     base: Url,
     transport: Option<Arc<dyn Transport>>,
-    credentials: Credentials,
+    auth: Auth,
     mail_domain: String,
 }
 
@@ -27,14 +28,6 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target").field("base", &self.base.as_str()).finish_non_exhaustive()
     }
-}
-
-/// Who we are to the target.
-#[derive(Clone, Default)]
-pub(crate) enum Credentials {
-    #[default]
-    None,
-    Bearer(SecretString),
 }
 
 /// Why a target cannot be used.
@@ -45,8 +38,11 @@ pub enum TargetError {
     #[error("the base URL {0:?} is not one: {1}")]
     Base(String, &'static str),
     /// The default transport cannot be set up.
-    #[error("the connection cannot be set up")]
+    #[error("the connection cannot be set up: {0}")]
     Transport(#[from] TransportError),
+    /// The credentials cannot be used.
+    #[error("the credentials cannot be used: {0}")]
+    Auth(#[from] AuthError),
 }
 
 impl Target {
@@ -69,18 +65,19 @@ impl Target {
         }
         let path = base.path().trim_end_matches('/').to_owned();
         base.set_path(&path);
-        Ok(Self {
-            base,
-            transport: None,
-            credentials: Credentials::None,
-            mail_domain: "example.org".to_owned(),
-        })
+        Ok(Self { base, transport: None, auth: Auth::None, mail_domain: "example.org".to_owned() })
     }
 
     /// Authenticates with a bearer token.
     #[must_use]
-    pub fn bearer(mut self, token: impl Into<SecretString>) -> Self {
-        self.credentials = Credentials::Bearer(token.into());
+    pub fn bearer(self, token: impl Into<SecretString>) -> Self {
+        self.auth(Auth::Bearer(token.into()))
+    }
+
+    /// Authenticates in any way that the client knows: Basic, OAuth 2.0 client credentials, one's own.
+    #[must_use]
+    pub fn auth(mut self, auth: impl Into<Auth>) -> Self {
+        self.auth = auth.into();
         self
     }
 
@@ -126,15 +123,12 @@ impl Target {
     }
 
     pub(crate) fn has_credentials(&self) -> bool {
-        !matches!(self.credentials, Credentials::None)
+        !matches!(self.auth, Auth::None)
     }
 
-    /// The value of the Authorization header.
-    pub(crate) fn authorization(&self) -> Option<SecretString> {
-        match &self.credentials {
-            Credentials::None => None,
-            Credentials::Bearer(token) => Some(format!("Bearer {}", token.expose_secret()).into()),
-        }
+    /// What makes the Authorization header.
+    pub(crate) fn provider(&self) -> Result<Option<Arc<dyn Authorize>>, TargetError> {
+        Ok(self.auth.clone().into_provider()?)
     }
 
     /// The transport set, or the default one.

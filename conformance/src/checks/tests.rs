@@ -30,3 +30,13 @@ fn every_topic_is_listed() {
         assert!(Topic::ALL.contains(&check.topic), "{}", check.id);
     }
 }
+
+#[test]
+fn every_clause_is_a_requirement() {
+    for check in all() {
+        for clause in check.clause {
+            let found = crate::Requirement::find(clause);
+            assert!(found.is_some(), "{}: {clause} is not in requirements.tsv", check.id);
+        }
+    }
+}

@@ -8,7 +8,6 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use scim_client::TransportError;
-use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::{Answer, Cx};
@@ -144,11 +143,7 @@ impl<'a> Request<'a> {
             return Err(Failure::new(text).into());
         }
         if authenticate && let Some(authorization) = cx.run.authorization().await? {
-            cx.run.secrets.learn(&authorization);
-            let mut value = HeaderValue::from_str(authorization.expose_secret())
-                .map_err(|_| Stop::Broken("the token cannot stand in a header".to_owned()))?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(AUTHORIZATION, authorization);
         }
         let sent = Sent {
             method: &method,
@@ -200,7 +195,10 @@ impl Cx {
         request: http::Request<Bytes>,
         path: String,
     ) -> Result<http::Response<Bytes>, TransportError> {
-        let guard = self.ledger.begin().await;
+        // Only what may create something has to be waited for.
+        let writes = !reads(request.method(), &path);
+        let guard = if writes { Some(self.ledger.begin().await) } else { None };
+        let run = Arc::clone(&self.run);
         let (ledger, transport) = (Arc::clone(&self.ledger), Arc::clone(&self.run.transport));
         let base = self.run.target.url("");
         let carried = tokio::spawn(async move {
@@ -210,7 +208,10 @@ impl Cx {
                 let body = serde_json::from_slice(response.body()).ok();
                 let location = response.headers().get("location").and_then(|v| v.to_str().ok());
                 let path = path.strip_prefix(&base).unwrap_or(&path);
-                ledger.observe(&method, path, response.status().as_u16(), body.as_ref(), location);
+                let status = response.status().as_u16();
+                if !ledger.observe(&method, path, status, body.as_ref(), location) {
+                    run.lose_track();
+                }
             }
             drop(guard);
             result

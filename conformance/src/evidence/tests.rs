@@ -5,7 +5,7 @@ use super::*;
 
 fn exchange(headers: &[(&'static str, &str)], url: &str, body: &str, token: &str) -> Exchange {
     let secrets = Secrets::default();
-    secrets.learn(&SecretString::from(format!("Bearer {token}")));
+    secrets.learn(&format!("Bearer {token}"));
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         map.insert(*name, HeaderValue::from_str(value).unwrap());

@@ -1,5 +1,7 @@
 //! What a run found, as data. Every report format is made from this, and the JSON report is this.
 
+pub mod console;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
