@@ -1,6 +1,7 @@
 //! What the checks of discovery and of single resources share.
 
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use crate::check::{Failure, Stop, Verdict};
 use crate::context::{Answer, Cx, Fixture};
@@ -170,12 +171,13 @@ pub(crate) fn same_url(cx: &Cx, one: &str, other: &str) -> bool {
     resolve(cx, one) == resolve(cx, other)
 }
 
-/// A location as an absolute URL: a relative one stands below the base URL (RFC 7643 section 2.3.7).
+/// A location as an absolute URL. A relative one is resolved against the base URL, everything before the endpoint
+/// (RFC 7643 section 2.3.7).
 pub(crate) fn resolve(cx: &Cx, location: &str) -> String {
-    if location.contains("://") {
-        return location.to_owned();
-    }
-    format!("{}/{}", cx.base().trim_end_matches('/'), location.trim_start_matches('/'))
+    let base = format!("{}/", cx.base().trim_end_matches('/'));
+    Url::parse(&base)
+        .and_then(|base| base.join(location))
+        .map_or_else(|_| location.to_owned(), String::from)
 }
 
 /// The string at a path of a resource that came as JSON.
@@ -232,7 +234,7 @@ pub(crate) fn rich(cx: &Cx) -> Fixture<'_> {
 pub(crate) fn made_path(cx: &Cx, answer: &Answer) -> Result<String, Stop> {
     match (answer.id(), answer.header("location")) {
         (Some(id), _) => Ok(format!("{}/{id}", cx.served().users())),
-        (None, Some(location)) => Ok(location.to_owned()),
+        (None, Some(location)) => Ok(resolve(cx, location)),
         (None, None) => Err(Stop::Broken("the 201 has neither an id nor a Location".to_owned())),
     }
 }
