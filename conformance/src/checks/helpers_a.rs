@@ -268,3 +268,44 @@ pub(crate) fn reversed(value: &Value) -> String {
 pub(crate) fn folded(text: Option<&str>) -> Option<String> {
     text.map(str::to_lowercase)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reversing_moves_members_and_loses_nothing() {
+        let value = json!({"a": 1, "b": [{"x": "1", "y": "2"}], "c\"d": null});
+        let text = reversed(&value);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        assert_ne!(text, value.to_string());
+        assert!(text.find("\"y\"").unwrap() < text.find("\"x\"").unwrap(), "{text}");
+    }
+
+    #[test]
+    fn resources_are_compared_without_meta_and_without_order() {
+        let one = json!({"id": "1", "meta": {"version": "a"}, "emails": [{"value": "a"}, {"value": "b"}]});
+        let other = json!({"emails": [{"value": "b"}, {"value": "a"}], "Meta": 1, "id": "1"});
+        assert_eq!(comparable(&one), comparable(&other));
+        let fewer = json!({"id": "1", "emails": [{"value": "a"}]});
+        assert_ne!(comparable(&one), comparable(&fewer));
+    }
+
+    #[test]
+    fn definitions_are_walked_with_their_paths() {
+        let schema = json!({"id": "urn:x", "attributes": [
+            {"name": "a", "subAttributes": [{"name": "b"}]},
+            {"name": "c"},
+        ]});
+        let mut found: Vec<(String, usize)> =
+            attributes_of(&schema).into_iter().map(|a| (a.path, a.depth)).collect();
+        found.sort();
+        let expected = [("urn:x:a", 0), ("urn:x:a.b", 1), ("urn:x:c", 0)];
+        assert_eq!(found, expected.map(|(path, depth)| (path.to_owned(), depth)));
+    }
+
+    #[test]
+    fn case_is_swapped_for_letters_only() {
+        assert_eq!(swapped_case("aB-1é"), "Ab-1é");
+    }
+}
