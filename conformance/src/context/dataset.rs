@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use scim_core::{Filter, Leniency, Profile, Registry, Resource};
 use serde_json::{Value, json};
 
@@ -66,7 +66,6 @@ impl Dataset {
     /// Creates the people, a few at a time; `cx` owns what it creates.
     pub(crate) async fn create(cx: &Cx) -> Result<Self, Stop> {
         let prefix = cx.unique("data-");
-        // Made beforehand: a stream that maps inside a spawned task is too much for the compiler's lifetimes.
         let people: Vec<_> = ROWS.iter().map(|row| person(cx, &prefix, row)).collect();
         let people = stream::iter(people).buffered(4).try_collect().await?;
         Ok(Self { prefix, people })
