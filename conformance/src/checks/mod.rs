@@ -59,6 +59,7 @@ mod http_methods;
 mod me;
 mod media;
 mod negative;
+mod notation;
 mod password;
 mod read;
 mod replace;
@@ -91,6 +92,7 @@ pub fn all() -> Vec<Check> {
         negative::CHECKS,
         me::CHECKS,
         async_answers::CHECKS,
+        notation::CHECKS,
         extensions::CHECKS,
     ]
     .concat()
