@@ -344,3 +344,6 @@ fn deal(
     });
     requests
 }
+
+#[cfg(test)]
+mod tests;
