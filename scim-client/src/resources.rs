@@ -223,9 +223,14 @@ impl Place {
         self.segments.len() > 1
     }
 
-    /// The last segment: an id, where it is the place of a resource.
+    /// The last segment.
     pub(crate) fn last(&self) -> Option<&str> {
         self.segments.last().map(String::as_str)
+    }
+
+    /// The id, where it is the place of a resource of some endpoint.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.segments.get(1..)?.last().map(String::as_str)
     }
 
     /// The path below the base URL, percent-encoded as in a URL.

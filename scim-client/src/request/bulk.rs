@@ -217,7 +217,7 @@ impl BulkBuilder {
         match data {
             Ok(data) => Some(data),
             Err(error) => {
-                self.wrong.get_or_insert_with(|| error.into());
+                self.wrong.get_or_insert_with(|| crate::request::unwritable(error));
                 None
             }
         }

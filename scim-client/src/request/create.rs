@@ -43,12 +43,16 @@ impl<T: View> Create<T> {
     common_options! { @projection @asynchronous }
 
     async fn send(self) -> Result<Written<T>, Error> {
-        let endpoint = self.place.endpoint_name();
+        let resource = self.resource.map_err(unwritable)?;
         let target = self.client.target();
-        let shaped = target.shape_body(endpoint, Action::Create, self.resource?.into_object())?;
+        let shaped = target.shape_body(
+            self.place.endpoint_name(),
+            Action::Create,
+            resource.into_object(),
+        )?;
         let added_members = members_in(&shaped.body);
         let resource = Resource::from(shaped.body);
-        let secrets = secrets(&resource);
+        let (secrets, place) = (secrets(&resource), self.place.clone());
         let call = Call::new(Method::POST, self.place, Safety::Create(None)).json(&resource)?;
         let tells = self.lookup.iter().any(|name| resource.get_str(name).is_some());
         let lookup = tells.then(|| Box::new(Lookup { by: self.lookup, sent: resource }));
@@ -57,8 +61,14 @@ impl<T: View> Create<T> {
         call.secrets = secrets;
         call.added_members = added_members;
         let answer = self.client.send(call).await?;
-        Ok(Written::read(answer, None, self.client.base_url())?.without(shaped.dropped))
+        let written = Written::read(answer, &place, None, self.client.base_url())?;
+        Ok(written.without(shaped.dropped))
     }
+}
+
+/// The error for a view that does not give a resource.
+pub(crate) fn unwritable(error: ConvertError) -> Error {
+    Error::Request(format!("the resource cannot be written: {error}"))
 }
 
 /// What a resource holds that no error may show.

@@ -8,7 +8,7 @@ use http::Method;
 use scim_core::{ConvertError, Resource};
 
 use super::create::secrets;
-use super::{Options, Written, common_options};
+use super::{Options, Written, common_options, unwritable};
 use crate::client::Client;
 use crate::error::Error;
 use crate::resources::{Place, View};
@@ -35,16 +35,20 @@ impl<T: View> Replace<T> {
     common_options! { @projection @if_match @asynchronous }
 
     async fn send(self) -> Result<Written<T>, Error> {
-        let endpoint = self.place.endpoint_name();
+        let resource = self.resource.map_err(unwritable)?;
         let target = self.client.target();
-        let shaped = target.shape_body(endpoint, Action::Replace, self.resource?.into_object())?;
+        let shaped = target.shape_body(
+            self.place.endpoint_name(),
+            Action::Replace,
+            resource.into_object(),
+        )?;
         let resource = Resource::from(shaped.body);
-        let id = self.place.last().map(str::to_owned);
+        let place = self.place.clone();
         let call = Call::new(Method::PUT, self.place, Safety::Idempotent).json(&resource)?;
         let mut call = self.options.apply(call)?;
         call.secrets = secrets(&resource);
         let answer = self.client.send(call).await?;
-        let written = Written::read(answer, id.as_deref(), self.client.base_url())?;
+        let written = Written::read(answer, &place, place.id(), self.client.base_url())?;
         Ok(written.without(shaped.dropped))
     }
 }
