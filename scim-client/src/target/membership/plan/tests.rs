@@ -5,13 +5,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::target::quirks::{addition, removals};
 
-fn ids(range: std::ops::Range<usize>) -> BTreeSet<SmolStr> {
-    range.map(|n| SmolStr::new(format!("m{n:03}"))).collect()
+fn ids(range: std::ops::Range<usize>) -> BTreeSet<MemberId> {
+    range.map(|n| MemberId::from(format!("m{n:03}"))).collect()
 }
 
 /// A server that refuses what is over its limits.
 fn serve(
-    members: &mut BTreeSet<SmolStr>,
+    members: &mut BTreeSet<MemberId>,
     request: &MembershipRequest,
     limits: &MemberLimits,
 ) -> Result<(), String> {
@@ -107,9 +107,9 @@ fn limits() -> impl Strategy<Value = MemberLimits> {
     )
 }
 
-fn some_ids() -> impl Strategy<Value = BTreeSet<SmolStr>> {
+fn some_ids() -> impl Strategy<Value = BTreeSet<MemberId>> {
     proptest::collection::btree_set(
-        (0_usize..24).prop_map(|n| SmolStr::new(format!("m{n:03}"))),
+        (0_usize..24).prop_map(|n| MemberId::from(format!("m{n:03}"))),
         0..20,
     )
 }
@@ -162,8 +162,8 @@ proptest! {
     #[test]
     fn bytes_are_a_limit(add in 1_usize..80, remove in 0_usize..80, bytes in 400_usize..2_000, quotes in any::<bool>()) {
         let odd = if quotes { "\"" } else { "é" };
-        let some = |range: std::ops::Range<usize>| -> BTreeSet<SmolStr> {
-            range.map(|n| SmolStr::new(format!("{odd}{n:03}"))).collect()
+        let some = |range: std::ops::Range<usize>| -> BTreeSet<MemberId> {
+            range.map(|n| MemberId::from(format!("{odd}{n:03}"))).collect()
         };
         let limits = MemberLimits { bytes: Some(bytes), replace: None, ..MemberLimits::none() };
         let plan = plan(&some(0..add), &Current::Known(some(500..500 + remove)), &limits);
