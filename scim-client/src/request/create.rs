@@ -43,13 +43,10 @@ impl<T: View> Create<T> {
     common_options! { @projection @asynchronous }
 
     async fn send(self) -> Result<Written<T>, Error> {
-        let resource = self.resource.map_err(unwritable)?;
+        let endpoint = self.place.endpoint_name();
         let target = self.client.target();
-        let shaped = target.shape_body(
-            self.place.endpoint_name(),
-            Action::Create,
-            resource.into_object(),
-        )?;
+        let resource = self.resource.map_err(unwritable)?.into_object();
+        let shaped = target.shape_body(endpoint, Action::Create, resource)?;
         let added_members = members_in(&shaped.body);
         let resource = Resource::from(shaped.body);
         let (secrets, place) = (secrets(&resource), self.place.clone());
@@ -61,8 +58,7 @@ impl<T: View> Create<T> {
         call.secrets = secrets;
         call.added_members = added_members;
         let answer = self.client.send(call).await?;
-        let written = Written::read(answer, &place, None, self.client.base_url())?;
-        Ok(written.without(shaped.dropped))
+        Ok(Written::read(answer, &place, None, self.client.base_url())?.without(shaped.dropped))
     }
 }
 

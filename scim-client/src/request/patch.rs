@@ -45,32 +45,37 @@ impl<T: View> PatchRequest<T> {
         let repeats =
             self.options.is_conditional() || self.patch.operations().iter().all(is_idempotent);
         let safety = || if repeats { Safety::Idempotent } else { Safety::Unsafe };
-        let target = self.client.target();
         let endpoint = self.place.endpoint_name();
+        let target = self.client.target();
         let shaped = target.shape(endpoint, &self.patch)?;
         let of = shaped.messages.len();
-        let (mut options, mut place) = (self.options, self.place.clone());
-        let mut last: Option<Written<T>> = None;
+        let mut options = self.options;
+        let mut place = self.place.clone();
+        let mut last = None;
         for (done, message) in shaped.messages.iter().enumerate() {
-            if let Some(before) = &last {
-                if options.is_conditional() {
-                    options.set_if_match(before.version());
-                }
-                if let Ok(id) = before.id() {
-                    place = place.sibling(id);
-                }
-            }
             let call = Call::new(Method::PATCH, place.clone(), safety()).json(message)?;
             let mut call = options.apply(call)?;
             call.secrets = secrets(&self.patch);
             call.added_members = members_in(message);
-            let answer = self.client.send(call).await.map_err(|error| match done {
+            let outcome = self.client.send(call).await;
+            let answer = outcome.map_err(|error| match done {
                 0 => error,
                 done => Error::Partly { done, of, source: Box::new(error) },
             })?;
-            let id = target.id_after(endpoint, message);
-            let id = id.as_deref().or(place.id());
-            last = Some(Written::read(answer, &place, id, self.client.base_url())?);
+            let id = target.id_after(self.place.endpoint_name(), message);
+            let id = id.or_else(|| place.id().map(str::to_owned));
+            let written: Written<T> =
+                Written::read(answer, &place, id.as_deref(), self.client.base_url())?;
+            // What comes next is about the version and the place that this one has made.
+            if options.is_conditional() {
+                options.set_if_match(written.version());
+            }
+            if place.is_resource()
+                && let Ok(id) = written.id()
+            {
+                place = place.sibling(id);
+            }
+            last = Some(written);
         }
         match last {
             Some(written) => Ok(written.without(shaped.dropped)),

@@ -35,13 +35,10 @@ impl<T: View> Replace<T> {
     common_options! { @projection @if_match @asynchronous }
 
     async fn send(self) -> Result<Written<T>, Error> {
-        let resource = self.resource.map_err(unwritable)?;
+        let endpoint = self.place.endpoint_name();
         let target = self.client.target();
-        let shaped = target.shape_body(
-            self.place.endpoint_name(),
-            Action::Replace,
-            resource.into_object(),
-        )?;
+        let resource = self.resource.map_err(unwritable)?.into_object();
+        let shaped = target.shape_body(endpoint, Action::Replace, resource)?;
         let resource = Resource::from(shaped.body);
         let place = self.place.clone();
         let call = Call::new(Method::PUT, self.place, Safety::Idempotent).json(&resource)?;

@@ -49,8 +49,15 @@ impl<T: View> Written<T> {
                 Err(error) => return Err(answer.undecodable(place, error.to_string())),
             },
         };
-        let (status, txn) = (answer.status, answer.txn);
-        Ok(Self { resource, id, version, location, status, txn, dropped: Vec::new() })
+        Ok(Self {
+            resource,
+            id,
+            version,
+            location,
+            status: answer.status,
+            txn: answer.txn,
+            dropped: Vec::new(),
+        })
     }
 
     pub(crate) fn without(self, dropped: Vec<String>) -> Self {

@@ -135,9 +135,11 @@ impl Client {
         let policy = &self.inner.retry;
         let wait = policy.wait(attempt, error.retry_after(), self.inner.jitter.as_ref());
         let in_time = Instant::now().checked_add(wait).is_some_and(|then| then < until);
-        let allowed = attempt < policy.max_attempts
-            && in_time
-            && (fault == Fault::Patience || self.inner.retries.withdraw());
+        // The deadline ends the waiting for a peer that says how long.
+        let promised = fault == Fault::Patience && error.retry_after().is_some();
+        let counts = attempt < policy.max_attempts || (promised && policy.max_attempts > 1);
+        let allowed =
+            counts && in_time && (fault == Fault::Patience || self.inner.retries.withdraw());
         if !allowed {
             return Err(error.clone());
         }
@@ -318,10 +320,12 @@ fn answer(
 
 fn fault_of(rejected: &Rejected) -> Fault {
     match (rejected.meaning, rejected.status.as_u16()) {
-        (Some(Meaning::Retryable | Meaning::SlowDown), _) | (None, 425 | 429) => Fault::Patience,
-        (Some(_), _) => Fault::Lasting,
-        (None, 503) if rejected.retry_after.is_some() => Fault::Patience,
-        (None, 408 | 500 | 502 | 503 | 504) => Fault::Unclear,
+        (Some(Meaning::SlowDown), _) | (Some(Meaning::Retryable) | None, 425 | 429) => {
+            Fault::Patience
+        }
+        (Some(Meaning::Retryable) | None, 503) if rejected.retry_after.is_some() => Fault::Patience,
+        (Some(Meaning::Retryable), 500..) | (None, 408 | 500 | 502 | 503 | 504) => Fault::Unclear,
+        (Some(Meaning::Retryable), _) => Fault::Patience,
         _ => Fault::Lasting,
     }
 }

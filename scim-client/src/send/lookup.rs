@@ -67,40 +67,44 @@ impl Client {
             Some(Value::Array(rows)) => rows,
             _ => Vec::new(),
         };
-        let objects = rows.iter().filter_map(Value::as_object).cloned();
-        let shown: Vec<Resource> = objects.map(Resource::from).collect();
-        // Rows that do not match come from servers that ignore filters.
-        let holds = |row: &Object| {
-            row.contains("id") && row.get(name).is_some_and(|v| agrees(v, lookup.sent.get(name)))
-        };
-        let mut holders: Vec<Object> = rows
+        let rows: Vec<Resource> = rows
             .into_iter()
             .filter_map(|row| match row {
-                Value::Object(object) if holds(&object) => Some(object),
+                Value::Object(object) => Some(Resource::from(object)),
                 _ => None,
             })
             .collect();
-        let all = holders.len();
-        holders.retain(|row| is_same(&lookup.sent, row) && !self.was_there(row));
-        let found = holders.pop();
-        if found.is_none() && all == 0 {
-            // Only an answer to this very question can say that there is nothing.
-            let target = self.target();
-            check_matches(&filter, &shown).map_err(|e| target.unsupported(e.to_string()))?;
-            if target.rules(endpoint).filter.empty_means == EmptyMeans::Unknown {
-                return Err(target.unsupported("an empty answer as proof").into());
+        let holds = |row: &&Resource| {
+            row.id().is_some()
+                && row.get(name).is_some_and(|value| agrees(value, lookup.sent.get(name)))
+        };
+        let holders: Vec<&Resource> = rows.iter().filter(holds).collect();
+        let mut same = holders
+            .iter()
+            .filter(|row| is_same(&lookup.sent, row.object()) && !self.was_there(row.object()));
+        match (same.next(), same.next()) {
+            (Some(_), Some(_)) => return Ok(Found::Several),
+            (Some(one), None) => return Ok(Found::Same(one.object().clone())),
+            (None, _) if !holders.is_empty() => return Ok(Found::Another),
+            (None, _) => {}
+        }
+        // Not here; but only an answer to this question can say that it is nowhere.
+        let target = self.target();
+        check_matches(&filter, &rows).map_err(|e| target.unsupported(e.to_string()))?;
+        match target.rules(endpoint).filter.empty_means {
+            EmptyMeans::NoMatch => Ok(Found::Nothing),
+            EmptyMeans::Unknown => {
+                Err(target.unsupported("an empty answer as proof that there is none").into())
             }
         }
-        Ok(match found {
-            None if all == 0 => Found::Nothing,
-            None => Found::Another,
-            Some(_) if !holders.is_empty() => Found::Several,
-            Some(row) => Found::Same(row),
-        })
     }
 
     /// The attribute to look for, and the filter for it.
-    fn tells_apart(&self, endpoint: &str, lookup: &Lookup) -> Result<(&'static str, Filter), Error> {
+    fn tells_apart(
+        &self,
+        endpoint: &str,
+        lookup: &Lookup,
+    ) -> Result<(&'static str, Filter), Error> {
         let mut refused = None;
         for name in lookup.by {
             let Some(Value::String(text)) = lookup.sent.get(name) else { continue };
