@@ -486,6 +486,15 @@ async fn a_replace_that_fails_is_done_in_steps() {
 }
 
 #[tokio::test]
+async fn a_target_that_acts_later_is_said_to() {
+    let (gitlab, script) = target("gitlab");
+    script.text(204, &[], "");
+    let report = gitlab.membership("g").set_from(&ids(["a"]), &Current::Known(ids([]))).await;
+    assert!(report.pending && report.is_done());
+    assert_eq!(script.requests()[0].json()["Operations"][0]["op"], "Add");
+}
+
+#[tokio::test]
 async fn what_was_done_can_be_looked_up() {
     let (entra, script) = target("entra");
     script.json(200, &json!({"patch": {"supported": true}}));
