@@ -1218,19 +1218,19 @@ fn patches() -> Vec<Mutant> {
         }),
         operations("remove-ignores-filter", |list| {
             for one in list {
-                if one["op"] == "remove" {
-                    if let Some((head, _)) = path(one).split_once('[') {
-                        one["path"] = json!(head);
-                    }
+                if one["op"] == "remove"
+                    && let Some((head, _)) = path(one).split_once('[')
+                {
+                    one["path"] = json!(head);
                 }
             }
         }),
         operations("remove-filter-takes-element", |list| {
             for one in list {
-                if one["op"] == "remove" {
-                    if let Some((head, _)) = path(one).split_once("].") {
-                        one["path"] = json!(format!("{head}]"));
-                    }
+                if one["op"] == "remove"
+                    && let Some((head, _)) = path(one).split_once("].")
+                {
+                    one["path"] = json!(format!("{head}]"));
                 }
             }
         }),
@@ -1271,12 +1271,12 @@ fn patches() -> Vec<Mutant> {
         }),
         operations("sub-attribute-removes-parent", |list| {
             for one in list {
-                if one["op"] == "remove" {
-                    if let Some((head, _)) = path(one).split_once('.') {
-                        if !head.contains(':') && !head.contains('[') {
-                            one["path"] = json!(head);
-                        }
-                    }
+                if one["op"] == "remove"
+                    && let Some((head, _)) = path(one).split_once('.')
+                    && !head.contains(':')
+                    && !head.contains('[')
+                {
+                    one["path"] = json!(head);
                 }
             }
         }),
