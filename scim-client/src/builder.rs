@@ -188,7 +188,8 @@ fn base_url(text: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-fn is_local(url: &Url) -> bool {
+/// Whether the URL leads to this machine.
+pub(crate) fn is_local(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -7,7 +7,7 @@ use scim_core::{Object, Registry, ResourceType, Schema, Value};
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
-use crate::error::{Error, Undecodable};
+use crate::error::Error;
 use crate::resources::Place;
 use crate::send::{Answer, Call, Safety};
 
@@ -38,7 +38,7 @@ impl Discovery {
             }
             other => other,
         }?;
-        let mut items = read_items(answer, "/ServiceProviderConfig")?;
+        let mut items = read_items(answer, "ServiceProviderConfig")?;
         match items.len() {
             1 => Ok(items.remove(0)),
             _ => Err(Error::Request("the service has more than one configuration".to_owned())),
@@ -50,7 +50,7 @@ impl Discovery {
     /// # Errors
     /// As any request.
     pub async fn resource_types(&self) -> Result<Vec<ResourceType>, Error> {
-        read_items(self.fetch("ResourceTypes").await?, "/ResourceTypes")
+        read_items(self.fetch("ResourceTypes").await?, "ResourceTypes")
     }
 
     /// The schemas of the service.
@@ -58,7 +58,7 @@ impl Discovery {
     /// # Errors
     /// As any request.
     pub async fn schemas(&self) -> Result<Vec<Schema>, Error> {
-        read_items(self.fetch("Schemas").await?, "/Schemas")
+        read_items(self.fetch("Schemas").await?, "Schemas")
     }
 
     /// Schemas and resource types together, to resolve paths and filters with.
@@ -79,24 +79,10 @@ impl Discovery {
 }
 
 /// Reads what discovery endpoints answer: a list response, or the one object itself.
-fn read_items<T: DeserializeOwned>(mut answer: Answer, path: &str) -> Result<Vec<T>, Error> {
+fn read_items<T: DeserializeOwned>(mut answer: Answer, endpoint: &str) -> Result<Vec<T>, Error> {
     let body = answer.body.take().unwrap_or_default();
-    items(body)
-        .into_iter()
-        .map(|item| {
-            from_value(item).map_err(|error| {
-                Error::Decode(Box::new(Undecodable {
-                    method: Method::GET,
-                    path: path.to_owned(),
-                    status: answer.status,
-                    headers: answer.headers.clone(),
-                    problem: error.to_string(),
-                    body_excerpt: None,
-                    attempts: answer.attempts,
-                }))
-            })
-        })
-        .collect()
+    let items: Result<Vec<T>, _> = items(body).into_iter().map(from_value).collect();
+    items.map_err(|error| answer.undecodable(&Place::endpoint(endpoint), error.to_string()))
 }
 
 fn items(mut body: Object) -> Vec<Value> {

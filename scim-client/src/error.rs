@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
-use scim_core::ConvertError;
 
 use crate::auth::AuthError;
 use crate::pages::PagingError;
@@ -136,7 +135,8 @@ pub struct Undecodable {
 
 impl Error {
     /// Whether the same call may succeed later, as it is. Calls have been repeated already as far as the retry policy
-    /// goes; this is for a queue that tries again in minutes.
+    /// goes; this is for a queue that tries again in minutes. Where the call makes something and
+    /// [`may_have_been_done`](Self::may_have_been_done), look before you repeat it.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -301,7 +301,12 @@ impl fmt::Display for Rejected {
             f.write_str("; redirects are not followed, give the client the URL that it leads to")?;
         }
         if self.status == StatusCode::NOT_FOUND && !self.is_not_found() {
-            f.write_str("; the resource is there: the server does not offer this method for it")?;
+            f.write_str(if self.method == Method::POST {
+                "; there is no such endpoint, look at the base URL"
+            } else {
+                "; the resource may be there all the same: a GET does not say that it is missing, the server may not \
+                 know this method"
+            })?;
         }
         if self.attempts > 1 {
             write!(f, " ({})", Tried(self.attempts))?;
@@ -327,12 +332,6 @@ impl fmt::Display for Undecodable {
 impl From<Rejected> for Error {
     fn from(rejected: Rejected) -> Self {
         Error::Scim(Box::new(rejected))
-    }
-}
-
-impl From<ConvertError> for Error {
-    fn from(error: ConvertError) -> Self {
-        Error::Request(error.to_string())
     }
 }
 

@@ -199,9 +199,9 @@ impl Place {
         self.segments.first().map_or("", String::as_str)
     }
 
-    /// The last segment: an id, where it is the place of a resource.
-    pub(crate) fn last(&self) -> Option<&str> {
-        self.segments.last().map(String::as_str)
+    /// The id, where it is the place of a resource of some endpoint.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.segments.get(1..)?.last().map(String::as_str)
     }
 
     /// The path below the base URL, percent-encoded as in a URL.

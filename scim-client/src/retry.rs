@@ -17,7 +17,7 @@ use crate::clock::Jitter;
 /// [`Client`](crate::Client).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryPolicy {
-    /// Attempts of one request, the first included: 5.
+    /// Attempts of one request, the first included: 6.
     pub max_attempts: u32,
     /// The first wait: 250 ms.
     pub base: Duration,
@@ -27,18 +27,18 @@ pub struct RetryPolicy {
     /// every time, retries thus add half of the load at most, not four times the load. An answer that asks for patience
     /// (429, or 503 with `Retry-After`) does not count.
     pub ratio: f64,
-    /// Repetitions that are allowed on top, so that a client which has just begun can repeat at all: 20.
+    /// Repetitions that are allowed on top, so that a client which has just begun can repeat at all: 100.
     pub reserve: u32,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            max_attempts: 5,
+            max_attempts: 6,
             base: Duration::from_millis(250),
             cap: Duration::from_secs(20),
             ratio: 0.5,
-            reserve: 20,
+            reserve: 100,
         }
     }
 }

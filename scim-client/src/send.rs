@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use scim_core::{Object, Resource};
 use secrecy::SecretString;
@@ -16,7 +17,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::error::Error;
+use crate::error::{Error, Undecodable};
 use crate::resources::Place;
 
 /// One call: a request that may be made several times.
@@ -55,6 +56,8 @@ pub(crate) struct Lookup {
     pub(crate) by: &'static [&'static str],
     /// What was sent.
     pub(crate) sent: Resource,
+    /// When, by the client's clock.
+    pub(crate) begun_at: DateTime<Utc>,
 }
 
 /// A success.
@@ -66,7 +69,23 @@ pub(crate) struct Answer {
     pub(crate) body: Option<Object>,
     /// The transaction that a 202 names: the outcome comes as an event (RFC 9967 section 3).
     pub(crate) txn: Option<String>,
+    pub(crate) method: Method,
     pub(crate) attempts: u32,
+}
+
+impl Answer {
+    /// The error for an answer whose body is JSON, but not what it has to be.
+    pub(crate) fn undecodable(self, place: &Place, problem: String) -> Error {
+        Error::Decode(Box::new(Undecodable {
+            method: self.method,
+            path: place.to_string(),
+            status: self.status,
+            headers: self.headers,
+            problem,
+            body_excerpt: None,
+            attempts: self.attempts,
+        }))
+    }
 }
 
 impl Call {
@@ -114,6 +133,8 @@ pub(crate) struct Progress {
     in_flight: AtomicBool,
     /// Whether an answer was lost, so that the peer may have acted.
     lost: AtomicBool,
+    /// Whether the peer has refused an attempt for the time being.
+    disturbed: AtomicBool,
     last: Mutex<Option<Error>>,
 }
 
@@ -151,6 +172,7 @@ impl Client {
         let endpoint = call.place.endpoint_name();
         self.inner.target.admits_method(&call.method, endpoint)?;
         let limit = call.deadline.map_or(self.inner.deadline, |own| own.min(self.inner.deadline));
+        self.inner.retries.deposit();
         let progress = Progress::default();
         let until = Instant::now() + limit;
         match tokio::time::timeout_at(until, self.drive(&call, &progress, until)).await {

@@ -21,6 +21,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{AuthError, Authorize, Tools, sensitive};
+use crate::builder::is_local;
 use crate::transport::{Transport, TransportError};
 
 /// A token is renewed this long before its end, or after three quarters of its life if that is later.
@@ -62,7 +63,7 @@ enum Proof {
     Secret(SecretString),
     Key {
         pem: SecretString,
-        algorithm: Algorithm,
+        algorithm: Option<Algorithm>,
         key_id: Option<String>,
         audience: Option<String>,
     },
@@ -114,12 +115,7 @@ impl OAuth2 {
         client_id: impl Into<String>,
         pem: impl Into<SecretString>,
     ) -> Self {
-        let proof = Proof::Key {
-            pem: pem.into(),
-            algorithm: Algorithm::RS256,
-            key_id: None,
-            audience: None,
-        };
+        let proof = Proof::Key { pem: pem.into(), algorithm: None, key_id: None, audience: None };
         Self::new(token_url.into(), client_id.into(), proof)
     }
 
@@ -156,11 +152,11 @@ impl OAuth2 {
         self
     }
 
-    /// The algorithm of signed assertions; RS256 without this.
+    /// The algorithm of signed assertions; without this it follows from the kind of key.
     #[must_use]
     pub fn algorithm(mut self, wanted: Algorithm) -> Self {
         if let Proof::Key { algorithm, .. } = &mut self.settings.proof {
-            *algorithm = wanted;
+            *algorithm = Some(wanted);
         }
         self
     }
@@ -240,6 +236,9 @@ impl Settings {
     async fn request(&self, tools: &Tools<'_>) -> Result<Token, AuthError> {
         let unusable = |what: &str| AuthError::Unusable(format!("the token endpoint: {what}"));
         let url = Url::parse(&self.token_url).map_err(|_| unusable("its URL is not valid"))?;
+        if !(url.scheme() == "https" || is_local(&url)) {
+            return Err(unusable("its URL must be https: a secret is sent there"));
+        }
         let token_url = TokenUrl::from_url(url);
         let mut client =
             BasicClient::new(ClientId::new(self.client_id.clone())).set_token_uri(token_url);
@@ -292,13 +291,8 @@ impl Settings {
         let Proof::Key { pem, algorithm, key_id, audience } = &self.proof else { return Ok(None) };
         let unusable =
             |_| AuthError::Unusable("the private key cannot be used for that algorithm".to_owned());
-        let pem = pem.expose_secret().as_bytes();
-        let key = match algorithm {
-            Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_pem(pem),
-            Algorithm::EdDSA => EncodingKey::from_ed_pem(pem),
-            _ => EncodingKey::from_rsa_pem(pem),
-        }
-        .map_err(unusable)?;
+        let (key, algorithm) = signing_key(pem.expose_secret().as_bytes(), *algorithm)
+            .ok_or_else(|| unusable("the private key is not in PEM, or not of a known kind"))?;
         let now = tools.clock.now().timestamp();
         let claims = Claims {
             iss: &self.client_id,
@@ -309,10 +303,24 @@ impl Settings {
             nbf: now,
             exp: now + ASSERTION_LIFE.as_secs().cast_signed(),
         };
-        let mut header = Header::new(*algorithm);
+        let mut header = Header::new(algorithm);
         header.kid.clone_from(key_id);
-        jsonwebtoken::encode(&header, &claims, &key).map(Some).map_err(unusable)
+        jsonwebtoken::encode(&header, &claims, &key)
+            .map(Some)
+            .map_err(|_| unusable("the private key cannot be used for that algorithm"))
     }
+}
+
+/// The key, and the algorithm that was asked for or is usual for this kind.
+fn signing_key(pem: &[u8], wanted: Option<Algorithm>) -> Option<(EncodingKey, Algorithm)> {
+    if let Ok(key) = EncodingKey::from_rsa_pem(pem) {
+        return Some((key, wanted.unwrap_or(Algorithm::RS256)));
+    }
+    if let Ok(key) = EncodingKey::from_ec_pem(pem) {
+        return Some((key, wanted.unwrap_or(Algorithm::ES256)));
+    }
+    let key = EncodingKey::from_ed_pem(pem).ok()?;
+    Some((key, wanted.unwrap_or(Algorithm::EdDSA)))
 }
 
 #[derive(Serialize)]
@@ -336,7 +344,21 @@ impl<'c> AsyncHttpClient<'c> for OverTransport<'_> {
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
             let answer = self.0.send(request.map(Bytes::from)).await?;
-            Ok(answer.map(|body| body.to_vec()))
+            Ok(answer.map(|body| as_specified(&body).unwrap_or_else(|| body.to_vec())))
         })
     }
+}
+
+/// What real endpoints write differently: the first version of Microsoft's gives `expires_in` as text, others leave
+/// `token_type` out.
+fn as_specified(body: &[u8]) -> Option<Vec<u8>> {
+    let mut answer: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(body).ok()?;
+    answer.get("access_token")?;
+    if let Some(text) = answer.get("expires_in").and_then(|value| value.as_str()) {
+        let seconds: u64 = text.trim().parse().ok()?;
+        answer.insert("expires_in".to_owned(), seconds.into());
+    }
+    answer.entry("token_type").or_insert_with(|| "Bearer".into());
+    serde_json::to_vec(&answer).ok()
 }

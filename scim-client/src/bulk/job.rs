@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, Method, StatusCode};
 use scim_core::bulk::{
     BulkItem, BulkMethod, BulkOperation, BulkResponse, BulkTarget, OperationResult, Step, Withheld,
@@ -14,7 +15,7 @@ use super::batch::{Batch, Limits};
 use super::{BulkOutcome, BulkReport, Fate, Item, Prepared, Target};
 use crate::client::Client;
 use crate::error::{Error, Rejected};
-use crate::request::{Exchange, is_idempotent};
+use crate::request::is_idempotent;
 use crate::resources::{Place, Resources};
 use crate::send::{Answer, Call, Lookup, Safety};
 use crate::target::Capabilities;
@@ -39,6 +40,7 @@ pub(crate) struct Job {
     /// Requests in a row that brought nothing.
     silence: u32,
     requests: u64,
+    begun_at: DateTime<Utc>,
 }
 
 /// What comes next.
@@ -85,6 +87,7 @@ impl Job {
             fate: Fate::NotAttempted,
         });
         Self {
+            begun_at: client.inner.clock.now(),
             client,
             outcomes: outcomes.collect(),
             items,
@@ -225,7 +228,7 @@ impl Job {
 
     async fn batch(&mut self, batch: Batch, limits: &mut Option<Limits>) {
         let place = Place::endpoint("Bulk");
-        let mut call = Call::new(Method::POST, place, Safety::Unsafe);
+        let mut call = Call::new(Method::POST, place.clone(), Safety::Unsafe);
         call.body =
             Some(batch.body(self.fail_on_errors.map(|most| most.saturating_sub(self.errors))));
         call.secrets = batch.secrets();
@@ -235,7 +238,7 @@ impl Job {
                 let pending = Fate::Pending { txn: answer.txn };
                 return batch.operations.iter().for_each(|one| self.ends(one, pending.clone()));
             }
-            Ok(answer) => match read(answer) {
+            Ok(answer) => match read(answer, &place) {
                 Ok(response) => return self.answered(batch, response).await,
                 Err(error) => error,
             },
@@ -338,8 +341,9 @@ impl Job {
 
     async fn look_for(&mut self, operation: &Prepared) -> Result<Option<Object>, Error> {
         let sent = Resource::from(operation.data.clone().unwrap_or_default());
+        let lookup = Lookup { by: operation.lookup, sent, begun_at: self.begun_at };
         self.requests += 1;
-        self.client.look_for(&operation.place, &Lookup { by: operation.lookup, sent }).await
+        self.client.look_for(&operation.place, &lookup).await
     }
 
     async fn single(&mut self, operation: Prepared, repeated: bool) {
@@ -417,7 +421,7 @@ impl Job {
         let id = body.and_then(|body| body.get_str("id")).map(str::to_owned).or_else(|| {
             let place =
                 Place::from_url(self.client.base_url(), result.location.as_deref()?).ok()?;
-            place.last().map(str::to_owned)
+            place.id().map(str::to_owned)
         });
         self.is_at(operation, id, result.location.clone(), result.version.clone());
         self.ends(operation, Fate::Done(result.status));
@@ -493,10 +497,9 @@ fn steps(items: &mut [Item]) -> Vec<Step> {
     steps
 }
 
-fn read(answer: Answer) -> Result<BulkResponse, Error> {
-    let exchange = Exchange::new(Method::POST, "/Bulk".to_owned(), &answer);
-    let response = BulkResponse::from_object(answer.body.unwrap_or_default());
-    response.map_err(|error| exchange.undecodable(error.to_string()))
+fn read(mut answer: Answer, place: &Place) -> Result<BulkResponse, Error> {
+    let response = BulkResponse::from_object(answer.body.take().unwrap_or_default());
+    response.map_err(|error| answer.undecodable(place, error.to_string()))
 }
 
 fn read_patch(data: Object) -> Result<Patch, Error> {

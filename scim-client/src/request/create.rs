@@ -42,17 +42,22 @@ impl<T: View> Create<T> {
     common_options! { @projection @asynchronous }
 
     async fn send(self) -> Result<Written<T>, Error> {
-        let resource = self.resource?;
-        let secrets = secrets(&resource);
+        let resource = self.resource.map_err(unwritable)?;
+        let (secrets, place) = (secrets(&resource), self.place.clone());
         let call = Call::new(Method::POST, self.place, Safety::Create(None)).json(&resource)?;
         let tells = self.lookup.iter().any(|name| resource.get_str(name).is_some());
-        let lookup = tells.then(|| Box::new(Lookup { by: self.lookup, sent: resource }));
+        let begun_at = self.client.inner.clock.now();
+        let lookup = tells.then(|| Box::new(Lookup { by: self.lookup, sent: resource, begun_at }));
         let mut call = self.options.apply(call)?;
         call.safety = Safety::Create(lookup);
         call.secrets = secrets;
         let answer = self.client.send(call).await?;
-        Written::read(answer, None, self.client.base_url())
+        Written::read(answer, &place, None, self.client.base_url())
     }
+}
+
+pub(super) fn unwritable(error: ConvertError) -> Error {
+    Error::Request(format!("the resource cannot be written: {error}"))
 }
 
 /// What a resource holds that no error may show.

@@ -9,7 +9,7 @@ use scim_core::Resource;
 
 use super::{Options, common_options};
 use crate::client::Client;
-use crate::error::{Error, Undecodable};
+use crate::error::Error;
 use crate::resources::{Place, View};
 use crate::send::{Answer, Call, Safety};
 
@@ -38,32 +38,21 @@ impl<T: View> Get<T> {
 
     async fn send(self) -> Result<Option<T>, Error> {
         let call = Call::new(Method::GET, self.place, Safety::Safe);
-        let path = call.place.to_string();
+        let place = call.place.clone();
         let answer = self.client.send(self.options.apply(call)?).await?;
         if answer.status == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
-        read(answer, &path).map(Some)
+        read(answer, &place).map(Some)
     }
 }
 
-fn read<T: View>(answer: Answer, path: &str) -> Result<T, Error> {
-    let problem = match answer.body {
-        None => "it is empty".to_owned(),
-        Some(body) => match T::from_resource(Resource::from(body)) {
-            Ok(resource) => return Ok(resource),
-            Err(error) => error.to_string(),
-        },
+fn read<T: View>(mut answer: Answer, place: &Place) -> Result<T, Error> {
+    let Some(body) = answer.body.take() else {
+        return Err(answer.undecodable(place, "it is empty".to_owned()));
     };
-    Err(Error::Decode(Box::new(Undecodable {
-        method: Method::GET,
-        path: path.to_owned(),
-        status: answer.status,
-        headers: answer.headers,
-        problem,
-        body_excerpt: None,
-        attempts: answer.attempts,
-    })))
+    T::from_resource(Resource::from(body))
+        .map_err(|error| answer.undecodable(place, error.to_string()))
 }
 
 impl<T: View> IntoFuture for Get<T> {

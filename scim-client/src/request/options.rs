@@ -22,8 +22,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    pub(crate) fn set_if_match(&mut self, version: &str) {
-        self.if_match = Some(version.to_owned());
+    pub(crate) fn set_if_match(&mut self, version: Option<&str>) {
+        self.if_match = version.map(str::to_owned);
     }
 
     pub(crate) fn set_if_none_match(&mut self, version: &str) {
@@ -99,7 +99,6 @@ macro_rules! common_options {
         $( common_options!(#$what); )*
 
         /// How long this call may take, if that is less than the client's deadline.
-        #[must_use]
         pub fn deadline(mut self, deadline: std::time::Duration) -> Self {
             self.options.set_deadline(deadline);
             self
@@ -107,14 +106,12 @@ macro_rules! common_options {
     };
     (#projection) => {
         /// Returns these attributes only, beside those that are always returned (RFC 7644 section 3.9).
-        #[must_use]
         pub fn attributes<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
             self.options.add_attributes(names);
             self
         }
 
         /// Returns all but these attributes (RFC 7644 section 3.9).
-        #[must_use]
         pub fn excluded_attributes<N: AsRef<str>>(
             mut self,
             names: impl IntoIterator<Item = N>,
@@ -126,16 +123,14 @@ macro_rules! common_options {
     (#if_match) => {
         /// Only if the resource still has this version, as in `meta.version` or the `ETag` header; else the call fails
         /// and [`is_precondition_failed`](crate::Error::is_precondition_failed) (RFC 7644 section 3.14).
-        #[must_use]
         pub fn if_match(mut self, version: impl AsRef<str>) -> Self {
-            self.options.set_if_match(version.as_ref());
+            self.options.set_if_match(Some(version.as_ref()));
             self
         }
     };
     (#asynchronous) => {
         /// Allows the server to answer before it is done: [`Written::txn`](crate::Written::txn) then names the event
         /// that will tell the outcome (RFC 9967 section 2.5.1).
-        #[must_use]
         pub fn respond_async(mut self) -> Self {
             self.options.set_asynchronous();
             self

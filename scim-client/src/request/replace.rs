@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use http::Method;
 use scim_core::{ConvertError, Resource};
 
-use super::create::secrets;
+use super::create::{secrets, unwritable};
 use super::{Options, Written, common_options};
 use crate::client::Client;
 use crate::error::Error;
@@ -34,13 +34,13 @@ impl<T: View> Replace<T> {
     common_options! { @projection @if_match @asynchronous }
 
     async fn send(self) -> Result<Written<T>, Error> {
-        let resource = self.resource?;
-        let id = self.place.last().map(str::to_owned);
+        let resource = self.resource.map_err(unwritable)?;
+        let place = self.place.clone();
         let call = Call::new(Method::PUT, self.place, Safety::Idempotent).json(&resource)?;
         let mut call = self.options.apply(call)?;
         call.secrets = secrets(&resource);
         let answer = self.client.send(call).await?;
-        Written::read(answer, id.as_deref(), self.client.base_url())
+        Written::read(answer, &place, place.id(), self.client.base_url())
     }
 }
 

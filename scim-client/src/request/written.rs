@@ -3,6 +3,7 @@
 use http::StatusCode;
 use http::header::{ETAG, LOCATION};
 use scim_core::{Object, Resource, Value};
+use url::Url;
 
 use crate::error::Error;
 use crate::resources::{Place, View};
@@ -20,7 +21,12 @@ pub struct Written<T> {
 }
 
 impl<T: View> Written<T> {
-    pub(crate) fn read(answer: Answer, id: Option<&str>, base: &url::Url) -> Result<Self, Error> {
+    pub(crate) fn read(
+        mut answer: Answer,
+        place: &Place,
+        id: Option<&str>,
+        base: &Url,
+    ) -> Result<Self, Error> {
         let header = |name| answer.headers.get(name).and_then(|v| v.to_str().ok());
         let meta = |name: &str| {
             let meta = answer.body.as_ref()?.get("meta")?.as_object()?;
@@ -29,19 +35,20 @@ impl<T: View> Written<T> {
         let location = header(LOCATION).map(str::to_owned).or_else(|| meta("location"));
         let version = meta("version").or_else(|| header(ETAG).map(str::to_owned));
         let own = answer.body.as_ref().and_then(|body| body.get_str("id")).map(str::to_owned);
+        // After 202 the location may be that of an event (RFC 9967 section 2.5.1.1).
+        let told = location.as_deref().filter(|_| answer.status != StatusCode::ACCEPTED);
         let id = own.or_else(|| id.map(str::to_owned)).or_else(|| {
-            let place = Place::from_url(base, location.as_deref()?).ok()?;
-            place.last().map(str::to_owned)
+            let place = Place::from_url(base, told?).ok()?;
+            place.id().map(str::to_owned)
         });
-        let resource = answer.body.filter(|body| is_resource(body)).map(Resource::from);
-        Ok(Self {
-            resource: resource.map(T::from_resource).transpose()?,
-            id,
-            version,
-            location,
-            status: answer.status,
-            txn: answer.txn,
-        })
+        let resource = match answer.body.take().filter(is_resource) {
+            None => None,
+            Some(body) => match T::from_resource(Resource::from(body)) {
+                Ok(resource) => Some(resource),
+                Err(error) => return Err(answer.undecodable(place, error.to_string())),
+            },
+        };
+        Ok(Self { resource, id, version, location, status: answer.status, txn: answer.txn })
     }
 }
 

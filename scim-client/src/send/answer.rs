@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, SET_COOKIE};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use scim_core::{Limits, Object, Value, json, urn};
 use secrecy::ExposeSecret;
 
@@ -15,10 +15,11 @@ use crate::retry::retry_after;
 const EXCERPT: usize = 400;
 
 impl Call {
-    /// Reads the answer to a request that the peer accepted.
+    /// Reads the answer to a request that the peer accepted, or answered 304.
     pub(super) fn accepted(
         &self,
         answer: Response<Bytes>,
+        credentials: Option<&HeaderValue>,
         progress: &Progress,
     ) -> Result<Answer, Error> {
         let (parts, body) = answer.into_parts();
@@ -35,7 +36,7 @@ impl Call {
                     method: self.method.clone(),
                     path: self.path(),
                     status,
-                    body_excerpt: self.excerpt(&body, &headers),
+                    body_excerpt: self.excerpt(&body, &headers, credentials),
                     headers,
                     problem,
                     attempts: progress.attempts(),
@@ -43,19 +44,14 @@ impl Call {
             }
         };
         let txn = headers.get("set-txn").and_then(|txn| txn.to_str().ok()).map(str::to_owned);
-        Ok(Answer { status, headers, body, txn, attempts: progress.attempts() })
-    }
-
-    /// Reads a 304.
-    pub(super) fn unchanged(&self, answer: Response<Bytes>, progress: &Progress) -> Answer {
-        let (parts, _) = answer.into_parts();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: None,
-            txn: None,
+        Ok(Answer {
+            status,
+            headers,
+            body,
+            txn,
+            method: self.method.clone(),
             attempts: progress.attempts(),
-        }
+        })
     }
 
     /// Reads a refusal, in whatever form it came.
@@ -63,6 +59,7 @@ impl Call {
         &self,
         client: &Client,
         answer: Response<Bytes>,
+        credentials: Option<&HeaderValue>,
         progress: &Progress,
     ) -> Rejected {
         let (parts, body) = answer.into_parts();
@@ -74,7 +71,7 @@ impl Call {
         // Some write `message` or an OAuth error where SCIM has `detail`.
         let detail =
             text("detail").or_else(|| text("message")).or_else(|| text("error_description"));
-        let excerpt = self.excerpt(&body, &headers);
+        let excerpt = self.excerpt(&body, &headers, credentials);
         let status = parts.status;
         let meaning = client.inner.target.meaning(
             &self.method,
@@ -86,7 +83,7 @@ impl Call {
             path: self.path(),
             status,
             scim_type: text("scimType").filter(|word| !word.is_empty()).map(str::to_owned),
-            detail: detail.filter(|d| !d.is_empty()).map(|d| self.masked(d)),
+            detail: detail.filter(|d| !d.is_empty()).map(|d| self.masked(d, credentials)),
             body_excerpt: if is_scim { None } else { excerpt },
             is_scim,
             meaning,
@@ -103,7 +100,12 @@ impl Call {
     }
 
     /// The beginning of a body, for people; nothing where it is empty or no text.
-    fn excerpt(&self, body: &Bytes, headers: &HeaderMap) -> Option<String> {
+    fn excerpt(
+        &self,
+        body: &Bytes,
+        headers: &HeaderMap,
+        credentials: Option<&HeaderValue>,
+    ) -> Option<String> {
         let text = std::str::from_utf8(body).ok()?;
         let html = headers
             .get(CONTENT_TYPE)
@@ -112,7 +114,7 @@ impl Call {
             || text.trim_start().starts_with('<');
         let text = if html { without_tags(text) } else { text.to_owned() };
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let text = self.masked(&text);
+        let text = self.masked(&text, credentials);
         let mut short: String = text.chars().take(EXCERPT).collect();
         if short.len() < text.len() {
             short.push('…');
@@ -121,13 +123,15 @@ impl Call {
     }
 
     /// The text without the secrets that were sent: some servers repeat what they refuse.
-    fn masked(&self, text: &str) -> String {
-        self.secrets.iter().map(ExposeSecret::expose_secret).filter(|s| s.len() > 3).fold(
-            text.to_owned(),
-            |text, secret| {
-                if text.contains(secret) { text.replace(secret, "***") } else { text }
-            },
-        )
+    fn masked(&self, text: &str, credentials: Option<&HeaderValue>) -> String {
+        let credentials = credentials
+            .and_then(|value| value.to_str().ok())
+            .map(|value| value.split_once(' ').map_or(value, |(_, credentials)| credentials));
+        let secrets = self.secrets.iter().map(ExposeSecret::expose_secret).chain(credentials);
+        // Shorter ones would blank out what is none.
+        secrets.filter(|secret| secret.len() > 3).fold(text.to_owned(), |text, secret| {
+            if text.contains(secret) { text.replace(secret, "***") } else { text }
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
+use super::lookup::Found;
 use super::{Answer, Call, Lookup, Progress, Safety};
 use crate::auth::Tools;
 use crate::client::Client;
@@ -17,17 +18,23 @@ use crate::retry::retry_after;
 use crate::target::RequestClass;
 use crate::transport::{TransportError, TransportErrorKind};
 
-/// What an attempt left behind.
+/// What a failed attempt left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    /// The peer has not acted: it can be sent again as it is.
+    /// The peer has not acted: the request can be made again as it is.
     NotDone,
     /// The peer asks for patience, and has not acted.
     Patience,
     /// The peer may have acted.
     Unclear,
-    /// Sending it again would bring the same.
+    /// Another attempt would bring the same.
     Lasting,
+}
+
+/// What an exchange brought.
+struct Exchanged {
+    outcome: Result<Response<Bytes>, TransportError>,
+    credentials: Option<HeaderValue>,
 }
 
 impl Client {
@@ -48,37 +55,16 @@ impl Client {
         until: Instant,
     ) -> Result<Answer, Error> {
         let url = call.url(self)?;
-        self.inner.retries.deposit();
-        loop {
-            let (error, fault) = match self.exchange(call, &url, progress).await? {
-                Ok(answer) if answer.status().is_success() => {
-                    return call.accepted(answer, progress);
-                }
-                Ok(answer) if answer.status() == StatusCode::NOT_MODIFIED => {
-                    return Ok(call.unchanged(answer, progress));
-                }
-                Ok(answer) => {
-                    let mut rejected = call.rejected(self, answer, progress);
-                    if let Some(done) = self.look_closer(call, &mut rejected, progress, until).await
-                    {
-                        return Ok(done);
-                    }
-                    let fault = fault_of(&rejected);
-                    (Error::from(rejected), fault)
-                }
-                Err(source) => {
-                    let fault = match source.kind() {
-                        TransportErrorKind::Connect => Fault::NotDone,
-                        TransportErrorKind::Lost | TransportErrorKind::Timeout => Fault::Unclear,
-                        TransportErrorKind::TooLarge | TransportErrorKind::Request => {
-                            Fault::Lasting
-                        }
-                    };
-                    (Error::Transport { source, attempts: progress.attempts() }, fault)
-                }
+        for attempt in 1.. {
+            let (error, fault) = match self.attempt(call, &url, progress, until).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
             };
-            if fault == Fault::Unclear {
-                progress.lost.store(true, Ordering::Relaxed);
+            match fault {
+                Fault::Unclear => progress.lost.store(true, Ordering::Relaxed),
+                // Seen in the wild: the create is done and answered 429.
+                Fault::Patience => progress.disturbed.store(true, Ordering::Relaxed),
+                Fault::NotDone | Fault::Lasting => {}
             }
             let lookup = match (&call.safety, fault) {
                 (_, Fault::Lasting) => return Err(error),
@@ -86,12 +72,49 @@ impl Client {
                 (Safety::Create(Some(lookup)), Fault::Unclear) => Some(lookup),
                 _ => None,
             };
-            self.pause(&error, fault, progress, until).await?;
+            self.pause(&error, fault, attempt, until).await?;
+            progress.failed(&error);
             if let Some(lookup) = lookup
-                && let Some(found) =
-                    self.find_created(call, lookup, &error, progress, until).await?
+                && let Some(answer) =
+                    self.find_created(call, lookup, error, progress, until).await?
             {
-                return Ok(found);
+                return Ok(answer);
+            }
+        }
+        Err(Error::Request("too many attempts".to_owned()))
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call,
+        url: &str,
+        progress: &Progress,
+        until: Instant,
+    ) -> Result<Answer, (Error, Fault)> {
+        let exchanged = self.exchange(call, url, progress).await.map_err(|error| {
+            let passing = matches!(&error, Error::Auth(auth) if auth.is_retryable());
+            (error, if passing { Fault::NotDone } else { Fault::Lasting })
+        })?;
+        let answer = exchanged.outcome.map_err(|source| {
+            let fault = match source.kind() {
+                TransportErrorKind::Connect => Fault::NotDone,
+                TransportErrorKind::Lost | TransportErrorKind::Timeout => Fault::Unclear,
+                TransportErrorKind::TooLarge | TransportErrorKind::Request => Fault::Lasting,
+            };
+            (Error::Transport { source, attempts: progress.attempts() }, fault)
+        })?;
+        let credentials = exchanged.credentials.as_ref();
+        if answer.status().is_success() || answer.status() == StatusCode::NOT_MODIFIED {
+            return call
+                .accepted(answer, credentials, progress)
+                .map_err(|error| (error, Fault::Lasting));
+        }
+        let mut rejected = call.rejected(self, answer, credentials, progress);
+        match self.look_closer(call, &mut rejected, progress, until).await {
+            Some(done) => Ok(done),
+            None => {
+                let fault = fault_of(&rejected);
+                Err((Error::from(rejected), fault))
             }
         }
     }
@@ -101,11 +124,10 @@ impl Client {
         &self,
         error: &Error,
         fault: Fault,
-        progress: &Progress,
+        attempt: u32,
         until: Instant,
     ) -> Result<(), Error> {
         let policy = &self.inner.retry;
-        let attempt = progress.attempts();
         let wait = policy.wait(attempt, error.retry_after(), self.inner.jitter.as_ref());
         let in_time = Instant::now().checked_add(wait).is_some_and(|then| then < until);
         let allowed = attempt < policy.max_attempts
@@ -115,7 +137,6 @@ impl Client {
             return Err(error.clone());
         }
         tracing::debug!(attempt, ?wait, %error, "the request will be made again");
-        progress.failed(error);
         tokio::time::sleep(wait).await;
         Ok(())
     }
@@ -126,7 +147,7 @@ impl Client {
         call: &Call,
         url: &str,
         progress: &Progress,
-    ) -> Result<Result<Response<Bytes>, TransportError>, Error> {
+    ) -> Result<Exchanged, Error> {
         let mut renewed = false;
         loop {
             let class = RequestClass {
@@ -141,22 +162,22 @@ impl Client {
             progress.in_flight.store(true, Ordering::Relaxed);
             let outcome = self.inner.transport.send(request).await;
             progress.in_flight.store(false, Ordering::Relaxed);
-            let answer = match outcome {
-                Ok(answer) => answer,
-                Err(error) => return Ok(Err(error)),
-            };
-            let wait = retry_after(answer.headers(), self.inner.clock.now());
-            self.inner.budget.observe(&class, answer.status(), wait);
-            tracing::debug!(method = %call.method, path = url_path(url), status = %answer.status(), "answered");
-            if answer.status() == StatusCode::UNAUTHORIZED
-                && !renewed
-                && let (Some(auth), Some(credentials)) = (&self.inner.auth, &credentials)
-                && auth.refused(credentials).await
-            {
-                renewed = true;
-                continue;
+            if let Ok(answer) = &outcome {
+                let wait = retry_after(answer.headers(), self.inner.clock.now());
+                self.inner.budget.observe(&class, answer.status(), wait);
+                tracing::debug!(
+                    method = %call.method, place = %call.place, status = answer.status().as_u16(), "answered"
+                );
+                if answer.status() == StatusCode::UNAUTHORIZED
+                    && !renewed
+                    && let (Some(auth), Some(credentials)) = (&self.inner.auth, &credentials)
+                    && auth.refused(credentials).await
+                {
+                    renewed = true;
+                    continue;
+                }
             }
-            return Ok(Ok(answer));
+            return Ok(Exchanged { outcome, credentials });
         }
     }
 
@@ -201,7 +222,6 @@ impl Client {
         progress: &Progress,
         until: Instant,
     ) -> Option<Answer> {
-        let repeated = progress.attempts() > 1;
         match (&call.safety, rejected.status) {
             (_, StatusCode::NOT_FOUND) => {
                 if call.method == Method::GET {
@@ -213,16 +233,17 @@ impl Client {
                 let done = call.method == Method::DELETE
                     && rejected.after_lost_answer
                     && rejected.is_not_found();
-                done.then(|| Answer {
-                    status: StatusCode::NO_CONTENT,
-                    headers: rejected.headers.clone(),
-                    body: None,
-                    txn: None,
-                    attempts: progress.attempts(),
-                })
+                done.then(|| answer(call, StatusCode::NO_CONTENT, None, progress))
             }
-            (Safety::Create(Some(lookup)), StatusCode::CONFLICT) if repeated => {
-                self.find_same(call, lookup, progress, until).await
+            (Safety::Create(Some(lookup)), StatusCode::CONFLICT)
+                if progress.lost() || progress.disturbed.load(Ordering::Relaxed) =>
+            {
+                match self.look_up(call, lookup, until).await {
+                    Ok(Found::Same(object)) => {
+                        Some(answer(call, StatusCode::CREATED, Some(object), progress))
+                    }
+                    _ => None,
+                }
             }
             _ => None,
         }
@@ -235,45 +256,45 @@ impl Client {
         matches!(outcome, Err(error) if error.is_not_found())
     }
 
-    /// Looks for what a create may have made; `None` when it has not.
+    /// Looks for what a create may have made; `None` when it has not, and may be sent again.
     ///
     /// When that cannot be found out, the error of the create stands: sending it again could make a second resource.
     async fn find_created(
         &self,
         call: &Call,
         lookup: &Lookup,
-        error: &Error,
+        error: Error,
         progress: &Progress,
         until: Instant,
     ) -> Result<Option<Answer>, Error> {
         match self.look_up(call, lookup, until).await {
-            Ok(found) => Ok(found.map(|object| recovered(object, progress))),
+            Ok(Found::Same(object)) => {
+                Ok(Some(answer(call, StatusCode::CREATED, Some(object), progress)))
+            }
+            // Another has the value that must be unique: the peer will say so itself.
+            Ok(Found::Nothing | Found::Another) => Ok(None),
+            Ok(Found::Several) => Err(error),
             Err(reason) => {
                 tracing::warn!(%reason, "a create whose answer was lost cannot be looked up");
-                Err(error.clone())
+                Err(error)
             }
         }
     }
-
-    /// After a conflict with what an earlier attempt of this call may have made: that resource.
-    async fn find_same(
-        &self,
-        call: &Call,
-        lookup: &Lookup,
-        progress: &Progress,
-        until: Instant,
-    ) -> Option<Answer> {
-        let found = self.look_up(call, lookup, until).await.ok().flatten()?;
-        Some(recovered(found, progress))
-    }
 }
 
-fn recovered(object: scim_core::Object, progress: &Progress) -> Answer {
+/// An answer that was put together from several.
+fn answer(
+    call: &Call,
+    status: StatusCode,
+    body: Option<scim_core::Object>,
+    progress: &Progress,
+) -> Answer {
     Answer {
-        status: StatusCode::CREATED,
+        status,
         headers: http::HeaderMap::new(),
-        body: Some(object),
+        body,
         txn: None,
+        method: call.method.clone(),
         attempts: progress.attempts(),
     }
 }
@@ -286,10 +307,6 @@ fn fault_of(rejected: &Rejected) -> Fault {
         (None, 408 | 500 | 502 | 503 | 504) => Fault::Unclear,
         _ => Fault::Lasting,
     }
-}
-
-fn url_path(url: &str) -> &str {
-    url.split('?').next().unwrap_or_default()
 }
 
 impl Call {

@@ -1,9 +1,10 @@
 //! Finding the resource that a create may have made.
 
+use chrono::TimeDelta;
 use http::Method;
 use scim_core::filter::AttrTerm;
 use scim_core::query::ListQuery;
-use scim_core::{AttrPath, Filter, Literal, Object, Resource, Value};
+use scim_core::{AttrPath, Filter, Literal, Meta, Object, Resource, Value};
 use tokio::time::Instant;
 
 use super::{Call, Lookup, Progress, Safety};
@@ -11,42 +12,76 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::resources::Place;
 
+/// How far the peer's clock may be off; what it says was made earlier than this before the call, the call has not made.
+const SKEW: TimeDelta = TimeDelta::minutes(15);
+
+/// What there is in place of what a create has sent.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Nothing with that value.
+    Nothing,
+    /// A resource that can only be the one that was sent.
+    Same(Object),
+    /// A resource that has the value and differs in others, or was there before.
+    Another,
+    /// More than one resource that could be it.
+    Several,
+}
+
 impl Client {
-    /// Looks for what a create may have made whose answer was lost with that of others.
+    /// Looks for what a create has made whose answer was lost with that of others.
     pub(crate) async fn look_for(
         &self,
         place: &Place,
         lookup: &Lookup,
     ) -> Result<Option<Object>, Error> {
         let create = Call::new(Method::POST, place.clone(), Safety::Safe);
-        self.look_up(&create, lookup, Instant::now() + self.inner.deadline).await
+        match self.look_up(&create, lookup, Instant::now() + self.inner.deadline).await? {
+            Found::Same(object) => Ok(Some(object)),
+            // Another has the value that must be unique: the peer will say so itself.
+            Found::Nothing | Found::Another => Ok(None),
+            Found::Several => {
+                Err(Error::Request("there are several resources that it could be".to_owned()))
+            }
+        }
     }
 
-    /// The resource that holds what the create has sent, if there is one.
+    /// Looks for what a create has sent.
     pub(super) async fn look_up(
         &self,
         create: &Call,
         lookup: &Lookup,
         until: Instant,
-    ) -> Result<Option<Object>, Error> {
+    ) -> Result<Found, Error> {
         let (name, filter) = self.tells_apart(lookup)?;
         let query = ListQuery { filter: Some(filter), ..ListQuery::default() };
         let mut call = Call::new(Method::GET, create.place.clone(), Safety::Safe);
         call.query = query.to_query_string();
         let answer = self.drive(&call, &Progress::default(), until).await?;
-        let mut body = answer.body.unwrap_or_default();
-        let rows = match body.remove("Resources") {
+        let rows = match answer.body.unwrap_or_default().remove("Resources") {
             Some(Value::Array(rows)) => rows,
             _ => Vec::new(),
         };
-        let objects = rows.into_iter().filter_map(|row| match row {
-            Value::Object(object) => Some(object),
-            _ => None,
-        });
         // Rows that do not match come from servers that ignore filters.
-        let mut same = objects.filter(|row| row.contains("id") && is_same(&lookup.sent, row, name));
-        let first = same.next();
-        Ok(first.filter(|_| same.next().is_none()))
+        let holds = |row: &Object| {
+            row.contains("id") && row.get(name).is_some_and(|v| agrees(v, lookup.sent.get(name)))
+        };
+        let mut holders: Vec<Object> = rows
+            .into_iter()
+            .filter_map(|row| match row {
+                Value::Object(object) if holds(&object) => Some(object),
+                _ => None,
+            })
+            .collect();
+        let all = holders.len();
+        holders.retain(|row| is_same(&lookup.sent, row) && !self.was_there(row, lookup));
+        let found = holders.pop();
+        Ok(match found {
+            None if all == 0 => Found::Nothing,
+            None => Found::Another,
+            Some(_) if !holders.is_empty() => Found::Several,
+            Some(row) => Found::Same(row),
+        })
     }
 
     /// The attribute to look for, and the filter for it.
@@ -67,19 +102,82 @@ impl Client {
             Error::from,
         ))
     }
+
+    /// Whether the resource was made before the call began.
+    fn was_there(&self, row: &Object, lookup: &Lookup) -> bool {
+        let meta = row.get("meta").and_then(Value::as_object).cloned().unwrap_or_default();
+        let created = Meta::try_from(meta).ok().and_then(|meta| meta.created_at());
+        created.is_some_and(|created| created < lookup.begun_at - SKEW)
+    }
 }
 
-/// Whether this resource can be what was sent: it has the value that was looked for, and contradicts nothing else.
-fn is_same(sent: &Resource, found: &Object, name: &str) -> bool {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_lowercase);
-    if text(found.get(name)) != text(sent.get(name)) {
-        return false;
+/// Whether a resource can be what was sent. Servers leave out, add and write differently, so attributes that only one
+/// side has do not count, nor does letter case; and an `externalId`, which the client has given, settles it.
+fn is_same(sent: &Resource, found: &Object) -> bool {
+    match (sent.get_str("externalId"), found.get_str("externalId")) {
+        (Some(a), Some(b)) => a == b,
+        _ => sent.object().iter().all(|(name, value)| {
+            matches!(name, "schemas" | "meta" | "id" | "password")
+                || found.get(name).is_none_or(|found| agrees(found, Some(value)))
+        }),
     }
-    ["externalId", "userName", "displayName", "active"].into_iter().all(|name| {
-        match (sent.get(name), found.get(name)) {
-            (Some(Value::String(a)), Some(Value::String(b))) => a.eq_ignore_ascii_case(b),
-            (Some(Value::Bool(a)), Some(Value::Bool(b))) => a == b,
-            _ => true,
+}
+
+fn agrees(found: &Value, sent: Option<&Value>) -> bool {
+    match (found, sent) {
+        (_, None) => true,
+        (Value::String(a), Some(Value::String(b))) => {
+            a.trim().to_lowercase() == b.trim().to_lowercase()
         }
-    })
+        (Value::Object(found), Some(Value::Object(sent))) => sent
+            .iter()
+            .all(|(name, value)| found.get(name).is_none_or(|found| agrees(found, Some(value)))),
+        (Value::Array(found), Some(Value::Array(sent))) => {
+            sent.iter().all(|sent| found.iter().any(|found| agrees(found, Some(sent))))
+        }
+        (found, Some(sent)) => found == sent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource(json: &str) -> Resource {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn same(sent: &str, found: &str) -> bool {
+        is_same(&resource(sent), resource(found).object())
+    }
+
+    #[test]
+    fn what_servers_change_does_not_make_another() {
+        let sent =
+            r#"{"userName":"Ada","password":"x","emails":[{"value":"a@x.test","type":"work"}]}"#;
+        for found in [
+            r#"{"id":"1","userName":"ada","meta":{"version":"1"}}"#,
+            r#"{"id":"1","userName":"ada","emails":[{"value":"A@x.test","type":"work","primary":true}]}"#,
+            r#"{"id":"1","userName":"ada","active":true,"emails":[{"value":"b@x.test"},{"value":"a@x.test"}]}"#,
+        ] {
+            assert!(same(sent, found), "{found}");
+        }
+    }
+
+    #[test]
+    fn what_contradicts_is_another() {
+        let sent = r#"{"userName":"ada","title":"Dr","emails":[{"value":"a@x.test"}]}"#;
+        for found in [
+            r#"{"id":"1","userName":"ada","title":"Prof"}"#,
+            r#"{"id":"1","userName":"ada","emails":[{"value":"b@x.test"}]}"#,
+        ] {
+            assert!(!same(sent, found), "{found}");
+        }
+    }
+
+    #[test]
+    fn an_external_id_settles_it() {
+        assert!(same(r#"{"externalId":"1","title":"a"}"#, r#"{"externalId":"1","title":"b"}"#));
+        assert!(!same(r#"{"externalId":"1","title":"a"}"#, r#"{"externalId":"2","title":"a"}"#));
+    }
 }

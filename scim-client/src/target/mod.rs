@@ -4,7 +4,7 @@ mod budget;
 mod capabilities;
 
 use http::{HeaderValue, Method, StatusCode};
-use scim_core::Filter;
+use scim_core::{Filter, Patch};
 
 pub use budget::{Budget, RequestClass};
 pub use capabilities::Capabilities;
@@ -45,6 +45,11 @@ impl TargetProfile {
     /// [`Unsupported`] names the part that it does not.
     pub fn admits(&self, _: &Filter) -> Result<(), Unsupported> {
         Ok(())
+    }
+
+    /// The messages that do what this one does, in the style that the target takes.
+    pub(crate) fn shape(&self, patch: Patch) -> Vec<Patch> {
+        vec![patch]
     }
 
     /// The `Accept` header for this method; none where the target refuses one.

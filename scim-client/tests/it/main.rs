@@ -1,5 +1,19 @@
 //! The client against servers and scripts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails says so by panicking, in helpers too"
+)]
 
+mod auth;
+mod errors;
+mod foreign;
+mod help;
+mod live;
+mod memory;
 mod process;
 mod real;
-mod smoke;
+mod requests;
+mod retry;
+mod tls;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -52,19 +52,18 @@ async fn a_walk_holds_one_page() {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let target = tokio::spawn(async move { axum::serve(listener, app).await });
-        let reader = tokio::process::Command::new(std::env::current_exe().unwrap())
+        let mut reader = Command::new(std::env::current_exe().unwrap());
+        reader
             .args(["--quiet", "--nocapture", "--ignored", "--exact", "memory::read"])
             .env("READ_URL", url)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let output = reader.wait_with_output().await.unwrap();
+            .stderr(Stdio::inherit());
+        let output = tokio::task::spawn_blocking(move || reader.output()).await.unwrap().unwrap();
         target.abort();
         let text = String::from_utf8(output.stdout).unwrap();
-        let line = text.lines().find(|line| line.starts_with("read ")).unwrap_or_else(|| panic!("{text}"));
-        let counts = line.strip_prefix("read ").and_then(|rest| rest.split_once(", peak ")).unwrap();
+        let line =
+            text.lines().find(|line| line.starts_with("read ")).unwrap_or_else(|| panic!("{text}"));
+        let counts =
+            line.strip_prefix("read ").and_then(|rest| rest.split_once(", peak ")).unwrap();
         assert_eq!(counts.0, format!("{USERS} and {USERS}"), "by {way}");
         let peak: u64 = counts.1.trim_end_matches(" kB").parse().unwrap();
         println!("by {way}: {peak} KiB");
@@ -89,7 +88,9 @@ async fn users(RawQuery(query): RawQuery) -> impl IntoResponse {
     let query = ListQuery::from_query(&query, &Limits::default(), &mut leniency).unwrap();
     let (start, cursor) = match &query.page {
         PageRequest::Index { start, .. } => (start - 1, false),
-        PageRequest::Cursor { cursor, .. } => (cursor.as_deref().unwrap_or("0").parse().unwrap(), true),
+        PageRequest::Cursor { cursor, .. } => {
+            (cursor.as_deref().unwrap_or("0").parse().unwrap(), true)
+        }
     };
     let end = (start + query.page.count().unwrap_or(100).min(1_000)).min(USERS);
     let rows = (start..end).map(|n| {
