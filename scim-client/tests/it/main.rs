@@ -8,6 +8,8 @@
 
 mod auth;
 mod errors;
+mod faults;
+mod faulty;
 mod foreign;
 mod help;
 mod live;
