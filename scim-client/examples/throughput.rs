@@ -19,7 +19,8 @@ const CONNECTIONS: usize = 16;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let setting = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
-    let scim = Client::builder(setting("SCIM_URL")?).auth(Auth::bearer(setting("SCIM_TOKEN")?)).build()?;
+    let scim =
+        Client::builder(setting("SCIM_URL")?).auth(Auth::bearer(setting("SCIM_TOKEN")?)).build()?;
     let seconds = std::env::args().nth(1).map_or(Ok(3.0), |text| text.parse())?;
     let seconds = Duration::from_secs_f64(seconds);
     let run = std::process::id();
@@ -40,13 +41,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let begin = Instant::now();
     // Scattered over all of them, and the same in every run.
-    let mut reads = stream::iter((0..).map(|number: usize| &ids[number.wrapping_mul(7_919) % ids.len()]))
-        .take_while(|_| std::future::ready(begin.elapsed() < seconds))
-        .map(|id| {
-            let scim = scim.clone();
-            async move { scim.users().get(id).await }
-        })
-        .buffer_unordered(CONNECTIONS);
+    let mut reads =
+        stream::iter((0..).map(|number: usize| &ids[number.wrapping_mul(7_919) % ids.len()]))
+            .take_while(|_| std::future::ready(begin.elapsed() < seconds))
+            .map(|id| {
+                let scim = scim.clone();
+                async move { scim.users().get(id).await }
+            })
+            .buffer_unordered(CONNECTIONS);
     let mut read = 0;
     while let Some(user) = reads.next().await {
         user?;

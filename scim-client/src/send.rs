@@ -9,7 +9,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use scim_core::{Object, Resource};
 use secrecy::SecretString;
@@ -56,8 +55,6 @@ pub(crate) struct Lookup {
     pub(crate) by: &'static [&'static str],
     /// What was sent.
     pub(crate) sent: Resource,
-    /// When, by the client's clock.
-    pub(crate) begun_at: DateTime<Utc>,
 }
 
 /// A success.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use chrono::{DateTime, Utc};
 use http::{HeaderMap, Method, StatusCode};
 use scim_core::bulk::{
     BulkItem, BulkMethod, BulkOperation, BulkResponse, BulkTarget, OperationResult, Step, Withheld,
@@ -40,7 +39,6 @@ pub(crate) struct Job {
     /// Requests in a row that brought nothing.
     silence: u32,
     requests: u64,
-    begun_at: DateTime<Utc>,
 }
 
 /// What comes next.
@@ -87,7 +85,6 @@ impl Job {
             fate: Fate::NotAttempted,
         });
         Self {
-            begun_at: client.inner.clock.now(),
             client,
             outcomes: outcomes.collect(),
             items,
@@ -258,9 +255,12 @@ impl Job {
             Verdict::TooLarge | Verdict::Refused => {
                 tracing::debug!(%error, "a batch was refused; its operations go out one by one");
                 self.silence = 0;
-                self.one_by_one(batch.operations, None).await;
+                self.one_by_one(batch.operations).await;
             }
-            Verdict::Unclear => self.one_by_one(batch.operations, Some(&error)).await,
+            Verdict::Unclear => {
+                self.silence += 1;
+                self.in_doubt(batch.operations, &error).await;
+            }
             Verdict::Lasting => {
                 self.silence += 1;
                 for operation in &batch.operations {
@@ -294,54 +294,53 @@ impl Job {
                 }
             }
         }
-        self.one_by_one(busy, None).await;
+        self.one_by_one(busy).await;
     }
 
-    /// Sends operations of a batch one by one; after a lost answer with the doubt whether they have been done.
-    async fn one_by_one(&mut self, operations: Vec<Prepared>, lost: Option<&Error>) {
+    /// Sends operations of a batch one by one.
+    async fn one_by_one(&mut self, operations: Vec<Prepared>) {
         for mut operation in operations {
-            if lost.is_none() && self.is_stopped() {
+            if self.is_stopped() {
                 continue;
             }
-            if let Err(bulk_id) = self.resolve(&mut operation, &BTreeSet::new()) {
-                self.dangles(&operation, &bulk_id);
-                continue;
-            }
-            match lost {
-                None => self.single(operation, false).await,
-                Some(error) => self.in_doubt(operation, error).await,
+            match self.resolve(&mut operation, &BTreeSet::new()) {
+                Ok(()) => self.single(operation, false).await,
+                Err(bulk_id) => self.dangles(&operation, &bulk_id),
             }
         }
     }
 
-    /// An operation whose answer was lost with that of its batch.
-    async fn in_doubt(&mut self, operation: Prepared, lost: &Error) {
-        let repeats = match operation.method {
-            BulkMethod::Put | BulkMethod::Delete => true,
-            BulkMethod::Patch => {
-                let patch = read_patch(operation.data.clone().unwrap_or_default());
-                operation.version.is_some()
-                    || patch.is_ok_and(|patch| patch.operations().iter().all(is_idempotent))
-            }
-            BulkMethod::Post => match self.look_for(&operation).await {
-                Ok(Some(found)) => return self.created(&operation, &found),
-                Ok(None) => true,
+    /// Finds out what has become of operations whose answer was lost; what surely was not done goes out again.
+    async fn in_doubt(&mut self, operations: Vec<Prepared>, lost: &Error) {
+        let mut undone = Vec::new();
+        let (creates, others): (Vec<_>, Vec<_>) =
+            operations.into_iter().partition(|operation| operation.method == BulkMethod::Post);
+        for operation in creates {
+            match self.look_for(&operation).await {
+                Ok(Some(found)) => self.created(&operation, &found),
+                Ok(None) => undone.push(operation),
                 Err(error) => {
                     tracing::warn!(%error, "a create whose answer was lost cannot be looked up");
-                    false
+                    self.ends(&operation, Fate::Unknown(lost.clone()));
                 }
-            },
-        };
-        if repeats {
-            self.single(operation, true).await;
-        } else {
-            self.ends(&operation, Fate::Unknown(lost.clone()));
+            }
         }
+        for mut operation in others {
+            // What refers to something that was not created has not been done either.
+            if self.resolve(&mut operation, &BTreeSet::new()).is_err() {
+                undone.push(operation);
+            } else if is_repeatable(&operation) {
+                self.single(operation, true).await;
+            } else {
+                self.ends(&operation, Fate::Unknown(lost.clone()));
+            }
+        }
+        self.again(undone);
     }
 
     async fn look_for(&mut self, operation: &Prepared) -> Result<Option<Object>, Error> {
         let sent = Resource::from(operation.data.clone().unwrap_or_default());
-        let lookup = Lookup { by: operation.lookup, sent, begun_at: self.begun_at };
+        let lookup = Lookup { by: operation.lookup, sent };
         self.requests += 1;
         self.client.look_for(&operation.place, &lookup).await
     }
@@ -528,6 +527,19 @@ fn refusal(operation: &Prepared, result: OperationResult) -> Error {
         attempts: 1,
         retry_after: None,
     })
+}
+
+/// Whether the operation done twice comes to the same as done once.
+fn is_repeatable(operation: &Prepared) -> bool {
+    let patch = || read_patch(operation.data.clone().unwrap_or_default());
+    match operation.method {
+        BulkMethod::Put | BulkMethod::Delete => true,
+        BulkMethod::Post => false,
+        BulkMethod::Patch => {
+            operation.version.is_some()
+                || patch().is_ok_and(|patch| patch.operations().iter().all(is_idempotent))
+        }
+    }
 }
 
 fn verdict(error: &Error) -> Verdict {

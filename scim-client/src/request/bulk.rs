@@ -12,7 +12,6 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::bulk::{BulkReport, Item, Job, Target};
 use crate::client::Client;
 use crate::error::Error;
-use crate::request::create::unwritable;
 use crate::resources::{Place, TypedResource, UNTYPED_LOOKUP};
 
 const REFERENCE: &str = "bulkId:";
@@ -218,7 +217,7 @@ impl BulkBuilder {
         match data {
             Ok(data) => Some(data),
             Err(error) => {
-                self.wrong.get_or_insert_with(|| unwritable(error));
+                self.wrong.get_or_insert_with(|| crate::request::unwritable(error));
                 None
             }
         }

@@ -46,8 +46,7 @@ impl<T: View> Create<T> {
         let (secrets, place) = (secrets(&resource), self.place.clone());
         let call = Call::new(Method::POST, self.place, Safety::Create(None)).json(&resource)?;
         let tells = self.lookup.iter().any(|name| resource.get_str(name).is_some());
-        let begun_at = self.client.inner.clock.now();
-        let lookup = tells.then(|| Box::new(Lookup { by: self.lookup, sent: resource, begun_at }));
+        let lookup = tells.then(|| Box::new(Lookup { by: self.lookup, sent: resource }));
         let mut call = self.options.apply(call)?;
         call.safety = Safety::Create(lookup);
         call.secrets = secrets;
@@ -56,7 +55,8 @@ impl<T: View> Create<T> {
     }
 }
 
-pub(super) fn unwritable(error: ConvertError) -> Error {
+/// The error for a view that does not give a resource.
+pub(crate) fn unwritable(error: ConvertError) -> Error {
     Error::Request(format!("the resource cannot be written: {error}"))
 }
 

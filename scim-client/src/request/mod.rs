@@ -13,6 +13,7 @@ mod written;
 
 pub use bulk::{BulkBuilder, Pushed};
 pub use create::Create;
+pub(crate) use create::unwritable;
 pub use delete::Delete;
 pub use get::{Get, GetIfChanged};
 pub use list::List;

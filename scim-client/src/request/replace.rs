@@ -7,8 +7,8 @@ use futures::future::BoxFuture;
 use http::Method;
 use scim_core::{ConvertError, Resource};
 
-use super::create::{secrets, unwritable};
-use super::{Options, Written, common_options};
+use super::create::secrets;
+use super::{Options, Written, common_options, unwritable};
 use crate::client::Client;
 use crate::error::Error;
 use crate::resources::{Place, View};

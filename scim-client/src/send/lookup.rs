@@ -29,7 +29,10 @@ pub(super) enum Found {
 }
 
 impl Client {
-    /// Looks for what a create has made whose answer was lost with that of others.
+    /// Looks for what a create may have made whose answer was lost with that of others; `None` when it may be sent.
+    ///
+    /// # Errors
+    /// As any request, and [`Error::Request`] when it cannot be told.
     pub(crate) async fn look_for(
         &self,
         place: &Place,
@@ -38,11 +41,10 @@ impl Client {
         let create = Call::new(Method::POST, place.clone(), Safety::Safe);
         match self.look_up(&create, lookup, Instant::now() + self.inner.deadline).await? {
             Found::Same(object) => Ok(Some(object)),
-            // Another has the value that must be unique: the peer will say so itself.
             Found::Nothing | Found::Another => Ok(None),
-            Found::Several => {
-                Err(Error::Request("there are several resources that it could be".to_owned()))
-            }
+            Found::Several => Err(Error::Request(
+                "there is more than one resource that could be what was sent".to_owned(),
+            )),
         }
     }
 
@@ -74,7 +76,7 @@ impl Client {
             })
             .collect();
         let all = holders.len();
-        holders.retain(|row| is_same(&lookup.sent, row) && !self.was_there(row, lookup));
+        holders.retain(|row| is_same(&lookup.sent, row) && !self.was_there(row));
         let found = holders.pop();
         Ok(match found {
             None if all == 0 => Found::Nothing,
@@ -104,10 +106,20 @@ impl Client {
     }
 
     /// Whether the resource was made before the call began.
-    fn was_there(&self, row: &Object, lookup: &Lookup) -> bool {
+    fn was_there(&self, row: &Object) -> bool {
+        let deadline = TimeDelta::from_std(self.inner.deadline).unwrap_or(TimeDelta::MAX);
+        let Some(earliest) = self
+            .inner
+            .clock
+            .now()
+            .checked_sub_signed(SKEW)
+            .and_then(|t| t.checked_sub_signed(deadline))
+        else {
+            return false;
+        };
         let meta = row.get("meta").and_then(Value::as_object).cloned().unwrap_or_default();
         let created = Meta::try_from(meta).ok().and_then(|meta| meta.created_at());
-        created.is_some_and(|created| created < lookup.begun_at - SKEW)
+        created.is_some_and(|created| created < earliest)
     }
 }
 
