@@ -1,12 +1,9 @@
 //! One bulk request: what fits into it, its body, and which result belongs to which operation.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use scim_core::bulk::{BulkMethod, OperationResult};
 use scim_core::urn;
 use secrecy::SecretString;
-use smol_str::SmolStr;
 
 use super::Prepared;
 use crate::target::Capabilities;
@@ -43,8 +40,6 @@ pub(super) struct Batch {
     pub(super) operations: Vec<Prepared>,
     texts: Vec<String>,
     bytes: usize,
-    /// The bulkIds that the batch creates.
-    pub(super) creates: BTreeSet<SmolStr>,
 }
 
 impl Batch {
@@ -58,7 +53,6 @@ impl Batch {
             return Err(operation);
         }
         self.bytes = bytes;
-        self.creates.extend(operation.bulk_id.clone());
         self.operations.push(operation);
         self.texts.push(text);
         Ok(())

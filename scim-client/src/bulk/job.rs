@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use http::{HeaderMap, Method, StatusCode};
 use scim_core::bulk::{
     BulkItem, BulkMethod, BulkOperation, BulkResponse, BulkTarget, OperationResult, Step, Withheld,
-    link_patch, plan, rewrite, withhold,
+    link_patch, plan, references, rewrite, withhold,
 };
 use scim_core::{Leniency, Object, Patch, Profile, Resource};
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::SmolStr;
 
 use super::batch::{Batch, Limits};
 use super::{BulkOutcome, BulkReport, Fate, Item, Prepared, Target};
@@ -41,12 +41,42 @@ pub(crate) struct Job {
     requests: u64,
 }
 
+/// What operations have to wait for: what a batch under construction creates, and others that wait.
+#[derive(Debug, Default)]
+struct Waits {
+    ids: BTreeSet<SmolStr>,
+    /// Resources that a waiting operation is about: a later one must not overtake it.
+    paths: BTreeSet<String>,
+}
+
+impl Waits {
+    fn for_operation(&mut self, operation: &Prepared) {
+        self.ids.extend(operation.bulk_id.clone());
+        match &operation.target {
+            Target::Endpoint => {}
+            Target::Id(_) => drop(self.paths.insert(operation.place().to_path())),
+            Target::BulkId(bulk_id) => drop(self.ids.insert(bulk_id.clone())),
+        }
+    }
+
+    fn concern(&self, operation: &Prepared) -> bool {
+        let target = match &operation.target {
+            Target::Endpoint => None,
+            Target::Id(_) if self.paths.contains(&operation.place().to_path()) => return true,
+            Target::Id(_) => None,
+            Target::BulkId(bulk_id) => Some(bulk_id),
+        };
+        let data = operation.data.iter().flat_map(Object::values);
+        references(target, data).iter().any(|bulk_id| self.ids.contains(bulk_id))
+    }
+}
+
 /// What comes next.
 #[derive(Debug)]
 enum Next {
     Ready(Prepared),
-    /// Something that needs an id which the batch under construction makes.
-    AfterThis,
+    /// An operation that needs what the batch under construction makes.
+    Later(Prepared),
     End,
 }
 
@@ -107,22 +137,31 @@ impl Job {
     ) -> BulkReport {
         let mut limits = Limits::of(capabilities, most);
         loop {
-            let mut batch = Batch::default();
+            let (mut batch, mut later) = (Batch::default(), Vec::new());
+            let mut waits = Waits::default();
             let single = loop {
-                match (self.next(&batch.creates), limits) {
-                    (Next::End | Next::AfterThis, _) => break None,
+                match (self.next(&waits), limits) {
+                    (Next::End, _) => break None,
+                    (Next::Later(operation), _) => {
+                        waits.for_operation(&operation);
+                        later.push(operation);
+                    }
                     (Next::Ready(operation), None) => break Some(operation),
-                    (Next::Ready(operation), Some(limits)) => match batch.add(operation, limits) {
-                        Ok(()) => {}
-                        // Too large for any batch.
-                        Err(operation) if batch.operations.is_empty() => break Some(operation),
-                        Err(operation) => {
-                            self.ready.push_front(operation);
-                            break None;
+                    (Next::Ready(operation), Some(limits)) => {
+                        let creates = operation.bulk_id.clone();
+                        match batch.add(operation, limits) {
+                            Ok(()) => waits.ids.extend(creates),
+                            // Too large for any batch.
+                            Err(operation) if batch.operations.is_empty() => break Some(operation),
+                            Err(operation) => {
+                                later.push(operation);
+                                break None;
+                            }
                         }
-                    },
+                    }
                 }
             };
+            self.again(later);
             if let Some(operation) = single {
                 self.single(operation, false).await;
             } else if batch.operations.is_empty() {
@@ -138,8 +177,8 @@ impl Job {
         self.silence >= PATIENCE || self.fail_on_errors.is_some_and(|limit| self.errors >= limit)
     }
 
-    /// The next operation, given what the batch under construction creates.
-    fn next(&mut self, creates: &BTreeSet<SmolStr>) -> Next {
+    /// The next operation, given what has to be waited for.
+    fn next(&mut self, waits: &Waits) -> Next {
         loop {
             let next = match self.ready.pop_front() {
                 Some(operation) => Some(operation),
@@ -152,14 +191,10 @@ impl Job {
             let Some(mut operation) = next.filter(|next| next.link || !self.is_stopped()) else {
                 continue;
             };
-            if let Target::BulkId(bulk_id) = &operation.target
-                && !self.ids.contains_key(bulk_id)
-                && creates.contains(bulk_id)
-            {
-                self.ready.push_front(operation);
-                return Next::AfterThis;
+            if waits.concern(&operation) {
+                return Next::Later(operation);
             }
-            match self.resolve(&mut operation, creates) {
+            match self.resolve(&mut operation) {
                 Ok(()) => return Next::Ready(operation),
                 Err(bulk_id) => self.dangles(&operation, &bulk_id),
             }
@@ -205,20 +240,14 @@ impl Job {
         Some(operation)
     }
 
-    /// Puts ids in the place of references, but for those to the batch under construction, which the target resolves.
-    fn resolve(
-        &self,
-        operation: &mut Prepared,
-        creates: &BTreeSet<SmolStr>,
-    ) -> Result<(), SmolStr> {
+    /// Puts ids in the place of references. Nothing goes out with a reference in it: there are servers that have bulk and
+    /// do not resolve all of them, and store `bulkId:…` as a member.
+    fn resolve(&self, operation: &mut Prepared) -> Result<(), SmolStr> {
         if let Target::BulkId(bulk_id) = &operation.target {
             let id = self.ids.get(bulk_id).ok_or_else(|| bulk_id.clone())?;
             operation.target = Target::Id(id.to_string());
         }
-        let id_of = |bulk_id: &str| match self.ids.get(bulk_id) {
-            Some(id) => Some(id.clone()),
-            None => creates.contains(bulk_id).then(|| format_smolstr!("bulkId:{bulk_id}")),
-        };
+        let id_of = |bulk_id: &str| self.ids.get(bulk_id).cloned();
         let data = operation.data.iter_mut().flat_map(Object::iter_mut);
         data.map(|(_, value)| value).try_for_each(|value| rewrite(value, &id_of))
     }
@@ -299,13 +328,9 @@ impl Job {
 
     /// Sends operations of a batch one by one.
     async fn one_by_one(&mut self, operations: Vec<Prepared>) {
-        for mut operation in operations {
-            if self.is_stopped() {
-                continue;
-            }
-            match self.resolve(&mut operation, &BTreeSet::new()) {
-                Ok(()) => self.single(operation, false).await,
-                Err(bulk_id) => self.dangles(&operation, &bulk_id),
+        for operation in operations {
+            if !self.is_stopped() {
+                self.single(operation, false).await;
             }
         }
     }
@@ -313,26 +338,20 @@ impl Job {
     /// Finds out what has become of operations whose answer was lost; what surely was not done goes out again.
     async fn in_doubt(&mut self, operations: Vec<Prepared>, lost: &Error) {
         let mut undone = Vec::new();
-        let (creates, others): (Vec<_>, Vec<_>) =
-            operations.into_iter().partition(|operation| operation.method == BulkMethod::Post);
-        for operation in creates {
-            match self.look_for(&operation).await {
-                Ok(Some(found)) => self.created(&operation, &found),
-                Ok(None) => undone.push(operation),
-                Err(error) => {
-                    tracing::warn!(%error, "a create whose answer was lost cannot be looked up");
-                    self.ends(&operation, Fate::Unknown(lost.clone()));
-                }
-            }
-        }
-        for mut operation in others {
-            // What refers to something that was not created has not been done either.
-            if self.resolve(&mut operation, &BTreeSet::new()).is_err() {
-                undone.push(operation);
-            } else if is_repeatable(&operation) {
+        for operation in operations {
+            if is_repeatable(&operation) {
                 self.single(operation, true).await;
-            } else {
+            } else if operation.method != BulkMethod::Post {
                 self.ends(&operation, Fate::Unknown(lost.clone()));
+            } else {
+                match self.look_for(&operation).await {
+                    Ok(Some(found)) => self.created(&operation, &found),
+                    Ok(None) => undone.push(operation),
+                    Err(error) => {
+                        tracing::warn!(%error, "a create whose answer was lost cannot be looked up");
+                        self.ends(&operation, Fate::Unknown(lost.clone()));
+                    }
+                }
             }
         }
         self.again(undone);
