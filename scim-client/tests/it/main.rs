@@ -12,6 +12,7 @@ mod faults;
 mod faulty;
 mod foreign;
 mod help;
+mod liars;
 mod live;
 mod memory;
 mod process;
