@@ -2,8 +2,9 @@
 
 mod walk;
 
+use std::sync::Arc;
+
 use futures::stream::{self, BoxStream, StreamExt};
-use scim_core::discovery::ServiceProviderConfig;
 use scim_core::query::{ListPage, PageRequest};
 use scim_core::{Resource, Value};
 
@@ -11,6 +12,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::request::{Exchange, Fetched, List};
 use crate::resources::View;
+use crate::target::Capabilities;
 pub(crate) use walk::Opening;
 use walk::{Walk, mark};
 
@@ -173,28 +175,34 @@ async fn begin<T: View>(list: &List<T>) -> Walk {
         return Walk::new(from, Opening::Plain);
     };
     let client = list.client();
-    let announced = match client.capabilities().await {
-        Ok(capabilities) => capabilities.announced().cloned().unwrap_or_default(),
+    let capabilities = match client.capabilities().await {
+        Ok(capabilities) => capabilities,
         // Whoever may read users need not be allowed to read this; without it the pages are read by index.
         Err(error) => {
             tracing::debug!(%error, "what the target announces cannot be read");
-            ServiceProviderConfig::default()
+            Arc::new(Capabilities::from_service_provider_config(None, client.target()))
         }
     };
-    let pagination = announced.pagination.as_ref();
-    let opening = Opening::by_profile(client).unwrap_or(match pagination {
-        Some(pagination) if pagination.cursor => Opening::EmptyCursor,
-        _ => Opening::Plain,
+    let opening = Opening::by_profile(client).unwrap_or(match capabilities.cursor_paging.value {
+        true => Opening::EmptyCursor,
+        false => Opening::Plain,
     });
-    let most = pagination.and_then(|pagination| pagination.max_page_size);
-    let most = most.or(Some(announced.filter.max_results)).filter(|most| *most > 0);
-    let own = most.map_or(PAGE_SIZE, |most| most.min(LARGEST_PAGE));
-    Walk::new(PageRequest::Index { start, count: Some(count.unwrap_or(own)) }, opening)
+    let most = capabilities.max_page_size.value.or(capabilities.filter_max_results.value);
+    let own = most.map_or(PAGE_SIZE, |most| (most as u64).min(LARGEST_PAGE));
+    let count = list.page_size(count.unwrap_or(own));
+    Walk::new(PageRequest::Index { start, count: Some(count) }, opening)
 }
 
 impl Opening {
     /// What the target's profile says; it goes before what the target says.
-    pub(crate) fn by_profile(_client: &Client) -> Option<Self> {
-        None
+    pub(crate) fn by_profile(client: &Client) -> Option<Self> {
+        let paging = &client.target().fields().paging;
+        match (paging.index, paging.cursor) {
+            _ if paging.empty_first_cursor => Some(Opening::EmptyCursor),
+            (Some(false), Some(false)) => Some(Opening::Whole),
+            // By index only, or by cursor without being asked.
+            (Some(true), Some(false)) | (Some(false), Some(true)) => Some(Opening::Plain),
+            _ => None,
+        }
     }
 }

@@ -9,6 +9,7 @@ use url::Url;
 use crate::client::Client;
 use crate::error::Error;
 use crate::request::{Create, Delete, Get, PatchRequest, Replace};
+use crate::target::TargetProfile;
 
 /// A Rust type that a resource can be read as and written from.
 ///
@@ -197,6 +198,34 @@ impl Place {
     /// The name of the endpoint; empty for the root.
     pub(crate) fn endpoint_name(&self) -> &str {
         self.segments.first().map_or("", String::as_str)
+    }
+
+    /// The place as the target spells its endpoint.
+    pub(crate) fn spelled(&self, target: &TargetProfile) -> Self {
+        let mut place = self.clone();
+        if let Some(first) = place.segments.first_mut() {
+            *first = target.endpoint(first).to_owned();
+        }
+        place
+    }
+
+    /// Another resource of the same endpoint.
+    #[must_use]
+    pub(crate) fn sibling(mut self, id: &str) -> Self {
+        if self.is_resource() {
+            self.segments.pop();
+        }
+        self.child(id)
+    }
+
+    /// Whether it is the place of one resource.
+    pub(crate) fn is_resource(&self) -> bool {
+        self.segments.len() > 1
+    }
+
+    /// The last segment.
+    pub(crate) fn last(&self) -> Option<&str> {
+        self.segments.last().map(String::as_str)
     }
 
     /// The id, where it is the place of a resource of some endpoint.

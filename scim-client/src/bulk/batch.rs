@@ -25,12 +25,11 @@ pub(super) struct Limits {
 impl Limits {
     /// The limits of a target; `None` where it has no bulk, or none that is worth it.
     pub(super) fn of(capabilities: &Capabilities, wanted: Option<usize>) -> Option<Self> {
-        let bulk = capabilities.announced().map(|announced| announced.bulk)?;
-        let known = |limit: u64| usize::try_from(limit).ok().filter(|limit| *limit > 0);
-        let operations = known(bulk.max_operations).unwrap_or(MOST_OPERATIONS).min(MOST_OPERATIONS);
+        let operations = capabilities.bulk_max_operations.value;
+        let operations = operations.unwrap_or(MOST_OPERATIONS).min(MOST_OPERATIONS);
         let operations = wanted.map_or(operations, |wanted| wanted.min(operations));
-        let bytes = known(bulk.max_payload_size).unwrap_or(PAYLOAD);
-        (bulk.supported && operations > 1).then_some(Self { operations, bytes })
+        let bytes = capabilities.bulk_max_bytes.value.unwrap_or(PAYLOAD);
+        (capabilities.bulk.value && operations > 1).then_some(Self { operations, bytes })
     }
 }
 

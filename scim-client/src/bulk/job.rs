@@ -17,7 +17,7 @@ use crate::error::{Error, Rejected};
 use crate::request::is_idempotent;
 use crate::resources::{Place, Resources};
 use crate::send::{Answer, Call, Lookup, Safety};
-use crate::target::Capabilities;
+use crate::target::{Action, Capabilities};
 
 /// After so many requests in a row that brought nothing, not even a refusal, nothing more is begun.
 const PATIENCE: u32 = 3;
@@ -147,7 +147,14 @@ impl Job {
                         later.push(operation);
                     }
                     (Next::Ready(operation), None) => break Some(operation),
-                    (Next::Ready(operation), Some(limits)) => {
+                    (Next::Ready(mut operation), Some(limits)) => {
+                        if !self.fits_the_target(&mut operation) {
+                            if batch.operations.is_empty() {
+                                break Some(operation);
+                            }
+                            later.push(operation);
+                            break None;
+                        }
                         let creates = operation.bulk_id.clone();
                         match batch.add(operation, limits) {
                             Ok(()) => waits.ids.extend(creates),
@@ -250,6 +257,34 @@ impl Job {
         let id_of = |bulk_id: &str| self.ids.get(bulk_id).cloned();
         let data = operation.data.iter_mut().flat_map(Object::iter_mut);
         data.map(|(_, value)| value).try_for_each(|value| rewrite(value, &id_of))
+    }
+
+    /// Whether the target takes the operation as one element of a bulk. What its profile refuses, changes or splits goes
+    /// out alone, where that is done.
+    fn fits_the_target(&self, operation: &mut Prepared) -> bool {
+        let (target, endpoint) = (self.client.target(), operation.place.endpoint_name());
+        let action = match operation.method {
+            BulkMethod::Post => Action::Create,
+            BulkMethod::Put => Action::Replace,
+            BulkMethod::Patch => Action::Patch,
+            BulkMethod::Delete => Action::Delete,
+        };
+        if target.admits_action(endpoint, action).is_err() {
+            return false;
+        }
+        let Some(data) = &operation.data else { return true };
+        if action != Action::Patch {
+            let shaped = target.shape_body(endpoint, action, data.clone());
+            return shaped.is_ok_and(|shaped| shaped.dropped.is_empty() && shaped.body == *data);
+        }
+        let Ok(patch) = read_patch(data.clone()) else { return false };
+        match target.shape(endpoint, &patch) {
+            Ok(shaped) if shaped.dropped.is_empty() && shaped.messages.len() == 1 => {
+                operation.data = shaped.messages.into_iter().next();
+                true
+            }
+            _ => false,
+        }
     }
 
     async fn batch(&mut self, batch: Batch, limits: &mut Option<Limits>) {
@@ -541,6 +576,7 @@ fn refusal(operation: &Prepared, result: OperationResult) -> Error {
         body_excerpt: None,
         is_scim: true,
         meaning: None,
+        hint: None,
         confirmed_missing: false,
         after_lost_answer: false,
         attempts: 1,

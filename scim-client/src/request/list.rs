@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use http::{HeaderMap, Method, StatusCode};
 use scim_core::query::{ListQuery, ListResponse, PageRequest, Sort};
-use scim_core::{Filter, Object, Resource, Value, urn};
+use scim_core::{Filter, Object, Projection, Resource, Value, urn};
 
 use super::{Options, common_options};
 use crate::client::Client;
@@ -16,6 +16,7 @@ use crate::error::{Error, Undecodable};
 use crate::pages::{self, Opening, Page};
 use crate::resources::{Place, Resources, View};
 use crate::send::{Answer, Call, Safety};
+use crate::target::fields::Parameter;
 
 /// A query: which resources, in which order, with which attributes.
 ///
@@ -140,14 +141,56 @@ impl<T: View> List<T> {
         &self.client
     }
 
+    /// The size of pages: what was asked for, within what the target takes.
+    pub(crate) fn page_size(&self, wanted: u64) -> u64 {
+        let projection = self.options.projection().unwrap_or_default();
+        let attributes = match &projection {
+            Projection::Only(paths) => paths.as_slice(),
+            _ => &[],
+        };
+        self.client.target().count(self.place.endpoint_name(), attributes, wanted)
+    }
+
+    /// Holds the query against the target's profile; the page is no larger than the target takes.
+    fn within_limits(&self, page: PageRequest) -> Result<PageRequest, Error> {
+        let (target, endpoint) = (self.client.target(), self.place.endpoint_name());
+        target.admits_query(endpoint, self.query.filter.as_ref())?;
+        let projection = self.options.projection()?;
+        let sorted = self.query.sort.as_ref();
+        let used = [
+            (Parameter::Filter, self.query.filter.is_some()),
+            (Parameter::SortBy, sorted.is_some()),
+            (Parameter::SortOrder, sorted.is_some_and(|sort| sort.descending)),
+            (Parameter::StartIndex, matches!(page, PageRequest::Index { start: 2.., .. })),
+            (Parameter::Cursor, matches!(page, PageRequest::Cursor { .. })),
+            (Parameter::Attributes, matches!(projection, Projection::Only(_))),
+            (Parameter::ExcludedAttributes, matches!(projection, Projection::Except(_))),
+        ];
+        for (parameter, _) in used.into_iter().filter(|(_, used)| *used) {
+            target.admits_parameter(parameter)?;
+        }
+        let countless = target.admits_parameter(Parameter::Count).is_err();
+        let bounded = |count: Option<u64>| match countless {
+            // How many come is the target's business; all of them are read anyway.
+            true => None,
+            false => count.map(|count| self.page_size(count)),
+        };
+        Ok(match page {
+            PageRequest::Index { start, count } => {
+                PageRequest::Index { start, count: bounded(count) }
+            }
+            PageRequest::Cursor { cursor, count } => {
+                PageRequest::Cursor { cursor, count: bounded(count) }
+            }
+        })
+    }
+
     /// Reads one page.
     pub(crate) async fn fetch(&self, page: PageRequest) -> Result<Fetched, Error> {
         if let Some(wrong) = &self.wrong {
             return Err(Error::Request(wrong.clone()));
         }
-        if let Some(filter) = &self.query.filter {
-            self.client.target().admits(filter)?;
-        }
+        let page = self.within_limits(page)?;
         let query =
             ListQuery { page, projection: self.options.projection()?, ..self.query.clone() };
         let call = match self.verb {

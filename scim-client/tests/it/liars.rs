@@ -98,7 +98,9 @@ impl Target {
             }
         });
         let mut query: Vec<String> = pairs.collect();
-        if self.habit == Habit::ForcesCursors && !query.iter().any(|pair| pair.starts_with("cursor=")) {
+        if self.habit == Habit::ForcesCursors
+            && !query.iter().any(|pair| pair.starts_with("cursor="))
+        {
             query.push("cursor=".to_owned());
         }
         query.join("&")
@@ -122,7 +124,9 @@ impl Target {
                     object.insert(name.to_owned(), json!(text));
                 }
             }
-            Habit::TotalOneTooLow => drop(object.insert("totalResults".to_owned(), json!(USERS - 1))),
+            Habit::TotalOneTooLow => {
+                drop(object.insert("totalResults".to_owned(), json!(USERS - 1)))
+            }
             Habit::TotalTooHigh => drop(object.insert("totalResults".to_owned(), json!(USERS + 4))),
             Habit::TotalShrinks => {
                 object.insert("totalResults".to_owned(), json!(USERS as u64 + 1 - turn));
@@ -139,7 +143,9 @@ impl Target {
                 let urn = "urn:ietf:params:scim:api:messages:2.0:Error";
                 return json!({ "schemas": [urn], "status": "500", "detail": "sorry" }).to_string();
             }
-            Habit::BadRow if turn == 2 => drop(object["Resources"][1].as_object_mut().unwrap().remove("userName")),
+            Habit::BadRow if turn == 2 => {
+                drop(object["Resources"][1].as_object_mut().unwrap().remove("userName"))
+            }
             _ => {}
         }
         body.to_string()
