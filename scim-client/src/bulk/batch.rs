@@ -42,19 +42,19 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Takes an operation in, or gives it back where it does not fit any more.
-    pub(super) fn add(&mut self, operation: Prepared, limits: Limits) -> Result<(), Prepared> {
+    /// Takes an operation in, or gives it back where there is no room for it.
+    pub(super) fn add(&mut self, operation: Prepared, limits: Limits) -> Option<Prepared> {
         // Numbers and texts of a parsed document can always be written.
         let text = serde_json::to_string(&operation.to_object()).unwrap_or_default();
         let bytes = if self.texts.is_empty() { envelope(Some(u64::MAX)).len() } else { self.bytes };
         let bytes = bytes + text.len() + 1;
         if self.operations.len() >= limits.operations || bytes > limits.bytes {
-            return Err(operation);
+            return Some(operation);
         }
         self.bytes = bytes;
         self.operations.push(operation);
         self.texts.push(text);
-        Ok(())
+        None
     }
 
     /// The body.

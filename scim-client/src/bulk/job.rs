@@ -157,10 +157,10 @@ impl Job {
                         }
                         let creates = operation.bulk_id.clone();
                         match batch.add(operation, limits) {
-                            Ok(()) => waits.ids.extend(creates),
+                            None => waits.ids.extend(creates),
                             // Too large for any batch.
-                            Err(operation) if batch.operations.is_empty() => break Some(operation),
-                            Err(operation) => {
+                            Some(operation) if batch.operations.is_empty() => break Some(operation),
+                            Some(operation) => {
                                 later.push(operation);
                                 break None;
                             }
