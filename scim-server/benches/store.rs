@@ -167,6 +167,7 @@ impl Bench {
             tenant: TenantId::default(),
             actor: "abcdefghijklmnop".into(),
             request_id: "0199a000-0000-7000-8000-000000000000".into(),
+            base_url: "https://example.com/scim/v2/".into(),
             now: self.now(),
             writes,
         }

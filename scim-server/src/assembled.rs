@@ -35,7 +35,7 @@ impl Links {
 
     /// The URL of a resource.
     pub(crate) fn location(&self, schema: &ResourceSchema, id: &str) -> String {
-        format!("{}{}/{}", self.base_url, schema.resource_type().endpoint, id)
+        [&*self.base_url, &*schema.resource_type().endpoint, "/", id].concat()
     }
 }
 

@@ -73,7 +73,8 @@ pub enum Command {
     /// Check that everything stored is whole and belongs together
     ///
     /// Leaves with 0 when it is, and with 1 and a list of what is wrong when it is not. Nothing
-    /// is changed.
+    /// is changed. Data whose schema is not registered is named on standard error; it is kept
+    /// until it is registered again, and no damage.
     #[command(after_long_help = VERIFY_EXAMPLES)]
     Verify,
 

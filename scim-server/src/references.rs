@@ -3,7 +3,8 @@
 //! So the public URL can change without touching what is stored. Accepted are absolute URLs under the base URL and the
 //! relative forms `Users/x`, `/Users/x`, `../Users/x` (AMBIGUITIES 101); other URLs stay as they are.
 
-use scim_core::{Attribute, Object, Resource, ResourceSchema, Value};
+use scim_core::filter::Field;
+use scim_core::{Attribute, Object, Resource, ResourceSchema, Value, urn};
 
 /// Rewrites `$ref`s to this server in their relative form; tells whether there are any.
 pub(crate) fn make_relative(
@@ -25,6 +26,45 @@ pub(crate) fn complete(resource: &mut Resource, schema: &ResourceSchema, base_ur
     each_reference(resource, schema, &mut |text| {
         relative(text, base_url).map(|relative| format!("{base_url}/{relative}"))
     });
+}
+
+/// Where a filter is evaluated, which decides how the references there are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// On what is stored, but for `members` and `groups`, which are made up absolute.
+    Stored,
+    /// On the resource as it is shown.
+    Shown,
+}
+
+/// Brings references to this server, which a client may name in any of their forms, into the form of what they are compared
+/// with: for [`TypedFilter::rewrite_equal`].
+///
+/// [`TypedFilter::rewrite_equal`]: scim_core::filter::TypedFilter::rewrite_equal
+pub(crate) fn compared<'a>(
+    schema: &'a ResourceSchema,
+    base_url: &'a str,
+    spelling: Spelling,
+) -> impl FnMut(&Field, &str) -> Option<String> + 'a {
+    move |field, text| {
+        if field.sub.as_ref().is_none_or(|sub| *sub != "$ref") {
+            return None;
+        }
+        let name = field.name.as_str();
+        let attribute = match &field.extension {
+            None => schema.attribute(name),
+            Some(uri) => schema.extension(uri.as_str())?.attribute(name),
+        };
+        attribute.filter(|attribute| attribute.is_resource_reference())?;
+        let relative = relative(text, base_url)?;
+        let base = schema.base().id.as_str();
+        let made_up = field.extension.is_none()
+            && matches!((base, name), (urn::GROUP, "members") | (urn::USER, "groups"));
+        Some(match spelling {
+            Spelling::Stored if !made_up => relative.to_owned(),
+            _ => format!("{base_url}/{relative}"),
+        })
+    }
 }
 
 /// `Type/id` when the text points at a resource under the base URL.
@@ -85,7 +125,7 @@ fn visit(
 
 #[cfg(test)]
 mod tests {
-    use scim_core::{Registry, urn};
+    use scim_core::Registry;
 
     use super::*;
 

@@ -113,9 +113,15 @@ impl ScimServer {
     pub fn service(&self, origin: &str, base_path: &str) -> Router {
         let origin = origin.trim_end_matches('/').to_owned();
         let default = self.mount(TenantId::default(), format!("{origin}{base_path}"));
-        let (server, base_path) = (self.clone(), base_path.to_owned());
+        // axum clones the handler for every request.
+        let places = Arc::new(Places {
+            server: self.clone(),
+            default,
+            origin,
+            base_path: base_path.to_owned(),
+        });
         let endpoints = move |request: Request| {
-            let place = server.place(&default, &origin, &base_path, request.uri().path());
+            let place = places.find(request.uri().path());
             async move {
                 let (app, mount, path) = place;
                 let answer =
@@ -141,28 +147,32 @@ impl ScimServer {
         let links = Arc::new(Links::new(base_url, Arc::clone(&self.app.registry)));
         Mount { app: Arc::clone(&self.app), tenant, links }
     }
+}
 
+/// Where the tenants' endpoints are.
+struct Places {
+    server: ScimServer,
+    default: Mount,
+    origin: String,
+    base_path: String,
+}
+
+impl Places {
     /// Which tenant a path is for, and what is left of it under that tenant's base path.
-    fn place(
-        &self,
-        default: &Mount,
-        origin: &str,
-        base_path: &str,
-        path: &str,
-    ) -> (Arc<App>, Option<Mount>, Option<String>) {
+    fn find(&self, path: &str) -> (Arc<App>, Option<Mount>, Option<String>) {
         let under = |path: &str| {
-            let rest = path.strip_prefix(base_path)?;
+            let rest = path.strip_prefix(self.base_path.as_str())?;
             (rest.is_empty() || rest.starts_with('/')).then(|| rest.to_owned())
         };
-        let app = Arc::clone(&self.app);
+        let app = Arc::clone(&self.server.app);
         let Some(rest) = path.strip_prefix("/t/") else {
-            return (app, Some(default.clone()), under(path));
+            return (app, Some(self.default.clone()), under(path));
         };
         let (name, rest) =
             rest.split_once('/').map_or((rest, ""), |(name, _)| (name, &rest[name.len()..]));
         let mount = TenantId::new(name).ok().map(|tenant| {
-            let base_url = format!("{origin}/t/{tenant}{base_path}");
-            self.mount(tenant, base_url)
+            let base_url = format!("{}/t/{tenant}{}", self.origin, self.base_path);
+            self.server.mount(tenant, base_url)
         });
         (app, mount, under(rest))
     }

@@ -81,6 +81,13 @@ pub struct Tools<'a> {
     pub clock: &'a dyn Clock,
 }
 
+impl<'a> Tools<'a> {
+    /// Tools for asking an [`Authorize`] outside of a client.
+    pub fn new(transport: &'a dyn Transport, clock: &'a dyn Clock) -> Self {
+        Self { transport, clock }
+    }
+}
+
 /// Why there are no credentials.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -148,7 +155,11 @@ impl Auth {
         Auth::Basic { user: user.into(), password: SecretString::from(password.into()) }
     }
 
-    pub(crate) fn into_provider(self) -> Result<Option<Arc<dyn Authorize>>, AuthError> {
+    /// What makes the header; `None` where there are no credentials.
+    ///
+    /// # Errors
+    /// [`AuthError::Unusable`] when they cannot stand in a header.
+    pub fn into_provider(self) -> Result<Option<Arc<dyn Authorize>>, AuthError> {
         Ok(match self {
             Auth::None => None,
             Auth::Bearer(token) => Some(Arc::new(Bearer::new(&token)?)),

@@ -19,4 +19,5 @@ mod process;
 mod real;
 mod requests;
 mod retry;
+mod targets;
 mod tls;

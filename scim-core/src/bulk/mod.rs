@@ -142,6 +142,11 @@ pub struct BulkRequest {
 }
 
 impl BulkRequest {
+    /// The operations that are well-formed, in the order of the request: for work that can be done before the first one.
+    pub fn operations(&self) -> impl Iterator<Item = &BulkOperation> {
+        self.items.iter().filter_map(|item| item.operation.as_ref().ok())
+    }
+
     /// Reads a request. Member names and methods may be in any letter case; unknown members are passed over.
     ///
     /// What is wrong with one operation is kept with it and becomes its result; only what is wrong with the message

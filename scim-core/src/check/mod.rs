@@ -127,6 +127,11 @@ pub fn patched(after: Resource, schema: &ResourceSchema) -> Result<Checked, Erro
     Ok(finished(object, schema))
 }
 
+/// Sets `schemas` to the base schema and the extensions that a resource has data of (RFC 7643 section 3).
+pub fn derive_schemas(resource: &mut Resource, schema: &ResourceSchema) {
+    schemas::derive(resource.object_mut(), schema);
+}
+
 fn finished(mut object: Object, schema: &ResourceSchema) -> Checked {
     schemas::derive(&mut object, schema);
     Checked(object.into())

@@ -334,6 +334,11 @@ impl Checker<'_, '_> {
             AttributeType::Binary => content::base64(text, at),
             AttributeType::Reference => content::reference(text, attribute, at),
             _ if self.owner.is_user_name(attribute) => {
+                // Nobody could tell it from an empty one (RFC 7643 section 4.1.1: non-empty).
+                if !text.is_empty() && text.chars().all(char::is_whitespace) {
+                    let detail = "must not be empty, and white space alone is no name";
+                    return Err(Error::value(at, detail));
+                }
                 // The required pass has the better words for an empty name.
                 if text.is_empty()
                     || crate::text::is_precis_user_name(text)

@@ -118,4 +118,51 @@ impl TypedFilter {
             None
         })
     }
+
+    /// Lets `rewrite` put another text in the place of each that something is compared with by `eq`: for values that are
+    /// the same in several spellings, such as references. It is given the field with, for a comparison in brackets, the
+    /// attribute in front of them.
+    pub fn rewrite_equal(&mut self, rewrite: &mut dyn FnMut(&Field, &str) -> Option<String>) {
+        match self {
+            Self::And(filters) | Self::Or(filters) => {
+                for filter in filters {
+                    filter.rewrite_equal(rewrite);
+                }
+            }
+            Self::Not(filter) => filter.rewrite_equal(rewrite),
+            Self::Compare(comparison) => {
+                let TypedComparison { field, op: CompareOp::Eq, value } = comparison else {
+                    return;
+                };
+                let TypedValue::Text { raw, key } = value else { return };
+                if let Some(new) = rewrite(field, raw) {
+                    *key = field.rule.key(&new).as_ref().into();
+                    *raw = new.into();
+                }
+            }
+            Self::Element { field, filter } => {
+                let (extension, name) = (field.extension.clone(), field.name.clone());
+                filter.rewrite_equal_in(extension.as_ref(), &name, rewrite);
+            }
+            Self::Present(_) | Self::Constant(_) => {}
+        }
+    }
+
+    /// As [`rewrite_equal`](Self::rewrite_equal), for the filter in brackets behind an attribute.
+    pub(crate) fn rewrite_equal_in(
+        &mut self,
+        extension: Option<&SchemaUri>,
+        name: &AttrName,
+        rewrite: &mut dyn FnMut(&Field, &str) -> Option<String>,
+    ) {
+        self.rewrite_equal(&mut |inner, text| {
+            let field = Field {
+                extension: extension.cloned(),
+                name: name.clone(),
+                sub: Some(inner.name.clone()),
+                ..inner.clone()
+            };
+            rewrite(&field, text)
+        });
+    }
 }

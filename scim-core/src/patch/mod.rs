@@ -49,6 +49,7 @@ pub use path::PatchPath;
 pub use wire::{Op, Operation, Patch};
 
 use crate::error::Error;
+use crate::filter::Field;
 use crate::profile::{Leniency, Profile};
 use crate::resource::{Object, Resource, Value};
 use crate::schema::{Mutability, ResourceSchema};
@@ -86,6 +87,18 @@ impl ResolvedPatch {
     /// [`split_members`](Self::split_members).
     pub fn is_empty(&self) -> bool {
         self.edits.is_empty()
+    }
+
+    /// Rewrites what the value filters of the operations compare with by `eq`, as
+    /// [`TypedFilter::rewrite_equal`](crate::filter::TypedFilter::rewrite_equal) does.
+    pub fn rewrite_equal(&mut self, rewrite: &mut dyn FnMut(&Field, &str) -> Option<String>) {
+        for Edit { slot, action, .. } in &mut self.edits {
+            if let Action::Elements(edit) = action
+                && let Some(filter) = &mut edit.filter
+            {
+                filter.rewrite_equal_in(slot.extension.as_ref(), &slot.name, rewrite);
+            }
+        }
     }
 
     /// Applies all edits in order, or none.

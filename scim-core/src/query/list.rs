@@ -1,5 +1,7 @@
 //! The list response (RFC 7644 section 3.4.2, RFC 9865 section 2).
 
+use std::io::Write;
+
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -44,10 +46,11 @@ impl ListPage {
         out.extend_from_slice(urn::LIST_RESPONSE.as_bytes());
         out.extend_from_slice(b"\"]");
         for (name, number) in self.numbers() {
-            out.extend_from_slice(format!(",\"{name}\":{number}").as_bytes());
+            // Writing to memory does not fail.
+            let _ = write!(out, ",\"{name}\":{number}");
         }
         for (name, cursor) in self.cursors() {
-            out.extend_from_slice(format!(",\"{name}\":{}", Value::from(cursor)).as_bytes());
+            let _ = write!(out, ",\"{name}\":{}", Value::from(cursor));
         }
         out.extend_from_slice(b",\"Resources\":[");
         for (i, resource) in resources.into_iter().enumerate() {

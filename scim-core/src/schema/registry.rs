@@ -33,6 +33,9 @@ pub enum RegistryError {
     /// The text is not the JSON of schemas and resource types.
     #[error("not a schema file: {0}")]
     Json(String),
+    /// The file registers nothing.
+    #[error("the file registers nothing: {0}")]
+    Empty(&'static str),
     /// A definition contradicts itself.
     #[error("schema {schema}: attribute {attribute} {problem}")]
     Definition {
@@ -80,6 +83,14 @@ struct SchemaFile {
     /// Extensions to add to resource types that are there already: by type name.
     #[serde(default)]
     extensions: std::collections::BTreeMap<String, Vec<SchemaExtension>>,
+}
+
+impl SchemaFile {
+    fn is_empty(&self) -> bool {
+        self.schemas.is_empty()
+            && self.resource_types.is_empty()
+            && self.extensions.values().all(Vec::is_empty)
+    }
 }
 
 impl Registry {
@@ -259,9 +270,21 @@ impl Registry {
     /// section 6, and `extensions`, which adds schemas to types that are there: `{"User": [{"schema": "urn:..."}]}`.
     ///
     /// # Errors
-    /// Any [`RegistryError`]; nothing of the file is registered then.
+    /// Any [`RegistryError`]; nothing of the file is registered then. A file that would register nothing is an error
+    /// too: whoever names it means something by it.
     pub fn add_json(&mut self, text: &str) -> Result<(), RegistryError> {
+        // A list would be taken for the fields in their order.
+        if text.trim_start().starts_with('[') {
+            return Err(RegistryError::Empty(
+                "it is a list; write an object with \"schemas\", \"resourceTypes\" or \"extensions\"",
+            ));
+        }
         let file: SchemaFile = serde_json::from_str(text)?;
+        if file.is_empty() {
+            return Err(RegistryError::Empty(
+                "\"schemas\", \"resourceTypes\" and \"extensions\" are missing or empty",
+            ));
+        }
         let mut next = self.clone();
         for schema in file.schemas {
             next.add_schema(schema)?;
@@ -433,6 +456,10 @@ mod tests {
         assert!(matches!(registry.add_json(reserved), Err(RegistryError::BadName(_))));
         let missing = r#"{"resourceTypes":[{"name":"X","endpoint":"/Xs","schema":"urn:x:A"}]}"#;
         assert!(matches!(registry.add_json(missing), Err(RegistryError::MissingSchema { .. })));
+        for nothing in ["[]", " [{}]", "{}", r#"{"schemas":[]}"#, r#"{"extensions":{"User":[]}}"#] {
+            let refused = registry.add_json(nothing);
+            assert!(matches!(refused, Err(RegistryError::Empty(_))), "{nothing}: {refused:?}");
+        }
         let extension = r#"{"schemas":[{"id":"urn:x:A","attributes":[{"name":"a"}]}],"extensions":{"User":[{"schema":"urn:x:A"}]}}"#;
         registry.add_json(extension).unwrap();
         assert!(registry.user().extension("URN:X:A").is_some());

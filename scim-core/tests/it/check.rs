@@ -44,6 +44,21 @@ fn patch_value(path: &str, value: Json, profile: Profile) -> Result<(Json, Vec<S
     Ok((value.into(), traces))
 }
 
+#[test]
+fn a_user_name_of_white_space_is_none() {
+    for profile in [Profile::default(), Profile::strict()] {
+        for name in [" ", "\t", " \u{a0}\u{3000}\n"] {
+            let body = json!({ "userName": name });
+            let created = create_user(body.clone(), profile);
+            assert!(matches!(created, Err(Error::InvalidValue { .. })), "{name:?}: {created:?}");
+            let patched = patch_value("userName", json!(name), profile);
+            assert!(matches!(patched, Err(Error::InvalidValue { .. })), "{name:?}: {patched:?}");
+        }
+    }
+    // White space beside something else is what the default profile tolerates.
+    assert!(create_user(json!({ "userName": "ada lovelace" }), Profile::default()).is_ok());
+}
+
 const ENTERPRISE: &str = urn::ENTERPRISE_USER;
 
 /// A body, the tolerance that it needs, where the trace points, and what becomes of it with the tolerance.

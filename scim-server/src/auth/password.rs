@@ -66,6 +66,7 @@ pub struct PasswordHasher {
     admitted: Arc<Semaphore>,
     /// Those who work.
     workers: Arc<Semaphore>,
+    at_once: usize,
 }
 
 impl PasswordHasher {
@@ -85,7 +86,13 @@ impl PasswordHasher {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             admitted: Arc::new(Semaphore::new(workers + queue)),
             workers: Arc::new(Semaphore::new(workers)),
+            at_once: workers,
         })
+    }
+
+    /// How many hashes are computed at a time; whoever has more of them gains nothing by asking for more at once.
+    pub fn at_once(&self) -> usize {
+        self.at_once
     }
 
     /// Hashes `password` with a fresh salt; gives a PHC string (`$argon2id$v=19$…`).

@@ -54,7 +54,8 @@ pub struct CommonFlags {
     ///
     /// A setting has one name in three spellings: `max_page` in the file, SCIM_MAX_PAGE in the
     /// environment, --max-page as a flag. A flag beats the environment, the environment beats
-    /// the file. `scim-server check-config` shows the result.
+    /// the file. Paths in the file are relative to the folder it is in, those of flags and of the
+    /// environment to the working directory. `scim-server check-config` shows the result.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Settings for all commands")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
@@ -111,6 +112,9 @@ pub struct ServeFlags {
     pub memory: Option<bool>,
 
     /// JSON files with resource types and schemas to add [env: SCIM_SCHEMAS, separated by commas]
+    ///
+    /// Data that is stored with a file stays when the server is started without it: not shown, not
+    /// lost, named in a warning, and shown again with the file.
     #[arg(long, value_name = "FILE", help_heading = "Behaviour", value_delimiter = ',', value_parser = parse_path)]
     pub schemas: Vec<PathBuf>,
 

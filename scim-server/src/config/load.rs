@@ -21,6 +21,9 @@ use super::{
 /// Settings that [`Config::default`] leaves out because they have no default.
 const WITHOUT_DEFAULT: [&str; 4] = ["public_url", "tls_cert", "tls_key", "token_file"];
 
+/// Settings that are paths, or lists of paths; `jwt.jwks_file` is one more. In the file they are relative to its folder.
+const PATHS: [&str; 5] = ["tls_cert", "tls_key", "data", "token_file", "schemas"];
+
 /// Settings that are lists; in the environment their items are separated by commas.
 const LISTS: [&str; 2] = ["schemas", "tenants"];
 
@@ -43,7 +46,8 @@ impl Loaded {
 
     /// The effective configuration as TOML, each setting with its origin, secrets masked.
     ///
-    /// The text is a configuration file that makes the same settings, except for the token.
+    /// The text is a configuration file that makes the same settings, except for the token, when it is kept in the
+    /// working directory: the paths of a file are relative to its folder, those of flags and variables to that.
     ///
     /// # Errors
     ///
@@ -274,7 +278,7 @@ fn read_file(path: &Path, named_by: Origin) -> Result<Dict, ConfigError> {
             _ => error.message().to_owned(),
         },
     };
-    let table: toml::Table = toml::from_str(&text).map_err(|e| wrong(&e))?;
+    let mut table: toml::Table = toml::from_str(&text).map_err(|e| wrong(&e))?;
     if table.contains_key("token") {
         return Err(ConfigError::File {
             path: path.to_owned(),
@@ -283,7 +287,42 @@ fn read_file(path: &Path, named_by: Origin) -> Result<Dict, ConfigError> {
         });
     }
     toml::from_str::<Config>(&text).map_err(|e| wrong(&e))?;
+    resolve_paths(&mut table, path)?;
     Ok(dict_of(&table))
+}
+
+/// Makes the paths in the file absolute: what they are relative to is the folder that the file is in.
+fn resolve_paths(table: &mut toml::Table, file: &Path) -> Result<(), ConfigError> {
+    let wrong = |problem: &str| ConfigError::File {
+        path: file.to_owned(),
+        line: None,
+        problem: format!("the folder of the file, to which its paths are relative, {problem}"),
+    };
+    let file =
+        std::path::absolute(file).map_err(|error| wrong(&format!("is not known: {error}")))?;
+    let folder = file.parent().unwrap_or(&file);
+    let resolve = |value: &mut toml::Value| {
+        if let toml::Value::String(text) = value
+            && !text.is_empty()
+        {
+            let path = folder.join(&*text).into_os_string().into_string();
+            *text = path.map_err(|_| wrong("has a name that is not UTF-8"))?;
+        }
+        Ok(())
+    };
+    for (key, value) in table.iter_mut() {
+        match value {
+            toml::Value::Array(items) if PATHS.contains(&key.as_str()) => {
+                items.iter_mut().try_for_each(resolve)?;
+            }
+            toml::Value::Table(jwt) if key == "jwt" => {
+                jwt.get_mut("jwks_file").map_or(Ok(()), resolve)?;
+            }
+            value if PATHS.contains(&key.as_str()) => resolve(value)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// What no single type can check; the answer is the setting and what is wrong with it.

@@ -23,7 +23,7 @@ use super::{bulk, discovery, openapi, query, resource, trace};
 use crate::app::App;
 use crate::assembled::Links;
 use crate::auth::{AuthError, CredentialInput, Principal, Scope, TenantId};
-use crate::service::Cx;
+use crate::service::{Cx, ReadyHashes};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static TOLERANCES: HeaderName = HeaderName::from_static("scim-tolerances");
@@ -168,6 +168,7 @@ impl Exchange<'_> {
             links: &mount.links,
             leniency: self.leniency.clone(),
             allow_cycles: false,
+            hashes: ReadyHashes::default(),
         };
         let reply = handle(&mut cx, route, &input).await;
         self.leniency = cx.leniency;
@@ -282,7 +283,8 @@ async fn me(cx: &mut Cx<'_>, input: &Input<'_>) -> Reply {
 
 /// The id in logs, audit and the `x-request-id` header. Ours alone: a client's would let it forge log lines.
 fn request_id(app: &App) -> SmolStr {
-    let id = app.ids.next_id().simple().to_string();
+    let mut buffer = uuid::Uuid::encode_buffer();
+    let id = app.ids.next_id().simple().encode_lower(&mut buffer);
     // The last 12 digits are random enough within one log; the first ones are the time, which the log has.
     SmolStr::new(&id[id.len() - 12..])
 }

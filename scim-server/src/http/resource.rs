@@ -111,14 +111,14 @@ fn represent(
     let mut response = respond(status, body);
     set_etag(&mut response, &opaque_version(stored));
     let location = cx.links.location(schema, stored.id.as_str());
-    if let Ok(location) = HeaderValue::from_str(&location) {
+    if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
 }
 
 fn set_etag(response: &mut Response<Body>, opaque: &str) {
-    if let Ok(tag) = HeaderValue::from_str(&format!("W/\"{opaque}\"")) {
+    if let Ok(tag) = HeaderValue::try_from(["W/\"", opaque, "\""].concat()) {
         response.headers_mut().insert(ETAG, tag);
     }
 }

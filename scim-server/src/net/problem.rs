@@ -39,6 +39,11 @@ impl Problem {
     pub(super) const SLOW_ANSWER: Self = Self::later(
         "The request took longer than this server allows; it may or may not have been carried out.",
     );
+    /// A request of HTTP/1.1 must say once, and legibly, which host it is for (RFC 9112 section 3.2).
+    pub(super) const BAD_HOST: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "A request of HTTP/1.1 needs exactly one Host header, with a host and perhaps a port.",
+    );
     /// There is no room for another connection.
     pub(super) const FULL: Self =
         Self::later("This server has as many connections open as it allows; try again later.");

@@ -10,7 +10,8 @@ use std::{
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::future::RouteFuture};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::uri::Authority;
+use http::{HeaderValue, Request, Response, Version, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
 
@@ -36,25 +37,49 @@ impl Service<Request<Incoming>> for Edge {
     fn call(&self, request: Request<Incoming>) -> Answer {
         let has_body = !request.body().is_end_stream();
         self.meter.on_head(has_body);
-        let handler = (!self.reserve || request.uri().path().starts_with(HEALTH)).then(|| {
-            let mut request = request.map(|body| {
-                if has_body {
-                    Body::new(Upload { body, meter: Arc::clone(&self.meter) })
-                } else {
-                    Body::empty()
-                }
-            });
-            request.extensions_mut().insert(ConnectInfo(self.peer));
-            tower::Service::call(&mut self.router.clone(), request)
-        });
+        let refusal = if self.reserve && !request.uri().path().starts_with(HEALTH) {
+            Some(Problem::FULL)
+        } else {
+            (!names_its_host(&request)).then_some(Problem::BAD_HOST)
+        };
+        let handler = refusal.map_or_else(
+            || {
+                let mut request = request.map(|body| {
+                    if has_body {
+                        Body::new(Upload { body, meter: Arc::clone(&self.meter) })
+                    } else {
+                        Body::empty()
+                    }
+                });
+                request.extensions_mut().insert(ConnectInfo(self.peer));
+                Ok(tower::Service::call(&mut self.router.clone(), request))
+            },
+            Err,
+        );
         Answer { handler, meter: Arc::clone(&self.meter), last: self.reserve }
     }
 }
 
+/// Whether the request says which host it is for, as HTTP/1.1 must (RFC 9112 section 3.2). An empty value is a value.
+fn names_its_host<B>(request: &Request<B>) -> bool {
+    if request.version() != Version::HTTP_11 {
+        return true;
+    }
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    let host = host.as_bytes();
+    host.is_empty()
+        || Authority::try_from(host).is_ok_and(|authority| {
+            let port = authority.as_str().strip_prefix(authority.host());
+            let digits = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
+            port.is_some_and(|rest| rest.is_empty() || rest.strip_prefix(':').is_some_and(digits))
+        })
+}
+
 /// An answer in the making; the meter can take the handler's place.
 pub(super) struct Answer {
-    /// None where there is no place for the request.
-    handler: Option<RouteFuture<Infallible>>,
+    /// The problem where there is no place for the request, or it is none.
+    handler: Result<RouteFuture<Infallible>, Problem>,
     meter: Arc<Meter>,
     last: bool,
 }
@@ -65,12 +90,12 @@ impl Future for Answer {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut response = if let Some(problem) = self.meter.overdue() {
             // The handler ends here, and with it whatever it waited for.
-            self.handler = None;
+            self.handler = Err(problem);
             problem.response()
         } else {
             match &mut self.handler {
-                None => Problem::FULL.response(),
-                Some(handler) => match ready!(Pin::new(handler).poll(cx)) {
+                Err(problem) => problem.response(),
+                Ok(handler) => match ready!(Pin::new(handler).poll(cx)) {
                     Ok(response) => response,
                     Err(never) => match never {},
                 },

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use scim_core::ResourceId;
 use secrecy::ExposeSecret;
 
 use super::parts::{self, Stores};
@@ -13,7 +14,7 @@ use crate::auth::{Scope, ServiceTokens, TenantId, TokenId, TokenRecord, TokenSpe
 use crate::cli::{TenantCommand, TokenCommand, TokenCreate, TokenScope};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::store::StoreError;
+use crate::store::{Include, Key, StoreError};
 
 fn open(config: &Config) -> anyhow::Result<(Stores, Arc<dyn Clock>)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -27,8 +28,9 @@ pub(super) async fn token(config: &Config, command: &TokenCommand) -> anyhow::Re
     match command {
         TokenCommand::Create(create) => {
             let tenant: TenantId = create.tenant.parse()?;
-            if !tenants(&stores).await?.contains(&tenant) {
-                bail!("there is no tenant {tenant}; `scim-server tenant create {tenant}` makes it");
+            known(&stores, &tenant).await?;
+            if let Some(user) = &create.user {
+                user_exists(&stores, &tenant, user).await?;
             }
             let issued = tokens
                 .issue(spec(create, tenant, clock.now())?, &mut rand::rng(), clock.now())
@@ -38,7 +40,11 @@ pub(super) async fn token(config: &Config, command: &TokenCommand) -> anyhow::Re
         }
         TokenCommand::List { tenant } => {
             let tenants = match tenant {
-                Some(name) => vec![name.parse()?],
+                Some(name) => {
+                    let tenant = name.parse()?;
+                    known(&stores, &tenant).await?;
+                    vec![tenant]
+                }
                 None => tenants(&stores).await?,
             };
             println!(
@@ -106,6 +112,29 @@ fn row(record: &TokenRecord, now: DateTime<Utc>) -> String {
     )
 }
 
+async fn known(stores: &Stores, tenant: &TenantId) -> anyhow::Result<()> {
+    if !tenants(stores).await?.contains(tenant) {
+        bail!("there is no tenant {tenant}; `scim-server tenant create {tenant}` makes it");
+    }
+    Ok(())
+}
+
+/// A token for nobody would be answered 404 by `/Me`, long after whoever made it has gone.
+async fn user_exists(stores: &Stores, tenant: &TenantId, user: &str) -> anyhow::Result<()> {
+    let unknown = || {
+        anyhow!(
+            "the tenant {tenant} has no user with the id {user:?}; --user takes the `id` that the server gave the user, not a userName"
+        )
+    };
+    let id = ResourceId::new(user).ok_or_else(unknown)?;
+    let key = Key { tenant: tenant.clone(), resource_type: "User".into(), id };
+    match stores.resources.get(&key, Include::default()).await {
+        Ok(_) => Ok(()),
+        Err(StoreError::NotFound) => Err(unknown()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 async fn tenants(stores: &Stores) -> anyhow::Result<Vec<TenantId>> {
     Ok(stores.admin.tenant_list().await?.into_iter().map(|tenant| tenant.id).collect())
 }
@@ -155,6 +184,10 @@ pub(super) async fn backup(config: &Config, file: &Path) -> anyhow::Result<ExitC
 pub(super) async fn verify(config: &Config) -> anyhow::Result<ExitCode> {
     let (stores, _) = open(config)?;
     let findings = stores.admin.verify().await?;
+    // No damage: nothing is lost, and what a command does not know a running server may well.
+    for kept in stores.admin.unregistered().await? {
+        eprintln!("scim-server: {kept}");
+    }
     if findings.is_empty() {
         println!("everything is whole");
         return Ok(ExitCode::SUCCESS);

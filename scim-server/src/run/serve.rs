@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -26,6 +27,9 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let registry = Arc::new(parts::registry(config)?);
     let stores = parts::open(config, &registry, &clock)?;
+    for kept in stores.admin.unregistered().await? {
+        tracing::warn!("{kept}");
+    }
     make_tenants(config, &*stores.admin, &*clock).await?;
     let shutdown = Shutdown::on_signals().context("signals cannot be received")?;
     let net = Server::bind(config.listen, NetConfig::new(config, tls))
@@ -52,7 +56,7 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
     let router = server.service(&origin, base_path);
     let url = format!("{listening}{base_path}");
     if config.token.is_none() && config.jwt.is_none() {
-        first_token(&stores, &*clock, &url).await?;
+        first_token(&stores, &*clock, &url, &config.data).await?;
     }
     let data =
         if config.memory { "memory only".to_owned() } else { config.data.display().to_string() };
@@ -113,7 +117,12 @@ async fn make_tenants(
 ///
 /// The command reaches this server from this machine. With TLS the certificate is for another name or self-signed, so it
 /// is not held against it; what travels is a token to a server that was just started here.
-async fn first_token(stores: &Stores, clock: &dyn Clock, url: &str) -> anyhow::Result<()> {
+async fn first_token(
+    stores: &Stores,
+    clock: &dyn Clock,
+    url: &str,
+    data: &Path,
+) -> anyhow::Result<()> {
     let options = if url.starts_with("https:") { "--insecure " } else { "" };
     let tokens = ServiceTokens::new(Arc::clone(&stores.tokens));
     let tenant = TenantId::default();
@@ -124,9 +133,14 @@ async fn first_token(stores: &Stores, clock: &dyn Clock, url: &str) -> anyhow::R
     let known = tokens.list(&tenant).await?;
     if !known.is_empty() {
         if !known.iter().any(live) {
-            tracing::warn!(
-                "every token of the default tenant is revoked or expired; `scim-server token create` makes one"
+            // Not a matter of the log's level: nobody can get in.
+            let data = data.display().to_string().replace('\'', r"'\''");
+            eprintln!(
+                "Every token of the default tenant is revoked or expired, so nobody can enter it. Make one, while the server runs:"
             );
+            eprintln!();
+            eprintln!("scim-server token create --data '{data}'");
+            eprintln!();
         }
         return Ok(());
     }

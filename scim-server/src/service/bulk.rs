@@ -6,7 +6,7 @@ use http::StatusCode;
 use scim_core::bulk::{BulkMethod, BulkRequest, BulkResponse, BulkRun, Outcome, Task};
 use scim_core::{Error, ErrorDocument, Object, Resource, ResourceSchema};
 
-use super::{Cx, Guard, ServiceError, create, delete, has_members, patch, replace};
+use super::{Cx, Guard, ReadyHashes, ServiceError, create, delete, has_members, patch, replace};
 use crate::assembled::opaque_version;
 use crate::store::Stored;
 
@@ -19,6 +19,7 @@ pub(crate) async fn bulk(
     refuse: impl Fn(ServiceError, usize) -> (StatusCode, ErrorDocument),
 ) -> super::Result<BulkResponse> {
     let request = BulkRequest::from_object(message, &cx.app.limits, &mut cx.leniency)?;
+    cx.hashes = ReadyHashes::of(cx.app, &request).await;
     let mut run = BulkRun::new(request, cx.links.base_url());
     // Groups that refer to each other are what circular bulkIds are for.
     cx.allow_cycles = true;

@@ -6,6 +6,7 @@
 mod bulk;
 mod create;
 mod delete;
+mod passwords;
 mod patch;
 mod query;
 mod replace;
@@ -19,6 +20,7 @@ use smol_str::SmolStr;
 pub(crate) use bulk::bulk;
 pub(crate) use create::create;
 pub(crate) use delete::delete;
+pub(crate) use passwords::ReadyHashes;
 pub(crate) use patch::patch;
 pub(crate) use query::{Listed, list};
 pub(crate) use replace::replace;
@@ -47,6 +49,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) leniency: Leniency,
     /// Whether groups may come to contain each other: inside bulk requests only (RFC 7644 section 3.7.1).
     pub(crate) allow_cycles: bool,
+    /// Hashes of passwords that were made ahead: inside bulk requests only.
+    pub(crate) hashes: ReadyHashes,
 }
 
 /// Why a use case failed.
@@ -131,6 +135,7 @@ impl Cx<'_> {
             tenant: self.tenant.clone(),
             actor: self.principal.subject.as_str().into(),
             request_id: self.request_id.clone(),
+            base_url: format!("{}/", self.links.base_url()).into(),
             now: self.now(),
             writes: vec![write],
         };

@@ -10,6 +10,7 @@ use super::retry::ATTEMPTS;
 use super::split::{draft, is_password, split};
 use super::{Cx, Guard, Result, ServiceError, at, has_members};
 use crate::assembled::assemble;
+use crate::references::{self, Spelling};
 use crate::store::{Include, Stored, Write, WriteIf};
 
 /// Stands for the password, whose hash is not an attribute, while operations are applied; the store knows whether there
@@ -26,7 +27,8 @@ pub(crate) async fn patch(
 ) -> Result<Stored> {
     let key = cx.key(schema, id)?;
     let parsed = Patch::from_object(message, &cx.app.limits, &mut cx.leniency)?;
-    let resolved = parsed.resolve(schema, &mut cx.leniency)?;
+    let mut resolved = parsed.resolve(schema, &mut cx.leniency)?;
+    resolved.rewrite_equal(&mut references::compared(schema, cx.links.base_url(), Spelling::Shown));
     let (attributes, members) = match has_members(schema) {
         true => resolved.split_members("members"),
         false => (resolved, Vec::new()),

@@ -77,14 +77,17 @@ pub(crate) fn member_ids(members: &[Value]) -> Result<Vec<ResourceId>> {
 
 /// The attributes to store, with the password hashed.
 pub(crate) async fn draft(
-    cx: &Cx<'_>,
+    cx: &mut Cx<'_>,
     resource: Resource,
     password: Option<SecretString>,
     relative_refs: bool,
     changes: scim_core::ChangeSet,
 ) -> Result<Draft> {
     let password_hash = match password {
-        Some(password) => Some(cx.app.passwords.hash(&password).await?),
+        Some(password) => Some(match cx.hashes.take(&password) {
+            Some(ready) => ready,
+            None => cx.app.passwords.hash(&password).await?,
+        }),
         None => None,
     };
     Ok(Draft { resource, password_hash, clear_password: false, relative_refs, changes })

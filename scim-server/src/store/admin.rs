@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use smol_str::SmolStr;
 
-use super::{Change, StoreError};
+use super::{Change, StoreError, Unregistered};
 use crate::auth::TenantId;
 
 /// A tenant.
@@ -90,6 +90,10 @@ pub trait AdminStore: fmt::Debug + Send + Sync + 'static {
     /// Checks that what is stored agrees with itself: the file, counts, indexes against the resources they were made
     /// from, memberships, the feed and the chain of audit hashes. An empty list is good news.
     async fn verify(&self) -> Result<Vec<Finding>, StoreError>;
+
+    /// Data that is kept but not served, because its attribute, schema or resource type is not registered; by type and
+    /// name.
+    async fn unregistered(&self) -> Result<Vec<Unregistered>, StoreError>;
 
     /// A key of the server by name, such as the one that signs cursors: the stored one, or `fresh`, which is stored
     /// then.

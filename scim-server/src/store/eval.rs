@@ -151,9 +151,9 @@ pub(super) struct References<'a> {
 }
 
 impl<'a> References<'a> {
-    /// No URIs: the base URL is not known.
-    pub(super) const fn unknown(registry: &'a Registry) -> Self {
-        Self { registry, base: None }
+    /// With the base URL, which ends in a slash.
+    pub(super) const fn of_base(registry: &'a Registry, base_url: &'a str) -> Self {
+        Self { registry, base: Some(base_url) }
     }
 
     /// With the base URL of a location that ends in the endpoint of its type.
@@ -233,7 +233,7 @@ mod tests {
             known.member(&member).to_string(),
             r#"{"value":"7","$ref":"https://h/scim/v2/Users/7","type":"User"}"#
         );
-        let unknown = References::unknown(&registry);
-        assert_eq!(unknown.member(&member).to_string(), r#"{"value":"7","type":"User"}"#);
+        let of_base = References::of_base(&registry, "https://h/scim/v2/");
+        assert_eq!(of_base.member(&member), known.member(&member));
     }
 }

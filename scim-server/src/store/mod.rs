@@ -17,6 +17,7 @@ pub mod suite;
 #[cfg(test)]
 mod tests;
 mod types;
+mod unregistered;
 
 use std::fmt;
 
@@ -32,6 +33,7 @@ pub use types::{
     Change, ChangeKind, Draft, GroupRow, Include, Key, Member, MemberPage, Page, Position, Query,
     Scope, Sorting, StoreError, Stored, Total, Write, WriteBatch, WriteIf, Written,
 };
+pub use unregistered::Unregistered;
 
 use crate::auth::TenantId;
 

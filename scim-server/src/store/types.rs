@@ -167,6 +167,8 @@ pub struct WriteBatch {
     pub actor: SmolStr,
     /// The request that this is part of, for the audit.
     pub request_id: SmolStr,
+    /// Where the tenant's endpoints are, with a slash at the end: for operations that select members by their `$ref`.
+    pub base_url: SmolStr,
     /// When; never before the last write's time.
     pub now: DateTime<Utc>,
     /// The writes, applied in order.

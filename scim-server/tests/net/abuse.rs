@@ -146,6 +146,41 @@ async fn what_is_no_http_is_answered_400() {
     }
 }
 
+/// RFC 9112 section 3.2.
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let server = Running::start(with(NEVER)).await;
+    for hosts in [
+        "",
+        "host: a\r\nhost: a\r\n",
+        "host: a b\r\n",
+        "host: me@a\r\n",
+        "host: http://a/\r\n",
+        "host: a:b\r\n",
+        "host: \u{e4}\r\n",
+    ] {
+        for mut client in [server.connect().await, server.connect_used().await] {
+            client.send(&format!("GET /hello HTTP/1.1\r\n{hosts}\r\n")).await;
+            client.reply().await.is_problem(400);
+            client.is_closed().await;
+        }
+        // The body is not waited for, and not taken for the next request.
+        let mut client = server.connect().await;
+        let head = format!("POST /echo HTTP/1.1\r\n{hosts}content-length: 4\r\n\r\n");
+        client.send(&format!("{head}GET ")).await;
+        client.reply().await.is_problem(400);
+        client.is_closed().await;
+    }
+    for good in ["host:\r\n", "host: a\r\n", "host: a.example:8080\r\n", "host: [::1]:80\r\n"] {
+        let mut client = server.connect().await;
+        client.send(&format!("GET /hello HTTP/1.1\r\n{good}\r\n")).await;
+        client.reply().await.is(200);
+    }
+    let mut client = server.connect().await;
+    client.send("GET /hello HTTP/1.0\r\n\r\n").await;
+    client.reply().await.is(200);
+}
+
 #[tokio::test]
 async fn a_length_beside_chunks_does_not_hide_a_second_request() {
     let server = Running::start(with(NEVER)).await;

@@ -76,6 +76,40 @@ fn me_is_the_user_of_a_bound_token() {
 }
 
 #[test]
+fn a_token_is_bound_to_a_user_who_exists() {
+    let server = launch().start();
+    let data = folder(&server);
+    assert!(said(&run(&data, &["tenant", "create", "acme"])).contains("acme"));
+    let made = server.client().post("/Users", &people::user(1)).expect(201);
+    let (id, name) = (made["id"].as_str().unwrap(), made["userName"].as_str().unwrap());
+    let group = server.client().post("/Groups", &people::group::<&str>(1, &[])).expect(201);
+    let cases = [
+        vec!["--user", "00000000-0000-7000-8000-000000000000"],
+        vec!["--user", name],
+        vec!["--user", ""],
+        vec!["--user", group["id"].as_str().unwrap()],
+        vec!["--user", id, "--tenant", "acme"],
+    ];
+    for case in cases {
+        let (code, sentence) = refused(&run(&data, &[&["token", "create"], &case[..]].concat()));
+        assert_eq!(code, 1, "{case:?}: {sentence}");
+        assert!(sentence.contains("no user") && sentence.contains(case[1]), "{sentence}");
+    }
+    let list = said(&run(&data, &["token", "list"]));
+    assert_eq!(list.lines().count(), 1, "a refused token was made: {list}");
+}
+
+#[test]
+fn tokens_of_a_tenant_that_is_not_there_are_not_listed() {
+    let server = launch().start();
+    let output = run(&folder(&server), &["token", "list", "--tenant", "nope"]);
+    let (code, sentence) = refused(&output);
+    assert_eq!(code, 1, "{sentence}");
+    assert!(sentence.contains("no tenant nope"), "{sentence}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+}
+
+#[test]
 fn tenants_beside_a_running_server() {
     let server = launch().start();
     let data = folder(&server);

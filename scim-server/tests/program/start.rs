@@ -63,6 +63,24 @@ fn the_token_of_the_environment_wins() {
 }
 
 #[test]
+fn a_start_without_a_token_that_opens_says_how_to_make_one() {
+    let launch = launch().without_token().env("SCIM_LOG", "off");
+    let data = launch.data_dir().to_owned();
+    let server = launch.start();
+    let id = said(&run(&data, &["token", "list"])).lines().nth(1).unwrap()[..16].to_owned();
+    let _ = said(&run(&data, &["token", "revoke", id.trim()]));
+    assert!(server.stop(SOON).success());
+
+    let again = launch.start();
+    let line = again.logged("token create", SOON);
+    assert!(again.stderr().contains("revoked or expired"), "{}", again.stderr());
+    // The line works when pasted, with the program's own path for its name.
+    let output = shell(&line.replacen("scim-server", PROGRAM, 1));
+    let token = said(&output);
+    assert_eq!(again.client().with_token(token.trim()).get("/Users").status, 200);
+}
+
+#[test]
 fn bad_settings_are_refused_with_a_sentence() {
     let cases: [(&str, &str, &str); 7] = [
         ("SCIM_TOKEN", "short", "at least 16"),

@@ -234,7 +234,7 @@ impl TargetProfile {
     pub fn id_after(&self, endpoint: &str, message: &Object) -> Option<String> {
         let follows = &self.rules(endpoint).id_follows;
         let operations = message.get("Operations").map(Value::values).unwrap_or_default().iter();
-        let news = operations.filter_map(|operation| {
+        let mut news = operations.filter_map(|operation| {
             let operation = operation.as_object()?;
             let value = operation.get("value")?;
             match operation.get_str("path") {
@@ -248,7 +248,7 @@ impl TargetProfile {
                 }
             }
         });
-        news.last().map(str::to_owned)
+        news.next_back().map(str::to_owned)
     }
 
     /// Whether a 404 for this action is believed only when a GET says the same.

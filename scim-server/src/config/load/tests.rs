@@ -231,10 +231,30 @@ fn a_weak_or_unreadable_token_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn the_paths_of_a_file_are_relative_to_its_folder() {
+    let folder = TempDir::new().unwrap();
+    let inner = folder.path().join("conf");
+    std::fs::create_dir(&inner).unwrap();
+    std::fs::write(inner.join("token"), "from-the-file-0123456789").unwrap();
+    let text = "data = '../data'\nschemas = ['a.json', '/b.json']\ntls_cert = 'c.pem'\ntls_key = 'k.pem'\n\
+                token_file = 'token'\n[jwt]\nissuer = 'i'\naudience = 'a'\njwks_file = 'keys.json'\n";
+    let file = inner.join("scim.toml");
+    std::fs::write(&file, text).unwrap();
+    let variables = [("SCIM_CONFIG", file.to_str().unwrap()), ("SCIM_TLS_KEY", "mine.pem")];
+    let config = load_with("", &variables, None).unwrap().config;
+    assert_eq!(config.data, inner.join("../data"));
+    assert_eq!(config.schemas, [inner.join("a.json"), PathBuf::from("/b.json")]);
+    assert_eq!(config.tls_cert, Some(inner.join("c.pem")));
+    assert_eq!(config.tls_key, Some(PathBuf::from("mine.pem")), "a variable's stays as it is");
+    assert_eq!(config.jwt.unwrap().jwks_file, Some(inner.join("keys.json")));
+    assert_eq!(config.token.unwrap().expose_secret(), "from-the-file-0123456789");
+}
+
+#[test]
 fn the_effective_configuration_is_a_file_again_and_keeps_the_secret() {
     let token = "a-secret-token-0123456789";
     let file = "max_page = 300\nheader_timeout = '1500ms'\n[jwt]\nissuer = 'i'\naudience = ['a', 'b']\nkeys = [{ kty = 'EC', x = 'y' }]\n";
-    let flags = "--listen 0.0.0.0:1 --schemas a.json --memory";
+    let flags = "--listen 0.0.0.0:1 --data /d --schemas /a.json --memory";
     let loaded = load_with(flags, &[("SCIM_TOKEN", token)], Some(file)).unwrap();
     let text = loaded.to_toml().unwrap();
     assert!(!text.contains(token), "{text}");
@@ -245,7 +265,7 @@ fn the_effective_configuration_is_a_file_again_and_keeps_the_secret() {
         "header_timeout = \"1500ms\"  # file",
         "max_operations = 1000  # default",
         "# token = \"********\"  # environment",
-        "schemas = [\"a.json\"]  # flag",
+        "schemas = [\"/a.json\"]  # flag",
         "[jwt]",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");

@@ -13,13 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use scim_core::{Registry, Resource, ResourceId, Version};
+use scim_core::{Object, Registry, Resource, ResourceId, Version};
 use smol_str::SmolStr;
 
-use super::index::{Entry, TypeIndex};
+use super::index::{Entry, TypeIndex, label};
 use super::{
     AdminStore, AuditEntry, Change, Finding, GroupRow, Include, Key, Member, MemberPage, Page,
-    Query, ResourceStore, StoreError, Stored, Tenant, WriteBatch, Written, audit,
+    Query, ResourceStore, StoreError, Stored, Tenant, Unregistered, WriteBatch, Written, audit,
+    unregistered,
 };
 use crate::auth::TenantId;
 
@@ -58,6 +59,8 @@ struct Row {
     relative_refs: bool,
     entries: BTreeSet<Entry>,
     members: BTreeSet<ResourceId>,
+    /// What it holds under names that are not registered.
+    unregistered: Object,
 }
 
 impl MemoryStore {
@@ -66,6 +69,21 @@ impl MemoryStore {
         let mut state = State::default();
         state.tenants.insert(TenantId::default(), TenantData::new(now));
         Self { registry, state: Mutex::new(state) }
+    }
+
+    /// The same store, opened again with other schemas. Data that they have no name for is set aside, neither shown nor
+    /// lost, until they have one again.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when what must be unique now is not, or what must be there is missing.
+    pub fn reopened(self, registry: Arc<Registry>) -> Result<Self, StoreError> {
+        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let next = Self { registry, state: Mutex::default() };
+        for tenant in state.tenants.values_mut() {
+            tenant.settle(&next)?;
+        }
+        *next.state() = state;
+        Ok(next)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -87,6 +105,33 @@ impl TenantData {
     fn new(now: DateTime<Utc>) -> Self {
         let now = super::to_millis(now);
         Self { created: now, last: now, rows: BTreeMap::new(), feed: Vec::new() }
+    }
+
+    /// Brings every resource in line with the store's schemas.
+    fn settle(&mut self, store: &MemoryStore) -> Result<(), StoreError> {
+        let mut taken = BTreeSet::new();
+        for row in self.rows.values_mut() {
+            let Some(schema) = store.registry.get(&row.resource_type) else { continue };
+            let row = Arc::make_mut(row);
+            let had_some = !row.unregistered.is_empty();
+            if unregistered::settle(&mut row.resource, &mut row.unregistered, schema) {
+                row.body = write::body(&row.resource)?;
+                row.label = label(&row.resource);
+                row.relative_refs |= had_some;
+            }
+            let index = TypeIndex::of(schema);
+            row.entries = index.entries(&row.resource);
+            index.check_total(&row.entries)?;
+            for entry in row.entries.iter().filter(|e| index.attributes()[e.attribute].unique) {
+                if !taken.insert((row.resource_type.clone(), entry.clone())) {
+                    let path = &index.attributes()[entry.attribute].path;
+                    return Err(StoreError::Refused(format!(
+                        "{path} must be unique now, but stored resources share a value of it"
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn row(&self, key: &Key) -> Result<&Arc<Row>, StoreError> {
@@ -260,6 +305,27 @@ impl AdminStore for MemoryStore {
             }
         }
         Ok(findings)
+    }
+
+    async fn unregistered(&self) -> Result<Vec<Unregistered>, StoreError> {
+        let state = self.state();
+        let mut found: BTreeMap<(SmolStr, Option<SmolStr>), u64> = BTreeMap::new();
+        for row in state.tenants.values().flat_map(|tenant| tenant.rows.values()) {
+            let resource_type = &row.resource_type;
+            if self.registry.get(resource_type).is_none() {
+                *found.entry((resource_type.clone(), None)).or_default() += 1;
+                continue;
+            }
+            for (name, _) in row.unregistered.iter() {
+                *found.entry((resource_type.clone(), Some(name.into()))).or_default() += 1;
+            }
+        }
+        let all = found.into_iter().map(|((resource_type, name), resources)| Unregistered {
+            resource_type,
+            name,
+            resources,
+        });
+        Ok(all.collect())
     }
 
     async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {

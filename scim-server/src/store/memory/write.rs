@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use scim_core::{ResourceId, Version};
+use scim_core::{Object, Resource, ResourceId, Version};
 
 use super::{MemoryStore, Row, TenantData};
 use crate::store::audit::{self, MemberDiff};
@@ -78,12 +78,13 @@ impl Session<'_> {
             created: self.now,
             modified: self.now,
             resource: draft.resource.clone(),
-            body: body(draft)?,
+            body: body(&draft.resource)?,
             label: label(&draft.resource),
             password: draft.password_hash.clone(),
             relative_refs: draft.relative_refs,
             entries: BTreeSet::new(),
             members: BTreeSet::new(),
+            unregistered: Object::new(),
         };
         row.entries = self.entries(key, draft)?;
         self.tenant.rows.insert(key.id.clone(), Arc::new(row));
@@ -122,7 +123,7 @@ impl Session<'_> {
             if attributes_changed {
                 row.entries = self.entries(key, draft)?;
                 row.resource = draft.resource.clone();
-                row.body = body(draft)?;
+                row.body = body(&draft.resource)?;
                 row.label = label(&draft.resource);
                 row.relative_refs = draft.relative_refs;
                 row.password = password;
@@ -241,14 +242,16 @@ impl Session<'_> {
                 }
                 RowOp::RemoveAll => members.clear(),
                 RowOp::RemoveWhere { filter } => {
-                    let references = References::unknown(&self.store.registry);
+                    let references =
+                        References::of_base(&self.store.registry, &self.batch.base_url);
                     members.retain(|id| {
                         let member = self.tenant.member(id);
                         !member.is_some_and(|m| filter.matches_element(&references.member(&m)))
                     });
                 }
                 RowOp::Edit { operation, op, edit } => {
-                    let references = References::unknown(&self.store.registry);
+                    let references =
+                        References::of_base(&self.store.registry, &self.batch.base_url);
                     let elements = members.iter().filter_map(|id| self.tenant.member(id));
                     let selected: Vec<_> = elements
                         .map(|member| (member.id.clone(), references.member(&member)))
@@ -336,8 +339,8 @@ impl Session<'_> {
     }
 }
 
-fn body(draft: &Draft) -> Result<Bytes, StoreError> {
-    serde_json::to_vec(&draft.resource).map(Bytes::from).map_err(StoreError::backend)
+pub(super) fn body(resource: &Resource) -> Result<Bytes, StoreError> {
+    serde_json::to_vec(resource).map(Bytes::from).map_err(StoreError::backend)
 }
 
 fn with_members(mut attributes: Vec<String>, diff: &MemberDiff) -> Vec<String> {

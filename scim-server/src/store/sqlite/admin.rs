@@ -6,16 +6,21 @@ use std::path::Path;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
+use smol_str::SmolStr;
 
 use super::aside::Lane;
+use super::catalog::{Catalog, damaged};
 use super::{SqliteStore, feed, folder, pool, read, verify};
 use crate::auth::TenantId;
 use crate::store::audit::GENESIS;
-use crate::store::{AdminStore, AuditEntry, Finding, StoreError, Tenant, default_stays, to_millis};
+use crate::store::{
+    AdminStore, AuditEntry, Finding, StoreError, Tenant, Unregistered, default_stays, to_millis,
+};
 
 /// Every table with rows of a tenant, those that refer to others first.
-const OF_TENANT: [&str; 8] = [
+const OF_TENANT: [&str; 9] = [
     "member",
+    "unregistered",
     "unique_key",
     "attr_index",
     "resource_count",
@@ -103,6 +108,10 @@ impl AdminStore for SqliteStore {
         self.read_aside(Lane::Scan, verify::verify).await
     }
 
+    async fn unregistered(&self) -> Result<Vec<Unregistered>, StoreError> {
+        self.read_aside(Lane::Scan, unregistered).await
+    }
+
     async fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
         let key = format!("secret {name}");
         self.writer
@@ -120,6 +129,42 @@ impl AdminStore for SqliteStore {
             })
             .await
     }
+}
+
+fn unregistered(
+    connection: &Connection,
+    catalog: &Catalog,
+) -> Result<Vec<Unregistered>, StoreError> {
+    let mut found = Vec::new();
+    let mut types = connection.prepare_cached(
+        "SELECT t.name, sum(c.n) FROM resource_count c JOIN resource_type t ON t.id = c.type
+         GROUP BY t.name HAVING sum(c.n) > 0",
+    )?;
+    let mut rows = types.query([])?;
+    while let Some(row) = rows.next()? {
+        let resource_type = SmolStr::new(row.get_ref(0)?.as_str().map_err(damaged)?);
+        if catalog.registry.get(&resource_type).is_none() {
+            found.push(Unregistered { resource_type, name: None, resources: feed::count(row, 1)? });
+        }
+    }
+    let mut names = connection.prepare_cached(
+        "SELECT t.name, j.key, count(*)
+         FROM unregistered u JOIN resource r ON r.rid = u.rid JOIN resource_type t ON t.id = r.type,
+              json_each(u.data) j
+         GROUP BY t.name, j.key",
+    )?;
+    let mut rows = names.query([])?;
+    while let Some(row) = rows.next()? {
+        let text = |column| -> Result<SmolStr, StoreError> {
+            Ok(SmolStr::new(row.get_ref(column)?.as_str().map_err(damaged)?))
+        };
+        let (resource_type, name, resources) = (text(0)?, Some(text(1)?), feed::count(row, 2)?);
+        if catalog.registry.get(&resource_type).is_some() {
+            found.push(Unregistered { resource_type, name, resources });
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Copies one state of the database into a new file.

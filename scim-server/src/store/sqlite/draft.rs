@@ -18,6 +18,7 @@ pub(super) struct Batch {
     pub(super) tenant: TenantId,
     pub(super) actor: SmolStr,
     pub(super) request_id: SmolStr,
+    pub(super) base_url: SmolStr,
     pub(super) now: DateTime<Utc>,
     pub(super) writes: Vec<Ready>,
 }
@@ -65,6 +66,7 @@ impl Batch {
             tenant: batch.tenant,
             actor: batch.actor,
             request_id: batch.request_id,
+            base_url: batch.base_url,
             now: to_millis(batch.now),
             writes: writes.collect::<Result<_, _>>()?,
         })

@@ -22,6 +22,7 @@ pub(super) struct Membership<'a> {
     connection: &'a Connection,
     catalog: &'a Catalog,
     tenant: i64,
+    base_url: &'a str,
     /// The touched members: whether they were in at first, and whether they are now.
     touched: BTreeMap<ResourceId, (bool, bool)>,
     /// The groups that hold the group, once they were needed.
@@ -38,8 +39,13 @@ pub(super) struct Holder {
 }
 
 impl<'a> Membership<'a> {
-    pub(super) fn of(connection: &'a Connection, catalog: &'a Catalog, tenant: i64) -> Self {
-        Self { connection, catalog, tenant, touched: BTreeMap::new(), holders: None }
+    pub(super) fn of(
+        connection: &'a Connection,
+        catalog: &'a Catalog,
+        tenant: i64,
+        base_url: &'a str,
+    ) -> Self {
+        Self { connection, catalog, tenant, base_url, touched: BTreeMap::new(), holders: None }
     }
 
     /// Applies one operation to a group.
@@ -264,7 +270,7 @@ impl<'a> Membership<'a> {
         group: i64,
         mut visit: impl FnMut(&mut Self, Vec<(ResourceId, Value)>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let references = References::unknown(&self.catalog.registry);
+        let references = References::of_base(&self.catalog.registry, self.base_url);
         let mut after: Option<ResourceId> = None;
         loop {
             let (catalog, tenant) = (self.catalog, self.tenant);

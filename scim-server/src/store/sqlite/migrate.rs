@@ -2,13 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
-use scim_core::Registry;
+use scim_core::{Object, Registry, Resource, ResourceSchema};
 
 use crate::auth::TenantId;
 use crate::store::audit::GENESIS;
-use crate::store::eval::Needs;
-use crate::store::index::TypeIndex;
-use crate::store::{StoreError, to_millis};
+use crate::store::eval::{Needs, damaged};
+use crate::store::index::{TypeIndex, label};
+use crate::store::{StoreError, to_millis, unregistered};
+
+/// Resources that are read together to be settled.
+const SETTLED_TOGETHER: i64 = if cfg!(test) { 2 } else { 500 };
 
 #[allow(missing_docs, unreachable_pub, reason = "generated")]
 mod embedded {
@@ -63,8 +66,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     embedded::migrations::runner().run(connection).map(|_| ()).map_err(StoreError::backend)
 }
 
-/// Gives every resource type and indexed attribute a number, makes index keys again where they are made differently
-/// now, and makes the tenant `default`. Writes nothing when all of that is in order. Whoever calls it must have the folder
+/// Gives every resource type and indexed attribute a number, sets data aside that the schemas have no name for (and puts
+/// back what they have a name for again), makes index keys again where they are made differently now, and makes the
+/// tenant `default`. Writes nothing when all of that is in order. Whoever calls it must have the folder
 /// to itself: a server beside would go on with numbers that are gone.
 pub(super) fn align(
     connection: &mut Connection,
@@ -80,6 +84,7 @@ pub(super) fn align(
             "INSERT INTO resource_type (name) VALUES (?1) ON CONFLICT DO NOTHING",
             [schema.name()],
         )?;
+        settle_type(&transaction, schema)?;
         align_type(&transaction, schema.name(), &TypeIndex::of(schema))?;
     }
     default_tenant(&transaction, now)?;
@@ -113,6 +118,9 @@ fn is_aligned(connection: &Connection, registry: &Registry) -> Result<bool, Stor
     for schema in registry.resource_types() {
         let number: Option<i64> = type_number(connection, schema.name())?;
         let Some(number) = number else { return Ok(false) };
+        if stored_names(connection, number)?.as_deref() != Some(&*unregistered::names(schema)) {
+            return Ok(false);
+        }
         if stored_recipes(connection, number)? != recipes(&TypeIndex::of(schema)) {
             return Ok(false);
         }
@@ -124,6 +132,87 @@ fn type_number(connection: &Connection, name: &str) -> Result<Option<i64>, Store
     let mut statement =
         connection.prepare_cached("SELECT id FROM resource_type WHERE name = ?1")?;
     Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+}
+
+fn known_number(connection: &Connection, name: &str) -> Result<i64, StoreError> {
+    type_number(connection, name)?
+        .ok_or_else(|| StoreError::backend(format!("the database has no resource type {name}")))
+}
+
+fn stored_names(connection: &Connection, type_number: i64) -> Result<Option<String>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT names FROM resource_type WHERE id = ?1")?;
+    Ok(statement.query_row([type_number], |row| row.get(0))?)
+}
+
+/// Sets aside what resources hold under names that the type has no more, and puts back what it has again. Keys of what
+/// comes and goes are the index's business: such attributes are indexed no more, or anew.
+fn settle_type(connection: &Connection, schema: &ResourceSchema) -> Result<(), StoreError> {
+    let number = known_number(connection, schema.name())?;
+    let names = unregistered::names(schema);
+    if stored_names(connection, number)?.as_deref() == Some(&*names) {
+        return Ok(());
+    }
+    let mut resources = connection.prepare_cached(
+        "SELECT r.rid, r.tenant, r.body, u.data FROM resource r
+         LEFT JOIN unregistered u ON u.tenant = r.tenant AND u.rid = r.rid
+         WHERE r.type = ?1 AND r.rid > ?2 ORDER BY r.rid LIMIT ?3",
+    )?;
+    // In chunks, because what is read must not be what is written.
+    let mut last = i64::MIN;
+    loop {
+        let chunk: Vec<(i64, i64, String, Option<String>)> = resources
+            .query_map((number, last, SETTLED_TOGETHER), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        let Some((rid, ..)) = chunk.last() else { break };
+        last = *rid;
+        for (rid, tenant, body, aside) in chunk {
+            settle(connection, schema, tenant, rid, &body, aside.as_deref())?;
+        }
+    }
+    connection.execute("UPDATE resource_type SET names = ?2 WHERE id = ?1", (number, names))?;
+    Ok(())
+}
+
+fn settle(
+    connection: &Connection,
+    schema: &ResourceSchema,
+    tenant: i64,
+    rid: i64,
+    body: &str,
+    aside: Option<&str>,
+) -> Result<(), StoreError> {
+    let mut resource: Resource = serde_json::from_str(body).map_err(damaged)?;
+    let mut kept: Object = match aside {
+        Some(aside) => serde_json::from_str(aside).map_err(damaged)?,
+        None => Object::new(),
+    };
+    if !unregistered::settle(&mut resource, &mut kept, schema) {
+        return Ok(());
+    }
+    let body = serde_json::to_string(&resource).map_err(StoreError::backend)?;
+    // A relative reference may come back: the flag says that there may be some.
+    connection
+        .prepare_cached(
+            "UPDATE resource SET body = ?2, label = ?3, flags = flags | ?4 WHERE rid = ?1",
+        )?
+        .execute((rid, body, label(&resource).as_deref(), i64::from(aside.is_some())))?;
+    if kept.is_empty() {
+        connection
+            .prepare_cached("DELETE FROM unregistered WHERE tenant = ?1 AND rid = ?2")?
+            .execute((tenant, rid))?;
+    } else {
+        let data = serde_json::to_string(&kept).map_err(StoreError::backend)?;
+        connection
+            .prepare_cached(
+                "INSERT INTO unregistered (tenant, rid, data) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET data = excluded.data",
+            )?
+            .execute((tenant, rid, data))?;
+    }
+    Ok(())
 }
 
 /// The indexed attributes and how their keys are made, by path.
@@ -149,8 +238,7 @@ fn stored_recipes(
 
 /// Drops the keys of attributes that are indexed no more or otherwise, and makes those that are missing.
 fn align_type(connection: &Connection, name: &str, index: &TypeIndex) -> Result<(), StoreError> {
-    let number = type_number(connection, name)?
-        .ok_or_else(|| StoreError::backend(format!("the database has no resource type {name}")))?;
+    let number = known_number(connection, name)?;
     let wanted = recipes(index);
     let found = stored_recipes(connection, number)?;
     let tenants: Vec<i64> = connection

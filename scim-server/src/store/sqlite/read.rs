@@ -22,6 +22,19 @@ pub(super) fn tenant(connection: &Connection, tenant: &TenantId) -> Result<i64, 
         .ok_or(StoreError::NoTenant)
 }
 
+/// Runs the closure with the number of a tenant, in one state of the data: the statement that the number comes from stays
+/// open meanwhile, and holds the state as a transaction would.
+pub(super) fn in_tenant<T>(
+    connection: &Connection,
+    tenant: &TenantId,
+    read: impl FnOnce(i64) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT id FROM tenant WHERE name = ?1")?;
+    let mut rows = statement.query([tenant.as_str()])?;
+    let number = rows.next()?.ok_or(StoreError::NoTenant)?.get(0)?;
+    read(number)
+}
+
 /// Makes a resource of a row of rid, id, version, created, modified, flags and body.
 pub(super) fn stored(resource_type: &SmolStr, row: &Row<'_>) -> Result<Stored, StoreError> {
     let body = row.get_ref(6)?.as_bytes().map_err(damaged)?;
@@ -38,23 +51,26 @@ pub(super) fn stored(resource_type: &SmolStr, row: &Row<'_>) -> Result<Stored, S
     })
 }
 
-/// Reads one resource, without what comes from memberships, in a single statement.
+/// Reads one resource, and along with it what was asked for, in one state of the data.
 pub(super) fn get(
     connection: &Connection,
-    info: &TypeInfo,
+    catalog: &Catalog,
     key: &Key,
-) -> Result<(i64, Stored), StoreError> {
+    also: Include,
+) -> Result<Stored, StoreError> {
+    let info = catalog.get(&key.resource_type).ok_or(StoreError::NotFound)?;
     let mut statement = connection.prepare_cached(
-        "SELECT r.rid, r.id, r.version, r.created, r.modified, r.flags, r.body
+        "SELECT r.rid, r.id, r.version, r.created, r.modified, r.flags, r.body, t.id
          FROM tenant t LEFT JOIN resource r ON r.tenant = t.id AND r.type = ?2 AND r.id = ?3
          WHERE t.name = ?1",
     )?;
     let mut rows = statement.query((key.tenant.as_str(), info.number, key.id.as_str()))?;
     let row = rows.next()?.ok_or(StoreError::NoTenant)?;
-    match row.get(0)? {
-        Some(rid) => Ok((rid, stored(&key.resource_type, row)?)),
-        None => Err(StoreError::NotFound),
-    }
+    let Some(rid) = row.get(0)? else { return Err(StoreError::NotFound) };
+    let mut stored = stored(&key.resource_type, row)?;
+    // The statement is still open, so what follows sees what it has seen.
+    include(connection, catalog, row.get(7)?, rid, also, &mut stored)?;
+    Ok(stored)
 }
 
 /// Reads what was asked for along with a resource.

@@ -208,7 +208,7 @@ impl<'a> Session<'a> {
     }
 
     fn delete(&mut self, info: &TypeInfo, key: &Key, found: Found) -> Result<Written, StoreError> {
-        let mut memberships = Membership::of(self.connection, self.catalog, self.tenant);
+        let mut memberships = self.membership();
         let left = MemberDiff { removed: [key.id.clone()].into(), ..MemberDiff::default() };
         for holder in memberships.leave_all(found.rid, &key.id)? {
             let version = holder.version.next();
@@ -330,6 +330,10 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    fn membership(&self) -> Membership<'a> {
+        Membership::of(self.connection, self.catalog, self.tenant, &self.batch.base_url)
+    }
+
     fn edit_members(
         &self,
         key: &Key,
@@ -337,7 +341,7 @@ impl<'a> Session<'a> {
         edits: &[RowOp<'_>],
         allow_cycles: bool,
     ) -> Result<MemberDiff, StoreError> {
-        let mut membership = Membership::of(self.connection, self.catalog, self.tenant);
+        let mut membership = self.membership();
         for edit in edits {
             membership.apply(key, rid, edit, allow_cycles)?;
         }

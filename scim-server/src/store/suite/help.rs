@@ -73,6 +73,7 @@ pub fn batch(millis: i64, writes: Vec<Write>) -> WriteBatch {
         tenant: default(),
         actor: "tester".into(),
         request_id: "request-1".into(),
+        base_url: "https://example.com/scim/v2/".into(),
         now: at(millis),
         writes,
     }

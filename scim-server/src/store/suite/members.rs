@@ -139,7 +139,9 @@ pub async fn a_filter_takes_members_out(store: &impl Store) {
     let not_these = format!("not (value eq \"{}\" or value eq \"{}\")", id(2), id(6));
     for (filter, left) in [
         ("type eq \"robot\"", vec![1, 2, 3, 4, 5, 6]),
-        (&*format!("value eq \"{}\"", id(3)), vec![1, 2, 4, 5, 6]),
+        (&*format!("$ref eq \"Users/{}\"", id(5)), vec![1, 2, 3, 4, 5, 6]),
+        (&*format!("$ref eq \"https://example.com/scim/v2/Users/{}\"", id(4)), vec![1, 2, 3, 5, 6]),
+        (&*format!("value eq \"{}\"", id(3)), vec![1, 2, 5, 6]),
         (&*not_these, vec![2, 6]),
         ("type eq \"GROUP\"", vec![2]),
         ("value pr", vec![]),

@@ -3,6 +3,7 @@
 mod full;
 mod model;
 mod sqlite;
+mod unregistered;
 
 mod memory_suite {
     use std::sync::Arc;

@@ -450,6 +450,7 @@ async fn play(steps: Vec<Step>, memory: &impl Store, sqlite: &impl Store) {
                 let batch = WriteBatch {
                     actor: "actor".into(),
                     request_id: "request".into(),
+                    base_url: "https://example.com/scim/v2/".into(),
                     now: at(*millis),
                     writes: writes.iter().map(|w| w.clone().write(&tenant)).collect(),
                     tenant,

@@ -1,8 +1,11 @@
 //! Bulk requests (RFC 7644 section 3.7).
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::{path_of, servers};
+use crate::harness::{Backend, TestServer};
 use crate::support::{
     BASE, BULK, GROUP, USER, assert_error, group, made, member_ids, patch_op, user,
 };
@@ -156,4 +159,44 @@ async fn deletes_and_changes_what_is_there() {
         assert_eq!(member_ids(&server.get(&format!("/Groups/{team}")).await.body), [""; 0]);
         assert_eq!(server.get(&format!("/Users/{ada}")).await.body["userName"], "ada2");
     }
+}
+
+/// Hashing is the only slow part of these operations: done one after the other between the writes, the first user would
+/// be there after an eighth of the time, and a deadline would find the job half done.
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_are_hashed_before_the_first_write() {
+    let server = TestServer::with(Backend::Memory, |builder| builder).await;
+    let mut operations: Vec<Value> = (0..7)
+        .map(|n| {
+            let user = json!({
+                "schemas": [USER], "userName": format!("u{n}"), "password": format!("secret {n}") });
+            json!({ "method": "POST", "path": "/Users", "bulkId": format!("{n}"), "data": user })
+        })
+        .collect();
+    operations
+        .push(json!({ "method": "PATCH", "path": "/Users/bulkId:6", "data": patch_op(&json!([
+        { "op": "replace", "path": "password", "value": "another secret" }])) }));
+    let message = bulk(&json!(operations));
+    let request = server.post("/Bulk", &message);
+    let (started, mut first) = (Instant::now(), None);
+    let watch = async {
+        while first.is_none() {
+            tokio::task::yield_now().await;
+            let list = server.get("/Users?count=0").await;
+            first = (list.body["totalResults"] != json!(0)).then(|| started.elapsed());
+        }
+        first.unwrap_or_default()
+    };
+    let (answer, first) = tokio::join!(request, watch);
+    let all = started.elapsed();
+    assert!(
+        answer.body["Operations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|o| { o["status"] == "201" || o["status"] == "200" }),
+        "{}",
+        answer.text
+    );
+    assert!(first > all / 2, "the first user was there after {first:?} of {all:?}");
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::servers;
 use crate::harness::{Answer, TestServer, encode};
 use crate::support::{
-    BASE, GROUP, assert_error, group, header, listed_ids, made, member_ids, patch_op, user,
+    BASE, ENTERPRISE, GROUP, assert_error, group, header, listed_ids, made, member_ids, patch_op,
+    user,
 };
 
 async fn members_op(server: &TestServer, id: &str, op: &str, members: &[&str]) -> Answer {
@@ -238,6 +239,65 @@ async fn members_are_found_and_listed() {
         );
         server.delete(&format!("/Contacts/{carol}")).await;
         assert_eq!(member_ids(&server.get(&format!("/Groups/{one}")).await.body), [ada.as_str()]);
+    }
+}
+
+/// A reference is the same in each of its forms, in the brackets of a path and in a filter.
+#[tokio::test]
+async fn members_are_selected_by_their_references() {
+    for server in servers().await {
+        let ada = user(&server, "ada").await;
+        let bob = user(&server, "bob").await;
+        let eve = user(&server, "eve").await;
+        let forms =
+            |id: &str| ["", "/", "../", &format!("{BASE}/")].map(|f| format!("{f}Users/{id}"));
+        for form in forms(&ada) {
+            let team = group(&server, "team", &[&ada, &bob, &eve]).await;
+            let path = format!("/Groups/{team}");
+            for filter in
+                [format!("members.$ref eq \"{form}\""), format!("members[$ref eq \"{form}\"]")]
+            {
+                let list = server.get(&format!("/Groups?filter={}", encode(&filter))).await;
+                assert_eq!(listed_ids(&list.body), [team.as_str()], "{filter}: {}", list.text);
+            }
+            let removal = |form: &str| {
+                patch_op(
+                    &json!([{ "op": "remove", "path": format!("members[$ref eq \"{form}\"]") }]),
+                )
+            };
+            assert_eq!(server.patch(&path, &removal(&form)).await.status, 204);
+            let mut left = vec![bob.as_str(), eve.as_str()];
+            left.sort_unstable();
+            assert_eq!(member_ids(&server.get(&path).await.body), left, "{form}");
+            // References to elsewhere, and to nobody, select nobody.
+            for other in [
+                format!("https://elsewhere.test/scim/v2/Users/{bob}"),
+                format!("Groups/{bob}"),
+                bob.clone(),
+            ] {
+                assert_eq!(server.patch(&path, &removal(&other)).await.status, 204);
+                assert_eq!(member_ids(&server.get(&path).await.body), left, "{other}");
+            }
+            let several = format!("members[$ref ew \"{bob}\" or $ref eq \"Users/{eve}\"]");
+            let several = patch_op(&json!([{ "op": "remove", "path": several }]));
+            assert_eq!(server.patch(&path, &several).await.status, 204);
+            assert_eq!(server.get(&path).await.body.get("members"), None);
+            let all_but = patch_op(&json!([
+                { "op": "add", "path": "members", "value": [{ "value": ada }, { "value": bob }] },
+                { "op": "remove", "path": format!("members[not ($ref eq \"{form}\")]") }]));
+            assert_eq!(server.patch(&path, &all_but).await.status, 204);
+            assert_eq!(member_ids(&server.get(&path).await.body), [ada.as_str()]);
+            assert_eq!(server.delete(&path).await.status, 204);
+        }
+        // What is stored relative is found by its absolute form too.
+        let manager = patch_op(&json!([{ "op": "add", "path": format!("{ENTERPRISE}:manager"),
+            "value": { "value": ada, "$ref": format!("../Users/{ada}") } }]));
+        assert_eq!(server.patch(&format!("/Users/{bob}"), &manager).await.status, 200);
+        for form in forms(&ada) {
+            let filter = format!("{ENTERPRISE}:manager.$ref eq \"{form}\"");
+            let list = server.get(&format!("/Users?filter={}", encode(&filter))).await;
+            assert_eq!(listed_ids(&list.body), [bob.as_str()], "{filter}: {}", list.text);
+        }
     }
 }
 

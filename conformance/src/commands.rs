@@ -1,0 +1,231 @@
+//! What each command does.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use scim_client::transport::ReqwestTransport;
+use scim_client::{Auth, OAuth2};
+use scim_conformance::console::{Color, summary};
+use scim_conformance::{
+    Check, Console, Interrupt, Profile, Report, Requirement, Silent, Suite, Target, sweep,
+};
+use secrecy::SecretString;
+
+use crate::cli::{Cli, Command, Run, Selection, TargetArgs};
+
+/// How long a request of a sweep may take.
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Does what was asked for; the exit code.
+pub(crate) async fn execute(cli: Cli) -> Result<u8> {
+    let color = Color::from(cli.color);
+    match cli.command {
+        Command::Run(run) => check(&run, color).await,
+        Command::List(selection) => list(&selection),
+        Command::Explain { id } => explain(&id),
+        Command::Sweep { target, dry_run } => remove_leftovers(&target, dry_run).await,
+        Command::Schema => {
+            print(&format!("{}\n", serde_json::to_string_pretty(&Report::schema())?))?;
+            Ok(0)
+        }
+    }
+}
+
+async fn check(run: &Run, color: Color) -> Result<u8> {
+    let interrupt = Interrupt::new();
+    let mut suite = select(&run.selection)?
+        .profile(run.profile.parse()?)
+        .jobs(run.jobs)
+        .timeout(run.timeout)
+        .read_only(run.read_only)
+        .keep_evidence(run.all_evidence)
+        .interrupted_by(&interrupt);
+    if let Some(seed) = run.seed {
+        suite = suite.seed(seed);
+    }
+    let target = target(&run.target, run.timeout)?.mail_domain(run.mail_domain.as_str());
+    let watching = tokio::spawn(end_on_signal(interrupt));
+    let report = if run.quiet {
+        suite.run_with(&target, &mut Silent).await
+    } else {
+        suite.run_with(&target, &mut Console::with_color(color)).await
+    };
+    watching.abort();
+    if let Some(path) = &run.json {
+        write(path, &serde_json::to_string_pretty(&report)?)?;
+    }
+    print(&summary(&report, color.decide(io::stdout().is_terminal())))?;
+    Ok(report.exit_code())
+}
+
+/// The first signal ends the run in order, the second at once.
+async fn end_on_signal(interrupt: Interrupt) {
+    if !signalled().await {
+        return;
+    }
+    interrupt.trigger();
+    eprintln!("\nending: what was created is being removed; once more leaves it behind");
+    if signalled().await {
+        eprintln!("ended; `scim-conformance sweep URL` removes what is left");
+        std::process::exit(i32::from(crate::COULD_NOT_RUN));
+    }
+}
+
+/// Waits for Ctrl-C or the signal to terminate; `false` where that cannot be waited for.
+async fn signalled() -> bool {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return false };
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result.is_ok(),
+            received = terminate.recv() => received.is_some(),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.is_ok()
+}
+
+fn select(selection: &Selection) -> Result<Suite> {
+    let mut suite = Suite::all();
+    if !selection.only.is_empty() {
+        suite = suite.only(&selection.only);
+    }
+    suite = suite.skip(&selection.skip);
+    if let [first, ..] = suite.unmatched() {
+        bail!("{first:?} names no check; `scim-conformance list` shows them all");
+    }
+    if suite.checks().is_empty() {
+        bail!("no check is left to run");
+    }
+    Ok(suite)
+}
+
+fn target(args: &TargetArgs, timeout: Duration) -> Result<Target> {
+    let mut transport = ReqwestTransport::builder().timeout(timeout);
+    if let Some(path) = &args.insecure_ca {
+        transport = transport.root_certificates(read(path)?);
+    }
+    if let Some(path) = &args.client_cert {
+        transport = transport.client_certificate(read(path)?);
+    }
+    let transport = transport.build().context("the connection cannot be set up")?;
+    Ok(Target::new(&args.url)?.auth(auth(args)?).transport(transport))
+}
+
+fn auth(args: &TargetArgs) -> Result<Auth> {
+    if let (Some(url), Some(id)) = (&args.oauth_token_url, &args.oauth_client_id) {
+        let mut tokens = match &args.oauth_key_file {
+            Some(path) => OAuth2::private_key_jwt(url, id, secret_of(path)?),
+            None => {
+                let secret = secret(args.oauth_secret_file.as_deref(), "SCIM_CLIENT_SECRET")?;
+                let secret =
+                    secret.context("--oauth-secret-file or SCIM_CLIENT_SECRET is missing")?;
+                OAuth2::client_credentials(url, id, secret)
+            }
+        };
+        for scope in &args.oauth_scope {
+            tokens = tokens.scope(scope);
+        }
+        return Ok(Auth::OAuth2(tokens));
+    }
+    if let Some(user) = &args.user {
+        let password = secret(args.password_file.as_deref(), "SCIM_PASSWORD")?;
+        let password = password.context("--password-file or SCIM_PASSWORD is missing")?;
+        return Ok(Auth::Basic { user: user.clone(), password });
+    }
+    Ok(match secret(args.token_file.as_deref(), "SCIM_TOKEN")? {
+        Some(token) => Auth::Bearer(token),
+        None => Auth::None,
+    })
+}
+
+/// A secret from a file, else from the environment, where empty counts as not set.
+fn secret(file: Option<&Path>, variable: &str) -> Result<Option<SecretString>> {
+    match file {
+        Some(path) => secret_of(path).map(Some),
+        None => Ok(std::env::var(variable).ok().filter(|text| !text.is_empty()).map(Into::into)),
+    }
+}
+
+fn secret_of(path: &Path) -> Result<SecretString> {
+    let bytes = read(path)?;
+    let text =
+        String::from_utf8(bytes).ok().with_context(|| format!("{}: no text", path.display()))?;
+    let text = text.trim();
+    if text.is_empty() {
+        bail!("{} is empty", path.display());
+    }
+    Ok(text.into())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn list(selection: &Selection) -> Result<u8> {
+    let suite = select(selection)?;
+    let width = suite.checks().iter().map(|check| check.id.len()).max().unwrap_or_default();
+    let line = |check: &Check| {
+        let clause = check.clause.first().unwrap_or(&"");
+        format!("{:<width$}  {:<7}  {clause:<18}  {}\n", check.id, check.level, check.reason)
+    };
+    print(&suite.checks().iter().map(line).collect::<String>())?;
+    Ok(0)
+}
+
+fn explain(id: &str) -> Result<u8> {
+    let suite = Suite::all();
+    let Some(check) = suite.checks().iter().find(|check| check.id == id) else {
+        bail!("{id:?} is the id of no check; `scim-conformance list` shows them");
+    };
+    let mut out = String::new();
+    writeln!(out, "{}\n", check.id)?;
+    writeln!(out, "rule    {}", check.reason)?;
+    writeln!(out, "mend    {}", check.mend)?;
+    let decides = Profile::ALL.iter().filter(|profile| profile.decides(check.level));
+    let decides: Vec<_> = decides.map(|profile| profile.name()).collect();
+    let decides = if decides.is_empty() { "none".to_owned() } else { decides.join(", ") };
+    writeln!(out, "level   {}; decides in profiles: {decides}", check.level)?;
+    if !check.needs.is_empty() {
+        let needs: Vec<_> = check.needs.iter().map(ToString::to_string).collect();
+        writeln!(out, "needs   {}", needs.join(", "))?;
+    }
+    writeln!(out, "writes  {}", if check.writes { "yes" } else { "no" })?;
+    for requirement in check.clause.iter().filter_map(|id| Requirement::find(id)) {
+        writeln!(out, "\n{} ({})", requirement.id, requirement.level)?;
+        writeln!(out, "  {}\n  {}", requirement.text, requirement.url())?;
+    }
+    print(&out)?;
+    Ok(0)
+}
+
+async fn remove_leftovers(args: &TargetArgs, dry_run: bool) -> Result<u8> {
+    let swept = sweep(&target(args, SWEEP_TIMEOUT)?, dry_run).await.map_err(anyhow::Error::msg)?;
+    let mut out = String::new();
+    for (path, name) in &swept.found {
+        writeln!(out, "{path} {name}")?;
+    }
+    for left in &swept.left {
+        writeln!(out, "not removed: {} ({})", left.path, left.why)?;
+    }
+    let (found, removed) = (swept.found.len(), swept.removed);
+    writeln!(out, "{found} found, {removed} removed, {} problems", swept.left.len())?;
+    print(&out)?;
+    Ok(u8::from(!swept.left.is_empty()))
+}
+
+/// Writes to standard output. A reader that has gone away, as in `list | head`, is no error.
+fn print(text: &str) -> Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("standard output"),
+    }
+}

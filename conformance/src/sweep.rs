@@ -1,0 +1,197 @@
+//! Removing what a run created: what the ledger knows, and what carries the marker in its name.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use tokio::time::timeout;
+
+use crate::check::Stop;
+use crate::context::{Answer, Cx};
+use crate::json::at;
+use crate::ledger::{Ledger, MARKER, segment};
+use crate::profile::Profile;
+use crate::report::Leftover;
+use crate::run::Run;
+use crate::runner;
+use crate::target::Target;
+
+/// How long one step of cleaning up may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pages that a search for the marker reads at most.
+const MOST_PAGES: usize = 10_000;
+
+/// What a sweep did.
+#[derive(Clone, Debug, Default)]
+pub struct Swept {
+    /// Paths and names of what carried the marker.
+    pub found: Vec<(String, String)>,
+    /// How many of them were removed.
+    pub removed: usize,
+    /// What could not be removed or looked for.
+    pub left: Vec<Leftover>,
+}
+
+/// Removes what a ledger knows, newest first, after waiting for what is under way.
+pub(crate) async fn clean(run: &Arc<Run>, ledger: &Ledger) -> Vec<Leftover> {
+    if timeout(PATIENCE, ledger.quiet()).await.is_err() {
+        // What it creates later is found by its name at the end of the run.
+        run.lose_track();
+    }
+    let paths = ledger.drain();
+    let mut left = Vec::new();
+    if paths.is_empty() {
+        return left;
+    }
+    // A hand of its own: the evidence of the check ends with the check.
+    let cx = Cx::new(Arc::clone(run), "clean");
+    for path in paths {
+        if let Err(why) = remove(&cx, &path).await {
+            left.push(Leftover { path, why });
+        }
+    }
+    left
+}
+
+async fn remove(cx: &Cx, path: &str) -> Result<(), String> {
+    let answer = delete(cx, path, false).await?;
+    let answer = match answer.status() {
+        // The server insists on a condition.
+        412 | 428 => delete(cx, path, true).await?,
+        _ => answer,
+    };
+    match answer.status() {
+        200..=299 | 404 | 410 => Ok(()),
+        _ => Err(format!("DELETE was answered {}", answer.summary())),
+    }
+}
+
+async fn delete(cx: &Cx, path: &str, any_version: bool) -> Result<Answer, String> {
+    let mut request = cx.request(Method::DELETE, path);
+    if any_version {
+        request = request.header("if-match", "*");
+    }
+    match timeout(PATIENCE, request.send()).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(stop)) => Err(said(stop)),
+        Err(_) => Err("DELETE was not answered in time".to_owned()),
+    }
+}
+
+fn said(stop: Stop) -> String {
+    match stop {
+        Stop::Failed(failure) => failure.message,
+        Stop::Skipped(text) | Stop::Broken(text) => text,
+    }
+}
+
+/// Looks for what earlier runs left on a target, by the marker that all their names begin with, and removes it unless
+/// `only_look`.
+///
+/// # Errors
+/// Why the target cannot be asked.
+pub async fn sweep(target: &Target, only_look: bool) -> Result<Swept, String> {
+    let run = Run::new(target, Profile::Rfc, 0, only_look).map_err(|error| error.to_string())?;
+    let run = Arc::new(run);
+    runner::ask(&run, PATIENCE).await?;
+    Ok(by_marker(&run, None, !only_look, true).await)
+}
+
+/// Removes everything whose name begins with the marker, or of one run only. Where filters do not help, it reads all
+/// resources if it is to be thorough.
+pub(crate) async fn by_marker(
+    run: &Arc<Run>,
+    of_run: Option<u32>,
+    remove_them: bool,
+    thorough: bool,
+) -> Swept {
+    let prefix = of_run.map_or_else(|| MARKER.to_owned(), |seed| format!("{MARKER}{seed:08x}-"));
+    let cx = Cx::new(Arc::clone(run), "sweep");
+    let mut swept = Swept::default();
+    let mut kinds: Vec<_> = run.served().types().to_vec();
+    // Groups go before their members.
+    kinds.sort_by_key(|kind| kind.name != "Group");
+    for kind in kinds {
+        let naming = if run.served().attribute(&kind, "userName").is_some() {
+            "userName"
+        } else {
+            "displayName"
+        };
+        let found = match find(&cx, &kind.endpoint, naming, &prefix, thorough).await {
+            Ok(found) => found,
+            Err(why) => {
+                swept.left.push(Leftover { path: kind.endpoint.clone(), why });
+                continue;
+            }
+        };
+        for (path, name) in found {
+            if remove_them {
+                match remove(&cx, &path).await {
+                    Ok(()) => swept.removed += 1,
+                    Err(why) => swept.left.push(Leftover { path: path.clone(), why }),
+                }
+            }
+            swept.found.push((path, name));
+        }
+    }
+    swept
+}
+
+/// Everything at an endpoint whose name begins with a prefix. Asks with a filter; where that is refused, reads it all.
+async fn find(
+    cx: &Cx,
+    endpoint: &str,
+    naming: &str,
+    prefix: &str,
+    thorough: bool,
+) -> Result<Vec<(String, String)>, String> {
+    let filter = format!("{naming} sw \"{prefix}\"");
+    let mut query = vec![("filter", filter.as_str())];
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut seen = 0_usize;
+    for _ in 0..MOST_PAGES {
+        let start = (seen + 1).to_string();
+        let mut page_query = query.clone();
+        if seen > 0 {
+            page_query.push(("startIndex", start.as_str()));
+        }
+        let answer = match timeout(PATIENCE, cx.list(endpoint, &page_query)).await {
+            Ok(answer) => answer.map_err(said)?,
+            Err(_) => return Err("no answer in time".to_owned()),
+        };
+        match answer.status() {
+            200 => {}
+            _ if !thorough => return Ok(found),
+            404 | 405 | 501 if seen == 0 && query.is_empty() => return Ok(found),
+            _ if seen == 0 && !query.is_empty() => {
+                query.clear();
+                continue;
+            }
+            _ => return Err(format!("a search was answered {}", answer.summary())),
+        }
+        let page = answer.resources();
+        for resource in page {
+            // Whatever the server makes of the filter: only what carries the marker is ours.
+            let text = |path| at(resource, path).and_then(|value| value.as_str());
+            if let (Some(id), Some(name)) = (text("id"), text(naming))
+                && name.to_lowercase().starts_with(prefix)
+            {
+                let path = format!("{endpoint}/{}", segment(id));
+                if !found.iter().any(|(one, _)| *one == path) {
+                    found.push((path, name.to_owned()));
+                }
+            }
+        }
+        seen += page.len();
+        let is_filtered = found.len() == seen;
+        if !is_filtered && !thorough {
+            return Ok(found);
+        }
+        let total = answer.total().and_then(|total| usize::try_from(total).ok());
+        if page.is_empty() || total.is_none_or(|total| seen >= total) {
+            return Ok(found);
+        }
+    }
+    Err(format!("more than {MOST_PAGES} pages"))
+}
