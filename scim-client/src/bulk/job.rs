@@ -159,7 +159,9 @@ impl Job {
                         match batch.add(operation, limits) {
                             None => waits.ids.extend(creates),
                             // Too large for any batch.
-                            Some(operation) if batch.operations.is_empty() => break Some(operation),
+                            Some(operation) if batch.operations.is_empty() => {
+                                break Some(operation);
+                            }
                             Some(operation) => {
                                 later.push(operation);
                                 break None;

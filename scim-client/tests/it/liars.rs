@@ -202,9 +202,12 @@ async fn their_own_ways_make_no_difference() {
     }
 }
 
+/// Whether an error is the one that a lie deserves.
+type IsRight = fn(&Error) -> bool;
+
 #[tokio::test]
 async fn lies_are_errors() {
-    let cases: [(Habit, fn(&Error) -> bool); 7] = [
+    let cases: [(Habit, IsRight); 7] = [
         (Habit::IgnoresStart, |e| matches!(e, Error::Paging(PagingError::Repeated { page: 2 }))),
         (Habit::TotalTooHigh, |e| {
             matches!(e, Error::Paging(PagingError::Incomplete { received: 23, total: 27 }))

@@ -113,7 +113,10 @@ fn base_urls_and_credentials_that_a_target_cannot_have() {
         let error = build(profile, base, auth).unwrap_err();
         assert!(error.contains(why), "{profile}: {error}");
     }
-    assert_eq!(build("github", "https://api.github.com/scim/v2/enterprises/acme", Auth::None), Ok(()));
+    assert_eq!(
+        build("github", "https://api.github.com/scim/v2/enterprises/acme", Auth::None),
+        Ok(())
+    );
     assert_eq!(build("entra", "http://127.0.0.1:8080/scim", Auth::None), Ok(()), "a test server");
 }
 
@@ -166,7 +169,8 @@ async fn discovery_as_the_target_has_it() {
 
 #[tokio::test]
 async fn pages_as_the_target_gives_them() {
-    let config = json!({"patch": {"supported": true}, "filter": {"supported": true, "maxResults": 0}});
+    let config =
+        json!({"patch": {"supported": true}, "filter": {"supported": true, "maxResults": 0}});
     // A short page with a cursor is not the last one.
     let (aws, script) = target("aws");
     script.json(200, &config);
@@ -279,7 +283,8 @@ async fn errors_mean_what_the_profile_says() {
     let (salesforce, script) = target("salesforce");
     script.text(409, &[], "REQUIRED_FIELD_MISSING:user_must_have_one_entitlement");
     let user: Resource =
-        serde_json::from_value(json!({"userName": "ada", "entitlements": [{"value": "p"}]})).unwrap();
+        serde_json::from_value(json!({"userName": "ada", "entitlements": [{"value": "p"}]}))
+            .unwrap();
     let error = salesforce.resources("Users").create(&user).await.unwrap_err();
     assert!(!error.is_uniqueness() && !error.is_retryable());
     assert!(error.to_string().contains("exactly one entitlement"), "{error}");
@@ -340,7 +345,9 @@ async fn the_budget_is_shared_by_clones() {
 async fn a_refusal_slows_the_clones_too() {
     let (client, script) = target("generic");
     script.text(429, &[("retry-after", "3")], "");
-    script.json(200, &json!({"id": "1", "userName": "a"})).json(200, &json!({"id": "1", "userName": "a"}));
+    script
+        .json(200, &json!({"id": "1", "userName": "a"}))
+        .json(200, &json!({"id": "1", "userName": "a"}));
     let start = Instant::now();
     let other = client.clone();
     let (one, two) = tokio::join!(client.users().get("1"), async {

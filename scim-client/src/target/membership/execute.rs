@@ -147,7 +147,7 @@ impl Membership {
             // Where not all are shown, the one can still be asked about.
             let there = match current.is_complete() {
                 true => Some(false),
-                false => self.contains(member).await?,
+                false => self.contains(member.as_str()).await?,
             };
             if there != Some(true) {
                 missing.insert(member.clone());

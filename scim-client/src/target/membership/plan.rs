@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-
-use crate::target::TargetProfile;
 use super::MemberId;
+use crate::target::TargetProfile;
 use crate::target::fields::{Limit, MemberRules, PatchRules, Removal};
 
 /// What is known about the members of a group.
