@@ -110,6 +110,21 @@ async fn urls_of_others_are_not_followed() {
     }
 }
 
+#[tokio::test]
+async fn a_service_at_the_root_of_its_host() {
+    let script = scim_client::testing::ScriptedTransport::new();
+    for base in ["https://scim.example", "https://scim.example/"] {
+        let scim = Client::builder(base).transport(script.clone()).build().unwrap();
+        script.json(200, &json!({"id": "7", "userName": "ada"}));
+        script.text(201, &[("Location", "https://scim.example/Users/8")], "");
+        scim.follow::<User>("https://scim.example/Users/7").await.unwrap();
+        let made = scim.users().create(&User::new("bob")).await.unwrap();
+        assert_eq!(made.id().unwrap(), "8");
+    }
+    let paths: Vec<_> = script.requests().iter().map(|r| r.uri.path().to_owned()).collect();
+    assert_eq!(paths, ["/Users/7", "/Users", "/Users/7", "/Users"]);
+}
+
 #[test]
 fn base_urls_are_checked() {
     for (base, part) in [

@@ -222,7 +222,7 @@ impl DeleteMeans {
 pub struct PageRules {
     /// Resources on a page.
     pub max_size: Option<Limit>,
-    /// Resources on a page of a request that has `attributes`, none of them of `small_with`.
+    /// Resources on a page of a request that has `attributes`, none of them of `small-with`.
     pub max_size_with_attributes: Option<Limit>,
     /// Attributes that keep the page at `max-size` when they are asked for.
     pub small_with: Vec<Path>,

@@ -31,12 +31,14 @@ pub struct MembershipReport {
     pub stopped: Option<Error>,
     /// Requests that changed members, or were to.
     pub requests: usize,
+    /// Whether the target does later what it has accepted: only [`Membership::difference`] shows then whether it has.
+    pub pending: bool,
     /// Whether it was known who else is a member; if not, some may be left who should not be.
     pub complete: bool,
 }
 
 impl MembershipReport {
-    /// Whether the members are what they should be.
+    /// Whether the members are what they should be, or, where the target does things later, will be.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.failed.is_empty() && self.stopped.is_none() && self.complete
@@ -96,7 +98,9 @@ impl Membership {
     /// Carries a plan out. Where a request with several members fails, its halves are tried, down to the single member;
     /// the others do not suffer from one that the target does not take.
     pub async fn apply(&self, plan: &MembershipPlan) -> MembershipReport {
-        let mut report = MembershipReport { complete: true, ..MembershipReport::default() };
+        let pending = self.client.target().rules("Groups").eventual;
+        let mut report =
+            MembershipReport { complete: true, pending, ..MembershipReport::default() };
         // The next one is at the end.
         let mut todo: Vec<MembershipRequest> = plan.requests.iter().rev().cloned().collect();
         let mut group_seen = false;

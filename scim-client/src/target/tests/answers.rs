@@ -60,6 +60,12 @@ fn errors_mean_what_the_profile_says() {
     let entra = named("entra");
     let hint = entra.hint(&refusal(List, 400, "scimapiconsumptions"));
     assert!(hint.unwrap().contains("switch on"));
+    let atlassian = named("atlassian");
+    assert!(atlassian.hint(&refusal(Read, 404, "")).unwrap().contains("deactivated"));
+    let pulumi = named("pulumi");
+    let group = Refusal { endpoint: "Groups", ..refusal(Patch, 400, "") };
+    assert!(pulumi.hint(&group).unwrap().contains("all members"));
+    assert_eq!(named("generic").hint(&group), None);
 }
 
 fn rows(values: serde_json::Value) -> Vec<Resource> {
