@@ -38,6 +38,7 @@ enum Habit {
     IgnoresStart,
     TotalTooHigh,
     TotalShrinks,
+    /// The last page leads back to the first.
     CursorsInACircle,
     EmptyPagesForEver,
     WebPage,
@@ -92,6 +93,9 @@ impl Target {
                 (Habit::IgnoresCount, "count") => None,
                 (Habit::IgnoresStart | Habit::ForcesCursors, "startIndex") => None,
                 (Habit::AnnouncesCursors, "cursor") => None,
+                (Habit::CursorsInACircle, "cursor") if value == "again" => {
+                    Some("cursor=".to_owned())
+                }
                 (Habit::Overlaps, "startIndex") => Some(format!("startIndex={}", number() - 1)),
                 (Habit::ShortPages, "count") => Some(format!("count={}", number() - 1)),
                 _ => Some(pair.to_owned()),
@@ -132,7 +136,7 @@ impl Target {
                 object.insert("totalResults".to_owned(), json!(USERS as u64 + 1 - turn));
             }
             Habit::CursorsInACircle if object.get("nextCursor").is_none() => {
-                return CIRCLE.replace("END", &turn.to_string());
+                object.insert("nextCursor".to_owned(), json!("again"));
             }
             Habit::EmptyPagesForEver => {
                 object.insert("Resources".to_owned(), json!([]));
@@ -151,10 +155,6 @@ impl Target {
         body.to_string()
     }
 }
-
-/// A last page that leads back to itself.
-const CIRCLE: &str = r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
-    "Resources":[{"id":"x","userName":"x"}],"nextCursor":"again-END"}"#;
 
 /// What a walk has come to: the users read, the errors, the pages asked for.
 async fn walk(habit: Habit) -> (Vec<String>, Vec<Error>, u64) {
