@@ -96,6 +96,7 @@ impl Target {
                 (Habit::CursorsInACircle, "cursor") if value == "again" => {
                     Some("cursor=".to_owned())
                 }
+                (Habit::EmptyPagesForEver, "cursor") => Some("cursor=".to_owned()),
                 (Habit::Overlaps, "startIndex") => Some(format!("startIndex={}", number() - 1)),
                 (Habit::ShortPages, "count") => Some(format!("count={}", number() - 1)),
                 _ => Some(pair.to_owned()),
