@@ -102,7 +102,8 @@ fn group_value(group: &GroupRow, links: &Links) -> Value {
     ]))
 }
 
-fn member_value(member: &Member, links: &Links) -> Value {
+/// A member as an element of `members`.
+pub(crate) fn member_value(member: &Member, links: &Links) -> Value {
     let reference =
         format!("{}{}/{}", links.base_url, links.endpoint(&member.resource_type), member.id);
     let mut object = Object::from_iter([

@@ -14,7 +14,7 @@ use crate::auth::password::{PasswordConfig, PasswordError, PasswordHasher};
 use crate::auth::throttle::Throttle;
 use crate::auth::{Authenticator, TenantId};
 use crate::clock::{Clock, IdSource, SystemClock, SystemIds};
-use crate::http::{self, Mount, Secrets};
+use crate::http::{self, Mount, Room, Secrets};
 use crate::service::KeyLocks;
 use crate::store::ResourceStore;
 
@@ -41,6 +41,9 @@ pub struct ScimServer {
     app: Arc<App>,
     base_url: String,
 }
+
+/// Pages of the largest size that may be on their way to slow clients at the same time.
+const PAGES_AT_ONCE: usize = 16;
 
 /// Why a server cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +88,7 @@ impl ScimServer {
                 profile: Profile::default(),
                 default_page: 100,
                 max_page: 1000,
+                page_bytes: 16 << 20,
                 cursor_seconds: 3600,
                 open_discovery: false,
                 trace_requests: false,
@@ -235,6 +239,15 @@ impl Builder {
         self
     }
 
+    /// About how many bytes a page may have (16 MiB): it ends before the resource that would make it larger, and the client
+    /// goes on from there. All answers over 256 KiB together take at most 16 times as much memory; a client that asks for
+    /// one more is told to try again.
+    #[must_use]
+    pub fn page_bytes(mut self, bytes: usize) -> Self {
+        self.settings.page_bytes = bytes;
+        self
+    }
+
     /// How long a cursor stays good, in seconds (3,600).
     #[must_use]
     pub fn cursor_seconds(mut self, seconds: u32) -> Self {
@@ -304,6 +317,7 @@ impl Builder {
             clock: self.clock,
             cursors: CursorCodec::new(&CursorKey::new(1, key)),
             limits: self.limits,
+            large: Room::new(self.settings.page_bytes.saturating_mul(PAGES_AT_ONCE)),
             settings: self.settings,
             locks: KeyLocks::new(),
             tolerated: ToleranceCounts::new(),

@@ -37,11 +37,33 @@ pub struct ListPage {
     pub previous_cursor: Option<String>,
 }
 
+/// What stands behind the resources.
+const TAIL: &[u8] = b"]}";
+
 impl ListPage {
     /// Appends the JSON of a list response whose resources are JSON texts already, such as a store keeps them.
     ///
     /// The texts are copied as they are: each must be one JSON value.
     pub fn write<R: AsRef<[u8]>>(&self, resources: impl IntoIterator<Item = R>, out: &mut Vec<u8>) {
+        self.write_head(out);
+        for (i, resource) in resources.into_iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(resource.as_ref());
+        }
+        out.extend_from_slice(TAIL);
+    }
+
+    /// What stands before and behind the resources of a list response, for an answer that is too large to be put together
+    /// in memory: head, resources with commas between them, tail.
+    pub fn around(&self) -> (Vec<u8>, &'static [u8]) {
+        let mut head = Vec::new();
+        self.write_head(&mut head);
+        (head, TAIL)
+    }
+
+    fn write_head(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"schemas\":[\"");
         out.extend_from_slice(urn::LIST_RESPONSE.as_bytes());
         out.extend_from_slice(b"\"]");
@@ -53,13 +75,6 @@ impl ListPage {
             let _ = write!(out, ",\"{name}\":{}", Value::from(cursor));
         }
         out.extend_from_slice(b",\"Resources\":[");
-        for (i, resource) in resources.into_iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(resource.as_ref());
-        }
-        out.extend_from_slice(b"]}");
     }
 
     fn numbers(&self) -> impl Iterator<Item = (&'static str, u64)> {

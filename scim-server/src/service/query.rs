@@ -85,6 +85,7 @@ pub(crate) async fn list(cx: &mut Cx<'_>, listed: &Listed<'_>) -> Result<Listing
             after,
             skip,
             limit: limit as usize,
+            budget: settings.page_bytes,
             total: if known_total.is_some() { Total::Skip } else { Total::Count },
             include: listed.include,
         })

@@ -35,8 +35,8 @@ use self::migrate::Age;
 use self::pool::Readers;
 use self::writer::{Source, Writer};
 use super::{
-    Change, Include, Key, MemberPage, Page, Query, ResourceStore, StoreError, Stored, WriteBatch,
-    Written,
+    Change, Include, Key, Member, MemberPage, Page, Query, ResourceStore, StoreError, Stored,
+    WriteBatch, Written,
 };
 use crate::auth::TenantId;
 
@@ -203,6 +203,19 @@ impl ResourceStore for SqliteStore {
             let tenant = read::tenant(c, &group.tenant)?;
             let rid = read::Found::read(c, tenant, info, &group)?.rid;
             read::members(c, catalog, tenant, rid, after.as_ref(), limit)
+        })
+        .await
+    }
+
+    async fn named(&self, group: &Key, ids: &[ResourceId]) -> Result<Vec<Member>, StoreError> {
+        let (group, ids) = (group.clone(), ids.to_vec());
+        self.read_aside(Lane::Single, move |c, catalog| {
+            let tenant = read::tenant(c, &group.tenant)?;
+            let found = match catalog.get(&group.resource_type) {
+                Some(info) => read::number(c, tenant, info, &group.id)?,
+                None => None,
+            };
+            read::named(c, catalog, tenant, found, &ids)
         })
         .await
     }

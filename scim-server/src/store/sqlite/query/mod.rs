@@ -18,6 +18,7 @@ use super::feed::id;
 use super::plan::{Plan, Source};
 use super::read;
 use crate::store::eval::Needs;
+use crate::store::types::Budget;
 use crate::store::{Page, Position, Query, Scope, StoreError, Stored, Total};
 
 /// Keys that a query holds in memory at most, unless a page alone is larger. What is skipped beyond that is skipped in
@@ -311,11 +312,18 @@ impl Run<'_> {
 
     /// Reads the hits of a page.
     fn page(&self, hits: Vec<Hit>, more: bool, total: Option<u64>) -> Result<Page, StoreError> {
-        let next = hits
-            .last()
-            .filter(|_| more)
-            .map(|hit| Position { key: hit.key.clone(), id: hit.id.clone() });
-        let items = hits.iter().map(|hit| self.load(hit)).collect::<Result<_, _>>()?;
+        let mut items = Vec::with_capacity(hits.len());
+        let mut budget = Budget::of(self.query);
+        for hit in &hits {
+            let stored = self.load(hit)?;
+            if !budget.admits(&stored) {
+                break;
+            }
+            items.push(stored);
+        }
+        let more = more || items.len() < hits.len();
+        let last = items.len().checked_sub(1).map(|last| &hits[last]).filter(|_| more);
+        let next = last.map(|hit| Position { key: hit.key.clone(), id: hit.id.clone() });
         Ok(Page { items, total, next })
     }
 
