@@ -7,6 +7,7 @@
 )]
 
 mod auth;
+mod bulk;
 mod errors;
 mod faults;
 mod faulty;
