@@ -1,9 +1,12 @@
 //! What the target can do: what it announces, and what a try showed.
 
+use std::time::Duration;
+
 use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::check::{Need, Stop};
 use crate::context::Cx;
@@ -218,7 +221,7 @@ impl Feature {
 
 impl Capabilities {
     /// Tries everything that is not announced as missing.
-    pub(crate) async fn find(cx: &Cx) -> Self {
+    pub(crate) async fn find(cx: &Cx, patience: Duration) -> Self {
         let mut found = Vec::new();
         for feature in Feature::ALL.iter().copied() {
             let announced = feature.announced(cx);
@@ -227,7 +230,8 @@ impl Capabilities {
             } else if cx.run.read_only && feature.writes() {
                 Probe::Untried("the run is read-only".to_owned())
             } else {
-                feature.probe(cx).await
+                let silence = |_| Probe::Absent(format!("there was no answer within {patience:?}"));
+                timeout(patience, feature.probe(cx)).await.unwrap_or_else(silence)
             };
             found.push((feature, announced, probe));
         }

@@ -86,25 +86,21 @@ impl fmt::Debug for Check {
 }
 
 /// A check the RFCs demand (MUST, SHALL, REQUIRED).
-#[must_use]
 pub const fn must(id: &'static str, topic: Topic, clause: &'static [&'static str]) -> Draft {
     Draft::new(id, topic, clause, Level::Must)
 }
 
 /// A check the RFCs recommend (SHOULD, RECOMMENDED).
-#[must_use]
 pub const fn should(id: &'static str, topic: Topic, clause: &'static [&'static str]) -> Draft {
     Draft::new(id, topic, clause, Level::Should)
 }
 
 /// A check of something optional: where it fails, the report notes it and nothing more.
-#[must_use]
 pub const fn may(id: &'static str, topic: Topic, clause: &'static [&'static str]) -> Draft {
     Draft::new(id, topic, clause, Level::May)
 }
 
 /// A check of what a peer needs beyond the RFCs; it counts in that peer's profile only.
-#[must_use]
 pub const fn interop(
     id: &'static str,
     topic: Topic,
@@ -419,4 +415,35 @@ pub enum Need {
     GroupAttribute(&'static str),
     /// Asynchronous answers (RFC 9967) are announced.
     Async,
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Patch => "PATCH",
+            Self::Bulk => "bulk",
+            Self::Filter => "filters",
+            Self::Sort => "sorting",
+            Self::Etag => "versions",
+            Self::ChangePassword => "changing passwords",
+            Self::CursorPaging => "paging by cursor",
+            Self::IndexPaging => "paging by index",
+            Self::Users => "users",
+            Self::Groups => "groups",
+            Self::Enterprise => "the enterprise extension",
+            Self::Me => "/Me",
+            Self::Search => ".search",
+            Self::RootQuery => "queries at the root",
+            Self::Password => "users with a password",
+            Self::Write => "leave to write",
+            Self::Credentials => "credentials",
+            Self::Config => "/ServiceProviderConfig",
+            Self::Schemas => "/Schemas",
+            Self::ResourceTypes => "/ResourceTypes",
+            Self::Attribute(path) => return write!(f, "{path} of users"),
+            Self::GroupAttribute(path) => return write!(f, "{path} of groups"),
+            Self::Async => "asynchronous answers",
+        };
+        f.write_str(text)
+    }
 }

@@ -195,7 +195,8 @@ fn explain(id: &str) -> Result<u8> {
     let decides = if decides.is_empty() { "none".to_owned() } else { decides.join(", ") };
     writeln!(out, "level   {}; decides in profiles: {decides}", check.level)?;
     if !check.needs.is_empty() {
-        writeln!(out, "needs   {:?}", check.needs)?;
+        let needs: Vec<_> = check.needs.iter().map(ToString::to_string).collect();
+        writeln!(out, "needs   {}", needs.join(", "))?;
     }
     writeln!(out, "writes  {}", if check.writes { "yes" } else { "no" })?;
     for requirement in check.clause.iter().filter_map(|id| Requirement::find(id)) {

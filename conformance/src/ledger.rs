@@ -32,7 +32,8 @@ impl Ledger {
         drop(self.under_way.write().await);
     }
 
-    /// Learns from an answer what is there now, and what no longer.
+    /// Learns from an answer what is there now, and what no longer. `false` when something was created and the answer
+    /// does not tell where.
     pub(crate) fn observe(
         &self,
         method: &Method,
@@ -40,13 +41,13 @@ impl Ledger {
         status: u16,
         body: Option<&Value>,
         location: Option<&str>,
-    ) {
+    ) -> bool {
         let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
         if *method == Method::DELETE && matches!(status, 200..=299 | 404) {
             self.forget(path);
         }
         if !matches!(status, 200..=299) || !matches!(*method, Method::POST | Method::PUT) {
-            return;
+            return true;
         }
         let last = path.rsplit('/').next().unwrap_or_default();
         if last.eq_ignore_ascii_case("Bulk") {
@@ -67,15 +68,13 @@ impl Ledger {
             }
         } else if last != ".search" {
             let id = body.and_then(|body| at(body, "id")).and_then(Value::as_str);
-            let by_location = location.and_then(last_two);
-            if last.eq_ignore_ascii_case("Me") {
-                by_location.into_iter().for_each(|path| self.note(path));
-            } else if let Some(id) = id.filter(|id| is_safe(id)) {
-                self.note(format!("{path}/{}", segment(id)));
-            } else if let Some(found) = by_location {
-                self.note(found);
-            }
+            // The path of /Me is not that of the resource.
+            let id = id.filter(|id| is_safe(id) && !last.eq_ignore_ascii_case("Me"));
+            let by_id = id.map(|id| format!("{path}/{}", segment(id)));
+            let Some(found) = by_id.or_else(|| location.and_then(last_two)) else { return false };
+            self.note(found);
         }
+        true
     }
 
     fn note(&self, path: String) {

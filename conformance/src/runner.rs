@@ -105,7 +105,7 @@ impl Runner<'_> {
             return;
         }
         let cx = Cx::of_run(Arc::clone(&run), "probe");
-        let found = async { Ok(Capabilities::find(&cx).await) };
+        let found = async { Ok(Capabilities::find(&cx, suite.timeout).await) };
         match self.unless_interrupted(found).await {
             Ok(capabilities) => run.learn_capabilities(capabilities),
             Err(why) => self.report.why = Some(why),
@@ -117,8 +117,8 @@ impl Runner<'_> {
         }
         self.observer.cleans_up();
         self.report.leftovers.extend(sweep::clean(&run, &run.ledger).await);
-        if run.has_lost_track() && !run.read_only {
-            let swept = sweep::by_marker(&run, Some(run.seed), true).await;
+        if !run.read_only && run.answers() > 0 {
+            let swept = sweep::by_marker(&run, Some(run.seed), true, run.has_lost_track()).await;
             self.report.leftovers.extend(swept.left);
         }
     }

@@ -95,11 +95,17 @@ pub async fn sweep(target: &Target, only_look: bool) -> Result<Swept, String> {
     let run = Run::new(target, Profile::Rfc, 0, only_look).map_err(|error| error.to_string())?;
     let run = Arc::new(run);
     runner::ask(&run, PATIENCE).await?;
-    Ok(by_marker(&run, None, !only_look).await)
+    Ok(by_marker(&run, None, !only_look, true).await)
 }
 
-/// Removes everything whose name begins with the marker, or of one run only.
-pub(crate) async fn by_marker(run: &Arc<Run>, of_run: Option<u32>, remove_them: bool) -> Swept {
+/// Removes everything whose name begins with the marker, or of one run only. Where filters do not help, it reads all
+/// resources if it is to be thorough.
+pub(crate) async fn by_marker(
+    run: &Arc<Run>,
+    of_run: Option<u32>,
+    remove_them: bool,
+    thorough: bool,
+) -> Swept {
     let prefix = of_run.map_or_else(|| MARKER.to_owned(), |seed| format!("{MARKER}{seed:08x}-"));
     let cx = Cx::new(Arc::clone(run), "sweep");
     let mut swept = Swept::default();
@@ -112,7 +118,7 @@ pub(crate) async fn by_marker(run: &Arc<Run>, of_run: Option<u32>, remove_them: 
         } else {
             "displayName"
         };
-        let found = match find(&cx, &kind.endpoint, naming, &prefix).await {
+        let found = match find(&cx, &kind.endpoint, naming, &prefix, thorough).await {
             Ok(found) => found,
             Err(why) => {
                 swept.left.push(Leftover { path: kind.endpoint.clone(), why });
@@ -138,6 +144,7 @@ async fn find(
     endpoint: &str,
     naming: &str,
     prefix: &str,
+    thorough: bool,
 ) -> Result<Vec<(String, String)>, String> {
     let filter = format!("{naming} sw \"{prefix}\"");
     let mut query = vec![("filter", filter.as_str())];
@@ -155,6 +162,7 @@ async fn find(
         };
         match answer.status() {
             200 => {}
+            _ if !thorough => return Ok(found),
             404 | 405 | 501 if seen == 0 && query.is_empty() => return Ok(found),
             _ if seen == 0 && !query.is_empty() => {
                 query.clear();
@@ -176,6 +184,10 @@ async fn find(
             }
         }
         seen += page.len();
+        let is_filtered = found.len() == seen;
+        if !is_filtered && !thorough {
+            return Ok(found);
+        }
         let total = answer.total().and_then(|total| usize::try_from(total).ok());
         if page.is_empty() || total.is_none_or(|total| seen >= total) {
             return Ok(found);

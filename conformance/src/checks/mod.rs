@@ -31,13 +31,13 @@
 //! - **Clause**: ids of `requirements.tsv`, the main one first. **Reason**: what the target has to do, as a rule.
 //!   **Mend**: what to change in a target that does not.
 //! - **`must`, `should`, `may`, `interop`** as the clause says, and `AMBIGUITIES` decides the doubtful: where it says WARN,
-//!   let the body pass and say [`Cx::warn`]; where it says INFO, [`Cx::note`].
+//!   let the body pass and say [`Cx::warn`](crate::Cx::warn); where it says INFO, [`Cx::note`](crate::Cx::note).
 //! - **`.reads()`** when it sends nothing that writes and uses no data set. **`.exclusive()`** when others must not run at
 //!   the same time (it counts all users, or floods the target).
 //! - **`.needs(..)`** names what the target has to have; without it the check is skipped. An attribute set with
 //!   [`Fixture::with`](crate::context::Fixture::with) needs no mention: where it is not announced, the check is skipped.
 //! - **Setup** that is refused ends as broken, not as failed (`create()` does that). Only what the clause is about fails.
-//! - **Names** come from [`Cx::unique`] and [`Cx::unique_mail`], so that leftovers can be found. Everything created through
+//! - **Names** come from [`Cx::unique`](crate::Cx::unique) and [`Cx::unique_mail`](crate::Cx::unique_mail), so that leftovers can be found. Everything created through
 //!   `cx`, raw requests included, is deleted afterwards. Do not change or delete what the check did not create.
 //! - **Compare what matters and nothing else**: a server may add attributes, order members as it likes, answer 200 or 204
 //!   where both are allowed. A false accusation is a bug of ours. Read back with a GET rather than trusting an answer.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use scim_core::{Filter, Leniency, Profile, Registry, Resource};
 use serde_json::{Value, json};
 
@@ -62,33 +63,14 @@ const ROWS: &[Row] = &[
 ];
 
 impl Dataset {
-    /// Creates the people; `cx` owns what it creates.
+    /// Creates the people, a few at a time; `cx` owns what it creates.
     pub(crate) async fn create(cx: &Cx) -> Result<Self, Stop> {
         let prefix = cx.unique("data-");
-        let mut people = Vec::with_capacity(ROWS.len());
-        for (label, given, family, title, user_type, active, nick) in ROWS.iter().copied() {
-            let mail = format!("{prefix}{label}@{}", cx.run.target.domain());
-            let mut user = cx
-                .user()
-                .with("userName", mail.as_str())
-                .with_if_announced("name", json!({"givenName": given, "familyName": family}))
-                .with_if_announced("displayName", format!("{given} {family}"))
-                .with_if_announced("externalId", format!("{prefix}{label}"))
-                .with_if_announced("active", active)
-                .with_if_announced("emails", emails(label, &mail));
-            for (name, value) in [("title", title), ("userType", user_type), ("nickName", nick)] {
-                if !value.is_empty() {
-                    user = user.with_if_announced(name, value);
-                }
-            }
-            let made = user.create().await?;
-            let read = cx.get(&made).await?;
-            if read.status() != 200 {
-                let text = format!("setup: GET {} was answered {}", made.path(), read.summary());
-                return Err(Stop::Broken(text));
-            }
-            people.push(Person { label, id: made.id().to_owned(), resource: read.value() });
-        }
+        let people = stream::iter(ROWS)
+            .map(|row| person(cx, &prefix, row))
+            .buffered(4)
+            .try_collect()
+            .await?;
         Ok(Self { prefix, people })
     }
 
@@ -178,6 +160,31 @@ impl Dataset {
         }
         Ok(labels)
     }
+}
+
+async fn person(cx: &Cx, prefix: &str, row: &Row) -> Result<Person, Stop> {
+    let (label, given, family, title, user_type, active, nick) = *row;
+    let mail = format!("{prefix}{label}@{}", cx.run.target.domain());
+    let mut user = cx
+        .user()
+        .with("userName", mail.as_str())
+        .with_if_announced("name", json!({"givenName": given, "familyName": family}))
+        .with_if_announced("displayName", format!("{given} {family}"))
+        .with_if_announced("externalId", format!("{prefix}{label}"))
+        .with_if_announced("active", active)
+        .with_if_announced("emails", emails(label, &mail));
+    for (name, value) in [("title", title), ("userType", user_type), ("nickName", nick)] {
+        if !value.is_empty() {
+            user = user.with_if_announced(name, value);
+        }
+    }
+    let made = user.create().await?;
+    let read = cx.get(&made).await?;
+    if read.status() != 200 {
+        let text = format!("setup: GET {} was answered {}", made.path(), read.summary());
+        return Err(Stop::Broken(text));
+    }
+    Ok(Person { label, id: made.id().to_owned(), resource: read.value() })
 }
 
 fn emails(label: &str, mail: &str) -> Value {

@@ -251,13 +251,11 @@ impl Cx {
     // ── expectations ──
 
     /// Compares a value; see [`Expect`].
-    #[must_use]
     pub fn expect<T>(&self, value: T) -> Expect<T> {
         Expect::new(value, None)
     }
 
     /// Compares a value that came with this answer, so that a failure shows that exchange.
-    #[must_use]
     pub fn expect_on<T>(&self, answer: &Answer, value: T) -> Expect<T> {
         Expect::new(value, Some(answer.exchange()))
     }

@@ -195,7 +195,10 @@ impl Cx {
         request: http::Request<Bytes>,
         path: String,
     ) -> Result<http::Response<Bytes>, TransportError> {
-        let guard = self.ledger.begin().await;
+        // Only what may create something has to be waited for.
+        let writes = !reads(request.method(), &path);
+        let guard = if writes { Some(self.ledger.begin().await) } else { None };
+        let run = Arc::clone(&self.run);
         let (ledger, transport) = (Arc::clone(&self.ledger), Arc::clone(&self.run.transport));
         let base = self.run.target.url("");
         let carried = tokio::spawn(async move {
@@ -205,7 +208,10 @@ impl Cx {
                 let body = serde_json::from_slice(response.body()).ok();
                 let location = response.headers().get("location").and_then(|v| v.to_str().ok());
                 let path = path.strip_prefix(&base).unwrap_or(&path);
-                ledger.observe(&method, path, response.status().as_u16(), body.as_ref(), location);
+                let status = response.status().as_u16();
+                if !ledger.observe(&method, path, status, body.as_ref(), location) {
+                    run.lose_track();
+                }
             }
             drop(guard);
             result

@@ -1,0 +1,87 @@
+//! Where nothing can be checked, nothing passes, and the exit code is 2.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Html;
+use scim_conformance::{Conclusion, Ended, Report, Suite, Target};
+
+use crate::site::{Site, TOKEN, dead_url};
+
+#[track_caller]
+fn could_not_run(report: &Report, why: &str) {
+    assert_eq!(report.verdict, Conclusion::CouldNotRun, "{report}");
+    assert_eq!(report.exit_code(), 2);
+    assert!(!report.checks.iter().any(|one| one.result == Ended::Passed), "{report}");
+    assert!(report.profiles.iter().all(|one| !one.conformant), "{:?}", report.profiles);
+    let said = report.why.as_deref().unwrap_or_default();
+    assert!(said.contains(why), "{said}");
+    assert!(report.verdict_line().contains(said));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_port_is_no_answer() {
+    let target = Target::new(dead_url().await).unwrap().bearer(TOKEN);
+    could_not_run(&Suite::all().run(&target).await, "no answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_only_fails_speaks_no_scim() {
+    let app = Router::new()
+        .fallback(|| async { (StatusCode::INTERNAL_SERVER_ERROR, "something went wrong") });
+    let report = Suite::all().run(&Site::of(app).await.target()).await;
+    could_not_run(&report, "speaks SCIM");
+    could_not_run(&report, "500 something went wrong");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_page_speaks_no_scim() {
+    let app = Router::new().fallback(|| async { Html("<html><h1>Welcome</h1></html>") });
+    could_not_run(&Suite::all().run(&Site::of(app).await.target()).await, "speaks SCIM");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_is_named_and_not_repeated() {
+    let site = Site::ours().await;
+    let target = Target::new(&site.url).unwrap().bearer("wrong-token-wrong-token");
+    let report = Suite::all().run(&target).await;
+    could_not_run(&report, "the credentials are refused");
+    assert!(!serde_json::to_string(&report).unwrap().contains("wrong-token"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_where_one_is_wanted_is_named() {
+    let site = Site::ours().await;
+    let report = Suite::all().run(&Target::new(&site.url).unwrap()).await;
+    could_not_run(&report, "the run has none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_answers_is_given_up() {
+    let app = Router::new().fallback(std::future::pending::<StatusCode>);
+    let suite = Suite::all().timeout(Duration::from_millis(200));
+    could_not_run(&suite.run(&Site::of(app).await.target()).await, "no answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_discovery_is_checked_as_rfc_7643_says() {
+    use axum::response::IntoResponse;
+    let site = Site::with(|request, next| async move {
+        let path = request.uri().path();
+        let known = path.contains("/Users") || path.contains("/Groups") || path.contains("/Bulk");
+        if known { next.run(request).await } else { StatusCode::NOT_FOUND.into_response() }
+    })
+    .await;
+    let report = Suite::all().only(["capability", "discovery"]).run(&site.target()).await;
+    assert_eq!(report.verdict, Conclusion::NotConformant, "{report}");
+    assert_eq!(report.problems.len(), 3, "{:?}", report.problems);
+    let works = |name: &str| {
+        let found = report.capabilities.iter().find(|one| one.name == name).unwrap();
+        (found.announced, found.works)
+    };
+    assert_eq!(works("patch"), (None, Some(true)));
+    assert_eq!(works("users"), (None, Some(true)));
+    assert_eq!(report.outcome("discovery.schemas.list").unwrap().result, Ended::Failed);
+    assert_eq!(site.resources().await, [0, 0]);
+}
