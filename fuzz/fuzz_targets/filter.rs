@@ -1,7 +1,8 @@
 #![no_main]
 
+#[path = "../../scim-core/tests/it/targets.rs"]
+mod targets;
+
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    if let Ok(filter) = text.parse::<scim_core::Filter>() {
-        assert_eq!(filter.to_string().parse(), Ok(filter));
-    }
+    targets::filter(text);
 });

@@ -1,6 +1,8 @@
 #![no_main]
 
+#[path = "../../scim-core/tests/it/targets.rs"]
+mod targets;
+
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    let mut leniency = scim_core::Leniency::new(scim_core::Profile::default());
-    let _ = scim_core::filter::parse_path(text, &scim_core::Limits::default(), &mut leniency);
+    targets::patch_path(text);
 });

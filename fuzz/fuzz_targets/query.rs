@@ -1,11 +1,8 @@
 #![no_main]
 
-use scim_core::{Leniency, Limits, ListQuery, Profile};
+#[path = "../../scim-core/tests/it/targets.rs"]
+mod targets;
 
-libfuzzer_sys::fuzz_target!(|raw: &str| {
-    let (limits, mut leniency) = (Limits::default(), Leniency::new(Profile::strict()));
-    if let Ok(query) = ListQuery::from_query(raw, &limits, &mut leniency) {
-        let again = ListQuery::from_query(&query.to_query_string(), &limits, &mut leniency);
-        assert_eq!(again, Ok(query));
-    }
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    targets::query(text);
 });

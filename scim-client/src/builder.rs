@@ -127,10 +127,18 @@ impl ClientBuilder {
     /// Makes the client. Nothing is sent.
     ///
     /// # Errors
+    /// [`Error::Target`] for a base URL, credentials or a missing `User-Agent` that the target does not take,
     /// [`Error::Request`] when the base URL is none, [`Error::Auth`] when the credentials cannot be used,
     /// [`Error::Transport`] when the default transport cannot be set up.
     pub fn build(self) -> Result<Client, Error> {
         let base = base_url(&self.base)?;
+        self.target.admits_base(&base)?;
+        if let Some(kind) = self.auth.kind() {
+            self.target.admits_auth(kind)?;
+        }
+        if self.user_agent.is_empty() {
+            self.target.admits_no_user_agent()?;
+        }
         let user_agent = HeaderValue::from_str(&self.user_agent)
             .map_err(|_| wrong("the user agent holds characters that no header can carry"))?;
         let own_transport = self.transport.is_none();
@@ -152,7 +160,12 @@ impl ClientBuilder {
         }
         Client::from_parts(Parts {
             base,
-            auth: self.auth,
+            auth: match self.auth {
+                Auth::OAuth2(oauth2) => {
+                    Auth::OAuth2(oauth2.or_scopes(&self.target.fields().auth.scopes))
+                }
+                other => other,
+            },
             transport,
             target: self.target,
             retry: self.retry,

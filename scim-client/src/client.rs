@@ -145,7 +145,10 @@ impl Client {
                 Err(error) if announces_nothing(&error) => None,
                 Err(error) => return Err(error),
             };
-            Ok(Arc::new(Capabilities::new(announced, &self.inner.target)))
+            Ok(Arc::new(Capabilities::from_service_provider_config(
+                announced.as_ref(),
+                &self.inner.target,
+            )))
         };
         self.inner.capabilities.get_or_try_init(work_out).await.cloned()
     }
@@ -176,7 +179,12 @@ impl Client {
 
 /// Whether a service that answers so has no `ServiceProviderConfig`.
 fn announces_nothing(error: &Error) -> bool {
-    let Error::Scim(rejected) = error else { return false };
+    let rejected = match error {
+        Error::Scim(rejected) => rejected,
+        // The profile knows that there is none.
+        Error::Target(_) => return true,
+        _ => return false,
+    };
     matches!(
         rejected.status,
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED

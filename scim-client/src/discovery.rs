@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::resources::Place;
 use crate::send::{Answer, Call, Safety};
+use crate::target::fields::DiscoveryPart;
 
 /// What the service says about itself; made by [`Client::discovery`]. Nothing is kept: see [`Client::capabilities`] for
 /// that.
@@ -29,7 +30,8 @@ impl Discovery {
     /// # Errors
     /// As any request.
     pub async fn service_provider_config(&self) -> Result<ServiceProviderConfig, Error> {
-        let answer = match self.fetch("ServiceProviderConfig").await {
+        let path = self.path(DiscoveryPart::ServiceProviderConfig)?;
+        let answer = match self.fetch(path).await {
             Err(error) if error.is_not_found() => {
                 match self.fetch("ServiceProviderConfigs").await {
                     Ok(answer) => Ok(answer),
@@ -50,7 +52,7 @@ impl Discovery {
     /// # Errors
     /// As any request.
     pub async fn resource_types(&self) -> Result<Vec<ResourceType>, Error> {
-        read_items(self.fetch("ResourceTypes").await?, "ResourceTypes")
+        read_items(self.fetch(self.path(DiscoveryPart::ResourceTypes)?).await?, "ResourceTypes")
     }
 
     /// The schemas of the service.
@@ -58,7 +60,7 @@ impl Discovery {
     /// # Errors
     /// As any request.
     pub async fn schemas(&self) -> Result<Vec<Schema>, Error> {
-        read_items(self.fetch("Schemas").await?, "Schemas")
+        read_items(self.fetch(self.path(DiscoveryPart::Schemas)?).await?, "Schemas")
     }
 
     /// Schemas and resource types together, to resolve paths and filters with.
@@ -70,6 +72,12 @@ impl Discovery {
         Registry::served(schemas, types).map_err(|error| {
             Error::Request(format!("the schemas of the service cannot be used: {error}"))
         })
+    }
+
+    fn path(&self, part: DiscoveryPart) -> Result<&str, Error> {
+        let target = self.client.target();
+        let path = target.discovery_path(part);
+        path.ok_or_else(|| target.unsupported(format!("{part:?}: it is not served")).into())
     }
 
     async fn fetch(&self, endpoint: &str) -> Result<Answer, Error> {

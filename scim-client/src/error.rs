@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::auth::AuthError;
 use crate::pages::PagingError;
-use crate::target::Unsupported;
+use crate::target::{Meaning, Unsupported};
 use crate::transport::TransportError;
 
 /// Why a call did not succeed.
@@ -58,6 +58,17 @@ pub enum Error {
         /// Why the attempt before the last one failed.
         last: Option<Box<Error>>,
     },
+    /// A change that the target takes in several requests only was done in part: the first requests were, this one and
+    /// those after it were not. A call of the same change goes on where it stopped, as far as the change can be repeated.
+    #[error("{done} of {of} requests were done, then: {source}")]
+    Partly {
+        /// Requests that were done.
+        done: usize,
+        /// Requests that the change needs.
+        of: usize,
+        /// Why the next one was not.
+        source: Box<Error>,
+    },
     /// The call or the client is not well formed; nothing was sent.
     #[error("{0}")]
     Request(String),
@@ -85,6 +96,8 @@ pub struct Rejected {
     pub is_scim: bool,
     /// What the target's profile says that this means; it goes before the status.
     pub meaning: Option<Meaning>,
+    /// What to do about it, where the target's profile knows.
+    pub hint: Option<String>,
     /// For a 404: whether a GET of the same resource has said so too.
     pub confirmed_missing: bool,
     /// Whether an earlier attempt of the same call may have done the work: its answer was lost.
@@ -93,24 +106,6 @@ pub struct Rejected {
     pub attempts: u32,
     /// How long the peer asks to wait.
     pub retry_after: Option<Duration>,
-}
-
-/// What a refusal means, whatever its status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Meaning {
-    /// Too much at a time or a passing fault: the same request may succeed later.
-    Retryable,
-    /// Another resource has the value.
-    Uniqueness,
-    /// There is no such resource.
-    NotFound,
-    /// The version is not the one that the request named.
-    PreconditionFailed,
-    /// The request is wrong and stays so.
-    Invalid,
-    /// The credentials do not suffice.
-    Forbidden,
 }
 
 /// A success whose body is not what it has to be.
@@ -144,6 +139,7 @@ impl Error {
             Error::Scim(rejected) => rejected.is_retryable(),
             Error::Auth(error) => error.is_retryable(),
             Error::Deadline { .. } => true,
+            Error::Partly { source, .. } => source.is_retryable(),
             _ => false,
         }
     }
@@ -173,6 +169,7 @@ impl Error {
         match self {
             Error::Scim(rejected) => Some(rejected.status),
             Error::Decode(undecodable) => Some(undecodable.status),
+            Error::Partly { source, .. } => source.status(),
             _ => None,
         }
     }
@@ -183,6 +180,7 @@ impl Error {
         match self {
             Error::Scim(rejected) => Some(&rejected.headers),
             Error::Decode(undecodable) => Some(&undecodable.headers),
+            Error::Partly { source, .. } => source.headers(),
             _ => None,
         }
     }
@@ -214,7 +212,7 @@ impl Error {
             Error::Scim(rejected) => {
                 rejected.after_lost_answer || rejected.status.is_server_error()
             }
-            Error::Decode(_) => true,
+            Error::Decode(_) | Error::Partly { .. } => true,
             _ => false,
         }
     }
@@ -226,6 +224,7 @@ impl Error {
             Error::Transport { attempts, .. } | Error::Deadline { attempts, .. } => *attempts,
             Error::Scim(rejected) => rejected.attempts,
             Error::Decode(undecodable) => undecodable.attempts,
+            Error::Partly { source, .. } => source.attempts(),
             _ => 0,
         }
     }
@@ -236,6 +235,7 @@ impl Error {
         match self {
             Error::Scim(rejected) => Some(rejected),
             Error::Deadline { last: Some(last), .. } => last.rejected(),
+            Error::Partly { source, .. } => source.rejected(),
             _ => None,
         }
     }
@@ -246,7 +246,7 @@ impl Rejected {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.meaning {
-            Some(meaning) => meaning == Meaning::Retryable,
+            Some(meaning) => matches!(meaning, Meaning::Retryable | Meaning::SlowDown),
             None => {
                 matches!(self.status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
             }
@@ -307,6 +307,9 @@ impl fmt::Display for Rejected {
                 "; the resource may be there all the same: a GET does not say that it is missing, the server may not \
                  know this method"
             })?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "; {hint}")?;
         }
         if self.attempts > 1 {
             write!(f, " ({})", Tried(self.attempts))?;

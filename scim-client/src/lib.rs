@@ -2,6 +2,7 @@
 
 pub mod auth;
 mod builder;
+mod bulk;
 mod client;
 pub mod clock;
 mod discovery;
@@ -23,13 +24,14 @@ mod transport_reqwest;
 
 pub use auth::{Auth, OAuth2};
 pub use builder::ClientBuilder;
+pub use bulk::{BulkOutcome, BulkReport, Fate};
 pub use client::Client;
 pub use discovery::Discovery;
 pub use error::{Error, Rejected};
 #[cfg(feature = "in-process")]
 pub use in_process::InProcess;
 pub use me::Me;
-pub use pages::PagingError;
+pub use pages::{Page, PagingError};
 pub use request::Written;
 pub use resources::{Resources, TypedResource, View};
 pub use retry::RetryPolicy;

@@ -9,6 +9,7 @@ use url::Url;
 use crate::client::Client;
 use crate::error::Error;
 use crate::request::{Create, Delete, Get, PatchRequest, Replace};
+use crate::target::TargetProfile;
 
 /// A Rust type that a resource can be read as and written from.
 ///
@@ -172,6 +173,15 @@ pub(crate) struct Place {
     segments: Vec<String>,
 }
 
+/// What stays as it is in a segment of a path (RFC 3986 section 3.3); `:` among it, as in `bulkId:`.
+const SEGMENT: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':')
+    .remove(b'@');
+
 impl Place {
     /// An endpoint as `ResourceTypes` names it: `/Users`, `Users`; it may have several segments.
     pub(crate) fn endpoint(endpoint: &str) -> Self {
@@ -190,9 +200,46 @@ impl Place {
         self.segments.first().map_or("", String::as_str)
     }
 
+    /// The place as the target spells its endpoint.
+    pub(crate) fn spelled(&self, target: &TargetProfile) -> Self {
+        let mut place = self.clone();
+        if let Some(first) = place.segments.first_mut() {
+            *first = target.endpoint(first).to_owned();
+        }
+        place
+    }
+
+    /// Another resource of the same endpoint.
+    #[must_use]
+    pub(crate) fn sibling(mut self, id: &str) -> Self {
+        if self.is_resource() {
+            self.segments.pop();
+        }
+        self.child(id)
+    }
+
+    /// Whether it is the place of one resource.
+    pub(crate) fn is_resource(&self) -> bool {
+        self.segments.len() > 1
+    }
+
+    /// The last segment.
+    pub(crate) fn last(&self) -> Option<&str> {
+        self.segments.last().map(String::as_str)
+    }
+
     /// The id, where it is the place of a resource of some endpoint.
     pub(crate) fn id(&self) -> Option<&str> {
         self.segments.get(1..)?.last().map(String::as_str)
+    }
+
+    /// The path below the base URL, percent-encoded as in a URL.
+    pub(crate) fn to_path(&self) -> String {
+        let encoded = |segment: &String| {
+            let segment = percent_encoding::utf8_percent_encode(segment, &SEGMENT);
+            format!("/{segment}")
+        };
+        self.segments.iter().map(encoded).collect()
     }
 
     /// The place of a URL that the peer gave.

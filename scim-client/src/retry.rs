@@ -17,7 +17,8 @@ use crate::clock::Jitter;
 /// [`Client`](crate::Client).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryPolicy {
-    /// Attempts of one request, the first included: 6.
+    /// Attempts of one request, the first included: 6. An answer with `Retry-After` does not count: the peer has promised
+    /// to be ready later, and the deadline of the call ends the waiting.
     pub max_attempts: u32,
     /// The first wait: 250 ms.
     pub base: Duration,
@@ -73,11 +74,9 @@ impl RetryPolicy {
         jitter: &dyn Jitter,
     ) -> Duration {
         let doubled = self.base.saturating_mul(1 << attempt.saturating_sub(1).min(20));
-        let fraction = jitter.fraction().clamp(0.0, 1.0);
-        match asked {
-            Some(asked) => asked.saturating_add(self.base.mul_f64(fraction)),
-            None => doubled.min(self.cap).mul_f64(fraction),
-        }
+        let random = doubled.min(self.cap).mul_f64(jitter.fraction().clamp(0.0, 1.0));
+        // Added also to what the peer asks: it may ask for nothing, again and again.
+        asked.unwrap_or_default().saturating_add(random)
     }
 }
 
@@ -118,4 +117,60 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Dur
     }
     let at = DateTime::<Utc>::from(httpdate::parse_http_date(text).ok()?);
     Some((at - now).to_std().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn asked(text: &'static str) -> Option<Duration> {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+        retry_after(&headers, "2026-11-21T12:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn both_forms() {
+        for (text, expected) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sat, 21 Nov 2026 12:01:00 GMT", Some(60)),
+            ("Saturday, 21-Nov-26 12:01:00 GMT", Some(60)),
+            ("Sat, 21 Nov 2026 11:00:00 GMT", Some(0)),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(asked(text), expected.map(Duration::from_secs), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn waits_grow_to_the_cap() {
+        let policy = RetryPolicy::default().backoff(Duration::from_secs(1), Duration::from_secs(5));
+        let wait = |attempt, asked| policy.wait(attempt, asked, &1.0).as_secs();
+        assert_eq!([1, 2, 3, 4, 40].map(|n| wait(n, None)), [1, 2, 4, 5, 5]);
+        assert_eq!(wait(1, Some(Duration::from_secs(60))), 61);
+        assert_eq!(wait(4, Some(Duration::ZERO)), 5, "a peer that asks for no patience gets some");
+        assert_eq!(policy.wait(4, None, &0.0), Duration::ZERO);
+        assert_eq!(policy.wait(1, Some(Duration::MAX), &1.0), Duration::MAX);
+    }
+
+    #[test]
+    fn the_budget_fills_with_requests() {
+        let budget =
+            RetryBudget::new(&RetryPolicy { reserve: 2, ratio: 0.5, ..RetryPolicy::default() });
+        assert_eq!([(); 3].map(|()| budget.withdraw()), [true, true, false]);
+        budget.deposit();
+        assert!(!budget.withdraw());
+        budget.deposit();
+        assert!(budget.withdraw());
+        (0..100).for_each(|_| budget.deposit());
+        assert_eq!(
+            [(); 3].map(|()| budget.withdraw()),
+            [true, true, false],
+            "no more than the reserve"
+        );
+    }
 }

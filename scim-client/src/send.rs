@@ -9,7 +9,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use scim_core::{Object, Resource};
 use secrecy::SecretString;
@@ -19,6 +18,7 @@ use tokio::time::Instant;
 use crate::client::Client;
 use crate::error::{Error, Undecodable};
 use crate::resources::Place;
+use crate::target::{Action, RequestClass};
 
 /// One call: a request that may be made several times.
 #[derive(Debug)]
@@ -32,6 +32,10 @@ pub(crate) struct Call {
     pub(crate) safety: Safety,
     /// Less than the client's.
     pub(crate) deadline: Option<Duration>,
+    /// The operations of a bulk request; 1 for any other.
+    pub(crate) operations: usize,
+    /// Members that the request adds to a group.
+    pub(crate) added_members: usize,
     /// What is masked wherever the answer is shown, such as a password that was sent.
     pub(crate) secrets: Vec<SecretString>,
 }
@@ -56,8 +60,6 @@ pub(crate) struct Lookup {
     pub(crate) by: &'static [&'static str],
     /// What was sent.
     pub(crate) sent: Resource,
-    /// When, by the client's clock.
-    pub(crate) begun_at: DateTime<Utc>,
 }
 
 /// A success.
@@ -98,6 +100,8 @@ impl Call {
             headers: HeaderMap::new(),
             safety,
             deadline: None,
+            operations: 1,
+            added_members: 0,
             secrets: Vec::new(),
         }
     }
@@ -108,6 +112,31 @@ impl Call {
             .map_err(|e| Error::Request(format!("the body cannot be written as JSON: {e}")))?;
         self.body = Some(Bytes::from(bytes));
         Ok(self)
+    }
+
+    /// What is to be done, in the words of target profiles.
+    pub(crate) fn action(&self) -> Action {
+        let search = self.place.last() == Some(".search");
+        match self.method {
+            Method::POST if search => Action::Search,
+            Method::PUT => Action::Replace,
+            Method::PATCH => Action::Patch,
+            Method::DELETE => Action::Delete,
+            Method::GET if self.place.is_resource() => Action::Read,
+            Method::GET => Action::List,
+            _ => Action::Create,
+        }
+    }
+
+    /// What the rate budget has to know.
+    pub(crate) fn class(&self) -> RequestClass<'_> {
+        RequestClass {
+            resource: self.place.last().filter(|_| self.place.is_resource()),
+            bytes: self.body.as_ref().map_or(0, Bytes::len),
+            operations: self.operations,
+            added_members: self.added_members,
+            ..RequestClass::new(self.action(), self.place.endpoint_name())
+        }
     }
 
     /// Sends this header.
@@ -170,7 +199,7 @@ impl Client {
     /// Every variant of [`Error`] but paging.
     pub(crate) async fn send(&self, call: Call) -> Result<Answer, Error> {
         let endpoint = call.place.endpoint_name();
-        self.inner.target.admits_method(&call.method, endpoint)?;
+        self.inner.target.admits_action(endpoint, call.action())?;
         let limit = call.deadline.map_or(self.inner.deadline, |own| own.min(self.inner.deadline));
         self.inner.retries.deposit();
         let progress = Progress::default();

@@ -91,6 +91,10 @@ pub fn fold_user_name(text: &str) -> Cow<'_, str> {
 /// Whether PRECIS UsernameCaseMapped (RFC 8265) would take this text as a user name: no spaces, symbols or controls.
 pub fn is_precis_user_name(text: &str) -> bool {
     use precis_profiles::precis_core::profile::PrecisFastInvocation;
+    // All of ASCII that can be seen is in the class (RFC 8264 section 9.11), and says nothing about direction.
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
+        return true;
+    }
     precis_profiles::UsernameCaseMapped::enforce(text).is_ok()
 }
 
@@ -117,6 +121,18 @@ mod tests {
     fn precis_refuses_spaces() {
         assert!(is_precis_user_name("bjensen@example.com"));
         assert!(!is_precis_user_name("non-existent user"));
+        assert!(!is_precis_user_name(""));
+    }
+
+    #[test]
+    fn precis_takes_all_of_ascii_that_can_be_seen() {
+        use precis_profiles::precis_core::profile::PrecisFastInvocation;
+        for c in '\0'..='\u{7f}' {
+            let text = format!("a{c}1");
+            let enforced = precis_profiles::UsernameCaseMapped::enforce(text.as_str()).is_ok();
+            assert_eq!(is_precis_user_name(&text), enforced, "{text:?}");
+            assert_eq!(enforced, c.is_ascii_graphic(), "{text:?}");
+        }
     }
 
     proptest! {

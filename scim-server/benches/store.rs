@@ -258,6 +258,7 @@ impl Bench {
             after: None,
             skip: 0,
             limit,
+            budget: usize::MAX,
             total: Total::Skip,
             include: Include { groups: true, members: false },
         }

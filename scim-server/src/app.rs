@@ -12,7 +12,7 @@ use crate::auth::Authenticator;
 use crate::auth::password::PasswordHasher;
 use crate::auth::throttle::Throttle;
 use crate::clock::{Clock, IdSource};
-use crate::http::Secrets;
+use crate::http::{Room, Secrets};
 use crate::service::KeyLocks;
 use crate::store::ResourceStore;
 
@@ -30,6 +30,8 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) settings: Settings,
     pub(crate) locks: KeyLocks,
+    /// The memory for large answers.
+    pub(crate) large: Room,
     pub(crate) tolerated: ToleranceCounts,
     /// What traces of whole exchanges must not show.
     pub(crate) secrets: Secrets,
@@ -52,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) profile: Profile,
     pub(crate) default_page: usize,
     pub(crate) max_page: usize,
+    /// Bytes on a page.
+    pub(crate) page_bytes: usize,
     /// Seconds that a cursor stays good.
     pub(crate) cursor_seconds: u32,
     /// Whether discovery answers without a credential.

@@ -35,7 +35,7 @@ impl Links {
 
     /// The URL of a resource.
     pub(crate) fn location(&self, schema: &ResourceSchema, id: &str) -> String {
-        format!("{}{}/{}", self.base_url, schema.resource_type().endpoint, id)
+        [&*self.base_url, &*schema.resource_type().endpoint, "/", id].concat()
     }
 }
 
@@ -102,7 +102,8 @@ fn group_value(group: &GroupRow, links: &Links) -> Value {
     ]))
 }
 
-fn member_value(member: &Member, links: &Links) -> Value {
+/// A member as an element of `members`.
+pub(crate) fn member_value(member: &Member, links: &Links) -> Value {
     let reference =
         format!("{}{}/{}", links.base_url, links.endpoint(&member.resource_type), member.id);
     let mut object = Object::from_iter([

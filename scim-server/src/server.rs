@@ -14,7 +14,7 @@ use crate::auth::password::{PasswordConfig, PasswordError, PasswordHasher};
 use crate::auth::throttle::Throttle;
 use crate::auth::{Authenticator, TenantId};
 use crate::clock::{Clock, IdSource, SystemClock, SystemIds};
-use crate::http::{self, Mount, Secrets};
+use crate::http::{self, Mount, Room, Secrets};
 use crate::service::KeyLocks;
 use crate::store::ResourceStore;
 
@@ -41,6 +41,9 @@ pub struct ScimServer {
     app: Arc<App>,
     base_url: String,
 }
+
+/// Pages of the largest size that may be on their way to slow clients at the same time.
+const PAGES_AT_ONCE: usize = 16;
 
 /// Why a server cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +88,7 @@ impl ScimServer {
                 profile: Profile::default(),
                 default_page: 100,
                 max_page: 1000,
+                page_bytes: 16 << 20,
                 cursor_seconds: 3600,
                 open_discovery: false,
                 trace_requests: false,
@@ -113,9 +117,15 @@ impl ScimServer {
     pub fn service(&self, origin: &str, base_path: &str) -> Router {
         let origin = origin.trim_end_matches('/').to_owned();
         let default = self.mount(TenantId::default(), format!("{origin}{base_path}"));
-        let (server, base_path) = (self.clone(), base_path.to_owned());
+        // axum clones the handler for every request.
+        let places = Arc::new(Places {
+            server: self.clone(),
+            default,
+            origin,
+            base_path: base_path.to_owned(),
+        });
         let endpoints = move |request: Request| {
-            let place = server.place(&default, &origin, &base_path, request.uri().path());
+            let place = places.find(request.uri().path());
             async move {
                 let (app, mount, path) = place;
                 let answer =
@@ -141,28 +151,32 @@ impl ScimServer {
         let links = Arc::new(Links::new(base_url, Arc::clone(&self.app.registry)));
         Mount { app: Arc::clone(&self.app), tenant, links }
     }
+}
 
+/// Where the tenants' endpoints are.
+struct Places {
+    server: ScimServer,
+    default: Mount,
+    origin: String,
+    base_path: String,
+}
+
+impl Places {
     /// Which tenant a path is for, and what is left of it under that tenant's base path.
-    fn place(
-        &self,
-        default: &Mount,
-        origin: &str,
-        base_path: &str,
-        path: &str,
-    ) -> (Arc<App>, Option<Mount>, Option<String>) {
+    fn find(&self, path: &str) -> (Arc<App>, Option<Mount>, Option<String>) {
         let under = |path: &str| {
-            let rest = path.strip_prefix(base_path)?;
+            let rest = path.strip_prefix(self.base_path.as_str())?;
             (rest.is_empty() || rest.starts_with('/')).then(|| rest.to_owned())
         };
-        let app = Arc::clone(&self.app);
+        let app = Arc::clone(&self.server.app);
         let Some(rest) = path.strip_prefix("/t/") else {
-            return (app, Some(default.clone()), under(path));
+            return (app, Some(self.default.clone()), under(path));
         };
         let (name, rest) =
             rest.split_once('/').map_or((rest, ""), |(name, _)| (name, &rest[name.len()..]));
         let mount = TenantId::new(name).ok().map(|tenant| {
-            let base_url = format!("{origin}/t/{tenant}{base_path}");
-            self.mount(tenant, base_url)
+            let base_url = format!("{}/t/{tenant}{}", self.origin, self.base_path);
+            self.server.mount(tenant, base_url)
         });
         (app, mount, under(rest))
     }
@@ -222,6 +236,15 @@ impl Builder {
     pub fn page_sizes(mut self, default: usize, max: usize) -> Self {
         self.settings.max_page = max.max(1);
         self.settings.default_page = default.clamp(1, self.settings.max_page);
+        self
+    }
+
+    /// About how many bytes a page may have (16 MiB): it ends before the resource that would make it larger, and the client
+    /// goes on from there. All answers over 256 KiB together take at most 16 times as much memory; a client that asks for
+    /// one more is told to try again.
+    #[must_use]
+    pub fn page_bytes(mut self, bytes: usize) -> Self {
+        self.settings.page_bytes = bytes;
         self
     }
 
@@ -294,6 +317,7 @@ impl Builder {
             clock: self.clock,
             cursors: CursorCodec::new(&CursorKey::new(1, key)),
             limits: self.limits,
+            large: Room::new(self.settings.page_bytes.saturating_mul(PAGES_AT_ONCE)),
             settings: self.settings,
             locks: KeyLocks::new(),
             tolerated: ToleranceCounts::new(),

@@ -9,6 +9,8 @@
 
 #[path = "program/commands.rs"]
 mod commands;
+#[path = "program/large.rs"]
+mod large;
 #[path = "program/schemas.rs"]
 mod schemas;
 #[path = "program/secrets.rs"]

@@ -35,6 +35,7 @@ pub struct Launch {
     token: Option<String>,
     data: Data,
     deadline: Duration,
+    preamble: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +61,23 @@ impl Launch {
             token: Some(TOKEN.to_owned()),
             data: Data::Temporary(Arc::new(folder)),
             deadline: Duration::from_secs(20),
+            preamble: 0,
         }
+    }
+
+    /// A launch of this very test binary, whose test of the given name runs the server: it is marked
+    /// `#[ignore]` and calls `scim_server::run::main_with(["scim-server"])`. For tests outside of the server's own
+    /// package, to which cargo does not name the server's binary; settings go into the environment.
+    #[must_use]
+    #[track_caller]
+    pub fn of_test(name: &str) -> Self {
+        let program = match std::env::current_exe() {
+            Ok(program) => program,
+            Err(error) => crate::fail(format_args!("this test binary cannot be found: {error}")),
+        };
+        let arguments = ["--quiet", "--nocapture", "--ignored", "--exact", name];
+        // The test harness begins with an empty line and "running 1 test".
+        Self { preamble: 2, ..Self::new(program).args(&arguments) }
     }
 
     /// Adds arguments.
@@ -147,7 +164,7 @@ impl Launch {
             stdout,
             stderr,
         };
-        match ready_url(&lines, Instant::now() + self.deadline) {
+        match ready_url(&lines, self.preamble, Instant::now() + self.deadline) {
             Some((url, address)) => {
                 server.url = url;
                 server.address = address;
@@ -390,12 +407,20 @@ fn read_line(stream: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
     Ok(stream.read_until(b'\n', line)? > 0)
 }
 
-/// The URL of the first line on standard output, if it is the promised one.
-fn ready_url(lines: &Receiver<String>, end: Instant) -> Option<(String, SocketAddr)> {
-    let line = match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-        Ok(line) => line,
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+/// The URL of the first line on standard output after the preamble, if it is the promised one.
+fn ready_url(
+    lines: &Receiver<String>,
+    preamble: usize,
+    end: Instant,
+) -> Option<(String, SocketAddr)> {
+    let line = || match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        Ok(line) => Some(line),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
     };
+    for _ in 0..preamble {
+        line()?;
+    }
+    let line = line()?;
     let url = line.strip_prefix(READY)?;
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split('/').next()?;

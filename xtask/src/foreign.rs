@@ -1,14 +1,14 @@
-//! A foreign client, its command line and its compliance suite against the real server.
+//! Strangers on both ends: a foreign client, its command line and its compliance suite against the real server, and the
+//! client against foreign servers.
 //!
-//! They come from PyPI (`scim2-client`, `scim2-cli`, `scim2-tester`), at the versions in
-//! `xtask/foreign/requirements.txt`, in a virtual environment below the target folder.
-
-use std::fs;
-use std::path::PathBuf;
+//! The first come from PyPI (`scim2-client`, `scim2-cli`, `scim2-tester`), at the versions in
+//! `xtask/foreign/requirements.txt`, in a virtual environment below the target folder. The servers are in [`peers`]; what
+//! the client does there are the tests `foreign` of `scim-client`, which are ignored without a server.
 
 use anyhow::{Context, Result};
 use testkit::Launch;
 
+use crate::peers::{self, Peer};
 use crate::tools;
 use crate::workspace::{self, Workspace};
 
@@ -18,9 +18,15 @@ const DRIVER: &str = "xtask/foreign/run.py";
 /// How many lines of the server's log help to understand a failure.
 const LOG_LINES: usize = 60;
 
-/// Starts the server in memory and runs the driver against it.
+/// Runs both parts.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let python = environment(workspace)?;
+    clients(workspace)?;
+    servers(workspace)
+}
+
+/// Starts the server in memory and runs the driver against it.
+fn clients(workspace: &Workspace) -> Result<()> {
+    let python = peers::python_environment(workspace, "foreign", REQUIREMENTS)?;
     let server = Launch::new(workspace.built("scim-server")?)
         .args(&["--memory", "--trace-requests"])
         .try_start()
@@ -42,22 +48,22 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     result
 }
 
-/// The Python of an environment that holds exactly the required versions.
-fn environment(workspace: &Workspace) -> Result<PathBuf> {
-    tools::python(workspace)?;
-    let folder = workspace.tools().join("foreign");
-    let python = folder.join("bin").join("python");
-    let installed = folder.join("installed.txt");
-    let wanted = fs::read_to_string(workspace.root.join(REQUIREMENTS)).context(REQUIREMENTS)?;
-    if python.exists() && fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
-        return Ok(python);
+/// Runs the client's tests against each foreign server.
+fn servers(workspace: &Workspace) -> Result<()> {
+    tools::nextest(workspace)?;
+    let start: [fn(&Workspace) -> Result<Peer>; 2] = [peers::scim2_server, peers::scimmy];
+    for start in start {
+        let peer = start(workspace)?;
+        println!("\nthe client against {} at {}", peer.name, peer.url);
+        // The whole workspace is named so that the features, and with them the binaries, are those of `cargo xtask test`.
+        let mut tests = workspace.cargo(&["nextest", "run", "--workspace", "--locked"]);
+        tests
+            .args(["--run-ignored", "only", "--test-threads", "1", "--status-level", "pass"])
+            .args(["--filterset", "package(scim-client) & binary(it) & test(/^foreign::/)"])
+            .env("FOREIGN_SERVER", peer.name)
+            .env("FOREIGN_URL", &peer.url)
+            .env("FOREIGN_TOKEN", peers::TOKEN);
+        workspace::run(&mut tests).with_context(|| format!("the client against {}", peer.name))?;
     }
-    println!("installing {REQUIREMENTS}; this happens once for each version of it");
-    let _ = fs::remove_dir_all(&folder);
-    workspace::run(workspace.command("python3").args(["-m", "venv"]).arg(&folder))?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"];
-    workspace::run(workspace.command(&python).args(pip).args(["--requirement", REQUIREMENTS]))
-        .context("the foreign suite could not be installed from PyPI")?;
-    fs::write(installed, wanted)?;
-    Ok(python)
+    Ok(())
 }

@@ -12,6 +12,7 @@ mod foreign;
 mod generated;
 mod links;
 mod package;
+mod peers;
 mod readme;
 mod snapshots;
 mod test;
@@ -48,7 +49,7 @@ enum Task {
     },
     /// Build every crate that is published from the files in its package
     Package,
-    /// Run scim2-client, scim2-cli and scim2-tester against the server
+    /// Run scim2-client, scim2-cli and scim2-tester against the server, and the client against scim2-server and SCIMMY
     Foreign,
     /// Do what the README tells a newcomer to do
     Readme,

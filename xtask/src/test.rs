@@ -45,7 +45,11 @@ const STEPS: &[Step] = &[
     Step { name: "tolerances", what: "the list of tolerances is up to date", run: tolerances },
     Step { name: "deny", what: "licences, bans and sources", run: deny },
     Step { name: "package", what: "every published crate builds as packaged", run: package::run },
-    Step { name: "foreign", what: "a foreign client and suite are content", run: foreign::run },
+    Step {
+        name: "foreign",
+        what: "foreign clients and servers get on with ours",
+        run: foreign::run,
+    },
     Step { name: "readme", what: "the two commands of the README work", run: readme::run },
 ];
 

@@ -17,6 +17,7 @@ pub(crate) fn all(workspace: &Workspace) -> Result<()> {
     nextest(workspace)?;
     deny(workspace)?;
     python(workspace)?;
+    node(workspace)?;
     curl(workspace)
 }
 
@@ -30,7 +31,7 @@ pub(crate) fn deny(workspace: &Workspace) -> Result<()> {
     DENY.ensure(workspace)
 }
 
-/// Python with `venv`, for the foreign client and suite.
+/// Python with `venv`, for the foreign client, suite and server.
 pub(crate) fn python(workspace: &Workspace) -> Result<()> {
     // Debian keeps `ensurepip`, without which a virtual environment has no pip, in its own package.
     let probe = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
@@ -40,6 +41,14 @@ pub(crate) fn python(workspace: &Workspace) -> Result<()> {
         "Python 3.11 or newer with venv",
         &["python3", "python3-venv"],
     )
+}
+
+/// Node with npm, for the foreign server that is made of them.
+pub(crate) fn node(workspace: &Workspace) -> Result<()> {
+    let packages = ["nodejs", "npm"];
+    let probe = "process.exit(parseInt(process.versions.node) < 18)";
+    system(workspace, &["node", "-e", probe], "Node.js 18 or newer", &packages)?;
+    system(workspace, &["npm", "--version"], "npm", &packages)
 }
 
 /// curl, because the README and the server tell people to paste a curl line.

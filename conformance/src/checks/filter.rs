@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::after::expect_refusal;
 use crate::check::{Check, Need, Stop, Topic, Verdict, may, must, should};
-use crate::context::{Cx, Dataset};
+use crate::context::Cx;
 
 pub(super) const CHECKS: &[Check] = &[
     must("filter.eq", Topic::Filter, &["7644-3.4.2.2-09", "7644-3.4.2.2-03"])
@@ -497,9 +497,4 @@ async fn password(cx: &Cx) -> Verdict {
         )?;
     }
     Ok(())
-}
-
-/// Who is in a page, for messages.
-pub(super) fn who(data: &Dataset, resources: &[Value]) -> Vec<String> {
-    data.labels_of(resources)
 }

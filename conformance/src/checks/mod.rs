@@ -45,25 +45,44 @@
 //! - **A check that cannot fail is a defect**: before it is done, know the server bug that turns it red.
 
 mod after;
+mod async_answers;
+mod attributes;
+mod auth;
 mod bulk;
 mod capability;
 mod concurrency;
+mod create;
 mod cursor;
+mod delete;
 mod discovery;
 mod enterprise;
 mod entra;
+mod errors;
+mod etag;
+mod extensions;
 mod filter;
 mod groups;
+mod helpers_a;
+mod http_methods;
 mod ipsie;
+mod me;
+mod media;
+mod negative;
 mod okta;
 mod page;
+mod password;
 mod patch_add;
 mod patch_message;
 mod patch_remove;
 mod patch_replace;
 mod projection;
+mod read;
+mod replace;
+mod schema;
 mod search;
 mod sort;
+mod unicode;
+mod user_attributes;
 
 use crate::check::Check;
 
@@ -73,6 +92,24 @@ pub fn all() -> Vec<Check> {
     [
         capability::CHECKS,
         discovery::CHECKS,
+        schema::CHECKS,
+        auth::CHECKS,
+        media::CHECKS,
+        create::CHECKS,
+        read::CHECKS,
+        replace::CHECKS,
+        delete::CHECKS,
+        attributes::CHECKS,
+        user_attributes::CHECKS,
+        unicode::CHECKS,
+        password::CHECKS,
+        etag::CHECKS,
+        errors::CHECKS,
+        http_methods::CHECKS,
+        negative::CHECKS,
+        me::CHECKS,
+        async_answers::CHECKS,
+        extensions::CHECKS,
         patch_message::CHECKS,
         patch_add::CHECKS,
         patch_remove::CHECKS,

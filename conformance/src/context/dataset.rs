@@ -66,11 +66,8 @@ impl Dataset {
     /// Creates the people, a few at a time; `cx` owns what it creates.
     pub(crate) async fn create(cx: &Cx) -> Result<Self, Stop> {
         let prefix = cx.unique("data-");
-        let people = stream::iter(ROWS)
-            .map(|row| person(cx, &prefix, row))
-            .buffered(4)
-            .try_collect()
-            .await?;
+        let people: Vec<_> = ROWS.iter().map(|row| person(cx, &prefix, row)).collect();
+        let people = stream::iter(people).buffered(4).try_collect().await?;
         Ok(Self { prefix, people })
     }
 

@@ -16,6 +16,7 @@ pub use bearer::Bearer;
 pub use oauth2::OAuth2;
 
 use crate::clock::Clock;
+use crate::target::fields::AuthKind;
 use crate::transport::{Transport, TransportError};
 
 /// The credentials of a client.
@@ -41,6 +42,18 @@ pub enum Auth {
     OAuth2(OAuth2),
     /// Anything else.
     Provider(Arc<dyn Authorize>),
+}
+
+impl Auth {
+    /// What a target profile calls it; `None` for what it has no word for.
+    pub(crate) const fn kind(&self) -> Option<AuthKind> {
+        match self {
+            Self::Bearer(_) => Some(AuthKind::Bearer),
+            Self::Basic { .. } => Some(AuthKind::Basic),
+            Self::OAuth2(_) => Some(AuthKind::Oauth2),
+            Self::None | Self::Provider(_) => None,
+        }
+    }
 }
 
 /// Makes the `Authorization` header.

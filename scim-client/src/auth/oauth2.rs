@@ -138,6 +138,15 @@ impl OAuth2 {
         self
     }
 
+    /// Asks for these scopes where none was named.
+    #[must_use]
+    pub(crate) fn or_scopes(mut self, scopes: &[String]) -> Self {
+        if self.settings.scopes.is_empty() {
+            self.settings.scopes.extend_from_slice(scopes);
+        }
+        self
+    }
+
     /// Sends one more parameter to the token endpoint, such as `resource` or `audience`.
     #[must_use]
     pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {

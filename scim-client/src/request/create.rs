@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::resources::{Place, View};
 use crate::send::{Call, Lookup, Safety};
+use crate::target::{Action, members_in};
 
 /// Creates a resource.
 ///
@@ -42,21 +43,27 @@ impl<T: View> Create<T> {
     common_options! { @projection @asynchronous }
 
     async fn send(self) -> Result<Written<T>, Error> {
-        let resource = self.resource.map_err(unwritable)?;
+        let endpoint = self.place.endpoint_name();
+        let target = self.client.target();
+        let resource = self.resource.map_err(unwritable)?.into_object();
+        let shaped = target.shape_body(endpoint, Action::Create, resource)?;
+        let added_members = members_in(&shaped.body);
+        let resource = Resource::from(shaped.body);
         let (secrets, place) = (secrets(&resource), self.place.clone());
         let call = Call::new(Method::POST, self.place, Safety::Create(None)).json(&resource)?;
         let tells = self.lookup.iter().any(|name| resource.get_str(name).is_some());
-        let begun_at = self.client.inner.clock.now();
-        let lookup = tells.then(|| Box::new(Lookup { by: self.lookup, sent: resource, begun_at }));
+        let lookup = tells.then(|| Box::new(Lookup { by: self.lookup, sent: resource }));
         let mut call = self.options.apply(call)?;
         call.safety = Safety::Create(lookup);
         call.secrets = secrets;
+        call.added_members = added_members;
         let answer = self.client.send(call).await?;
-        Written::read(answer, &place, None, self.client.base_url())
+        Ok(Written::read(answer, &place, None, self.client.base_url())?.without(shaped.dropped))
     }
 }
 
-pub(super) fn unwritable(error: ConvertError) -> Error {
+/// The error for a view that does not give a resource.
+pub(crate) fn unwritable(error: ConvertError) -> Error {
     Error::Request(format!("the resource cannot be written: {error}"))
 }
 

@@ -13,8 +13,12 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::resources::{Place, View};
 use crate::send::{Call, Safety};
+use crate::target::members_in;
 
 /// Changes parts of a resource.
+///
+/// Where the target takes less in one request, several are sent, one after the other; [`Error::Partly`] says when only
+/// the first of them were done.
 #[derive(Debug)]
 #[must_use = "nothing is sent until it is awaited"]
 pub struct PatchRequest<T> {
@@ -38,40 +42,53 @@ impl<T: View> PatchRequest<T> {
         if self.patch.is_empty() {
             return Err(Error::Request("the PATCH has no operations".to_owned()));
         }
+        let repeats =
+            self.options.is_conditional() || self.patch.operations().iter().all(is_idempotent);
+        let safety = || if repeats { Safety::Idempotent } else { Safety::Unsafe };
+        let endpoint = self.place.endpoint_name();
+        let target = self.client.target();
+        let shaped = target.shape(endpoint, &self.patch)?;
+        let of = shaped.messages.len();
         let mut options = self.options;
-        let mut written: Option<Written<T>> = None;
-        for patch in self.client.target().shape(self.patch) {
-            if options.is_conditional()
-                && let Some(before) = &written
-            {
-                options.set_if_match(before.version());
+        let mut place = self.place.clone();
+        let mut last = None;
+        for (done, message) in shaped.messages.iter().enumerate() {
+            let call = Call::new(Method::PATCH, place.clone(), safety()).json(message)?;
+            let mut call = options.apply(call)?;
+            call.secrets = secrets(&self.patch);
+            call.added_members = members_in(message);
+            let outcome = self.client.send(call).await;
+            let answer = outcome.map_err(|error| match done {
+                0 => error,
+                done => Error::Partly { done, of, source: Box::new(error) },
+            })?;
+            let id = target.id_after(self.place.endpoint_name(), message);
+            let id = id.or_else(|| place.id().map(str::to_owned));
+            let written: Written<T> =
+                Written::read(answer, &place, id.as_deref(), self.client.base_url())?;
+            // What comes next is about the version and the place that this one has made.
+            if options.is_conditional() {
+                options.set_if_match(written.version());
             }
-            written = Some(send_one(&self.client, &self.place, &patch, &options).await?);
+            if place.is_resource()
+                && let Ok(id) = written.id()
+            {
+                place = place.sibling(id);
+            }
+            last = Some(written);
         }
-        written.ok_or_else(|| {
-            Error::Request("nothing of the PATCH is left that the target takes".to_owned())
-        })
+        match last {
+            Some(written) => Ok(written.without(shaped.dropped)),
+            None => Err(target
+                .unsupported(format!("a PATCH of nothing but {}", shaped.dropped.join(", ")))
+                .into()),
+        }
     }
-}
-
-async fn send_one<T: View>(
-    client: &Client,
-    place: &Place,
-    patch: &Patch,
-    options: &Options,
-) -> Result<Written<T>, Error> {
-    let repeats = options.is_conditional() || patch.operations().iter().all(is_idempotent);
-    let safety = if repeats { Safety::Idempotent } else { Safety::Unsafe };
-    let call = Call::new(Method::PATCH, place.clone(), safety).json(patch)?;
-    let mut call = options.apply(call)?;
-    call.secrets = secrets(patch);
-    let answer = client.send(call).await?;
-    Written::read(answer, place, place.id(), client.base_url())
 }
 
 /// Whether the operation done twice comes to the same as done once, also with servers that append what is there already:
 /// a simple value is set, members are added (a set by `value`), or something is taken away.
-fn is_idempotent(operation: &Operation) -> bool {
+pub(crate) fn is_idempotent(operation: &Operation) -> bool {
     if operation.op != Op::Add {
         return true;
     }

@@ -7,12 +7,13 @@ use futures::future::BoxFuture;
 use http::Method;
 use scim_core::{ConvertError, Resource};
 
-use super::create::{secrets, unwritable};
-use super::{Options, Written, common_options};
+use super::create::secrets;
+use super::{Options, Written, common_options, unwritable};
 use crate::client::Client;
 use crate::error::Error;
 use crate::resources::{Place, View};
 use crate::send::{Call, Safety};
+use crate::target::Action;
 
 /// Puts a resource in the place of another.
 #[derive(Debug)]
@@ -34,13 +35,18 @@ impl<T: View> Replace<T> {
     common_options! { @projection @if_match @asynchronous }
 
     async fn send(self) -> Result<Written<T>, Error> {
-        let resource = self.resource.map_err(unwritable)?;
+        let endpoint = self.place.endpoint_name();
+        let target = self.client.target();
+        let resource = self.resource.map_err(unwritable)?.into_object();
+        let shaped = target.shape_body(endpoint, Action::Replace, resource)?;
+        let resource = Resource::from(shaped.body);
         let place = self.place.clone();
         let call = Call::new(Method::PUT, self.place, Safety::Idempotent).json(&resource)?;
         let mut call = self.options.apply(call)?;
         call.secrets = secrets(&resource);
         let answer = self.client.send(call).await?;
-        Written::read(answer, &place, place.id(), self.client.base_url())
+        let written = Written::read(answer, &place, place.id(), self.client.base_url())?;
+        Ok(written.without(shaped.dropped))
     }
 }
 

@@ -18,6 +18,7 @@ pub struct Written<T> {
     location: Option<String>,
     status: StatusCode,
     txn: Option<String>,
+    dropped: Vec<String>,
 }
 
 impl<T: View> Written<T> {
@@ -48,7 +49,19 @@ impl<T: View> Written<T> {
                 Err(error) => return Err(answer.undecodable(place, error.to_string())),
             },
         };
-        Ok(Self { resource, id, version, location, status: answer.status, txn: answer.txn })
+        Ok(Self {
+            resource,
+            id,
+            version,
+            location,
+            status: answer.status,
+            txn: answer.txn,
+            dropped: Vec::new(),
+        })
+    }
+
+    pub(crate) fn without(self, dropped: Vec<String>) -> Self {
+        Self { dropped, ..self }
     }
 }
 
@@ -100,6 +113,11 @@ impl<T> Written<T> {
     /// The status: 200, 201, 202 or 204.
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The attributes that were not sent, because the target's profile says that the server does not have them.
+    pub fn dropped(&self) -> &[String] {
+        &self.dropped
     }
 
     /// Whether the server has accepted the request and will do it later.

@@ -10,6 +10,7 @@ use super::{Answer, Call, Progress};
 use crate::client::Client;
 use crate::error::{Error, Rejected, Undecodable};
 use crate::retry::retry_after;
+use crate::target::Refusal;
 
 /// How much of a body that is no SCIM is kept for people to read.
 const EXCERPT: usize = 400;
@@ -73,11 +74,16 @@ impl Call {
             text("detail").or_else(|| text("message")).or_else(|| text("error_description"));
         let excerpt = self.excerpt(&body, &headers, credentials);
         let status = parts.status;
-        let meaning = client.inner.target.meaning(
-            &self.method,
+        let said = String::from_utf8_lossy(&body);
+        let refusal = Refusal {
+            action: self.action(),
+            endpoint: self.place.endpoint_name(),
             status,
-            std::str::from_utf8(&body).unwrap_or_default(),
-        );
+            html: is_html(&headers, &said),
+            body: &said,
+        };
+        let target = client.target();
+        let (meaning, hint) = (target.meaning(&refusal), target.hint(&refusal).map(str::to_owned));
         Rejected {
             method: self.method.clone(),
             path: self.path(),
@@ -87,6 +93,7 @@ impl Call {
             body_excerpt: if is_scim { None } else { excerpt },
             is_scim,
             meaning,
+            hint,
             confirmed_missing: false,
             after_lost_answer: progress.lost(),
             attempts: progress.attempts(),
@@ -107,12 +114,7 @@ impl Call {
         credentials: Option<&HeaderValue>,
     ) -> Option<String> {
         let text = std::str::from_utf8(body).ok()?;
-        let html = headers
-            .get(CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok())
-            .is_some_and(|kind| kind.contains("html"))
-            || text.trim_start().starts_with('<');
-        let text = if html { without_tags(text) } else { text.to_owned() };
+        let text = if is_html(headers, text) { without_tags(text) } else { text.to_owned() };
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let text = self.masked(&text, credentials);
         let mut short: String = text.chars().take(EXCERPT).collect();
@@ -155,6 +157,11 @@ fn is_error_document(document: &Object) -> bool {
         is_error(s) || s.values().iter().any(is_error)
     });
     named || (document.contains("status") && document.contains("detail"))
+}
+
+fn is_html(headers: &HeaderMap, text: &str) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.contains("html")) || text.trim_start().starts_with('<')
 }
 
 fn hide_cookies(headers: &mut HeaderMap) {

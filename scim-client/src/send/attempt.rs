@@ -13,9 +13,9 @@ use super::lookup::Found;
 use super::{Answer, Call, Lookup, Progress, Safety};
 use crate::auth::Tools;
 use crate::client::Client;
-use crate::error::{Error, Meaning, Rejected};
+use crate::error::{Error, Rejected};
 use crate::retry::retry_after;
-use crate::target::RequestClass;
+use crate::target::Meaning;
 use crate::transport::{TransportError, TransportErrorKind};
 
 /// What a failed attempt left behind.
@@ -110,6 +110,11 @@ impl Client {
                 .map_err(|error| (error, Fault::Lasting));
         }
         let mut rejected = call.rejected(self, answer, credentials, progress);
+        if rejected.meaning == Some(Meaning::SlowDown)
+            && rejected.status != StatusCode::TOO_MANY_REQUESTS
+        {
+            self.inner.budget.slow_down(rejected.retry_after);
+        }
         match self.look_closer(call, &mut rejected, progress, until).await {
             Some(done) => Ok(done),
             None => {
@@ -130,9 +135,11 @@ impl Client {
         let policy = &self.inner.retry;
         let wait = policy.wait(attempt, error.retry_after(), self.inner.jitter.as_ref());
         let in_time = Instant::now().checked_add(wait).is_some_and(|then| then < until);
-        let allowed = attempt < policy.max_attempts
-            && in_time
-            && (fault == Fault::Patience || self.inner.retries.withdraw());
+        // The deadline ends the waiting for a peer that says how long.
+        let promised = fault == Fault::Patience && error.retry_after().is_some();
+        let counts = attempt < policy.max_attempts || (promised && policy.max_attempts > 1);
+        let allowed =
+            counts && in_time && (fault == Fault::Patience || self.inner.retries.withdraw());
         if !allowed {
             return Err(error.clone());
         }
@@ -150,21 +157,20 @@ impl Client {
     ) -> Result<Exchanged, Error> {
         let mut renewed = false;
         loop {
-            let class = RequestClass {
-                method: &call.method,
-                endpoint: call.place.endpoint_name(),
-                bytes: call.body.as_ref().map_or(0, Bytes::len),
-            };
-            self.inner.budget.acquire(&class).await;
-            let credentials = self.authorization().await?;
+            let permit = self.inner.budget.acquire(&call.class()).await;
+            let credentials = self.authorization(call).await?;
             let request = self.request(call, url, credentials.as_ref())?;
             progress.attempts.fetch_add(1, Ordering::Relaxed);
             progress.in_flight.store(true, Ordering::Relaxed);
             let outcome = self.inner.transport.send(request).await;
+            drop(permit);
             progress.in_flight.store(false, Ordering::Relaxed);
             if let Ok(answer) = &outcome {
-                let wait = retry_after(answer.headers(), self.inner.clock.now());
-                self.inner.budget.observe(&class, answer.status(), wait);
+                let now = self.inner.clock.now();
+                self.inner.budget.answered(answer.headers(), now.timestamp());
+                if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+                    self.inner.budget.slow_down(retry_after(answer.headers(), now));
+                }
                 tracing::debug!(
                     method = %call.method, place = %call.place, status = answer.status().as_u16(), "answered"
                 );
@@ -181,7 +187,10 @@ impl Client {
         }
     }
 
-    async fn authorization(&self) -> Result<Option<HeaderValue>, Error> {
+    async fn authorization(&self, call: &Call) -> Result<Option<HeaderValue>, Error> {
+        if !self.target().wants_credentials(call.place.endpoint_name()) {
+            return Ok(None);
+        }
         let Some(auth) = &self.inner.auth else { return Ok(None) };
         let tools =
             Tools { transport: self.inner.transport.as_ref(), clock: self.inner.clock.as_ref() };
@@ -200,12 +209,14 @@ impl Client {
             url.parse().map_err(|e| Error::Request(format!("the URL cannot be used: {e}")))?;
         let headers = request.headers_mut();
         headers.clone_from(&call.headers);
-        headers.insert(USER_AGENT, self.inner.user_agent.clone());
+        if !self.inner.user_agent.is_empty() {
+            headers.insert(USER_AGENT, self.inner.user_agent.clone());
+        }
         if let Some(accept) = self.inner.target.accept(&call.method) {
             headers.insert(ACCEPT, accept);
         }
         if call.body.is_some() {
-            headers.insert(CONTENT_TYPE, self.inner.target.content_type());
+            headers.extend(self.inner.target.content_type().map(|kind| (CONTENT_TYPE, kind)));
         }
         if let Some(credentials) = credentials {
             headers.insert(AUTHORIZATION, credentials.clone());
@@ -226,8 +237,11 @@ impl Client {
             (_, StatusCode::NOT_FOUND) => {
                 if call.method == Method::GET {
                     rejected.confirmed_missing = true;
-                } else if !rejected.is_scim && !call.creates() {
+                } else if !call.creates() && (!rejected.is_scim || self.doubts_not_found(call)) {
                     rejected.confirmed_missing = self.is_missing(call, until).await;
+                    if !rejected.confirmed_missing {
+                        rejected.meaning = Some(Meaning::MethodUnsupported);
+                    }
                 }
                 // A delete whose answer was lost has done what it should.
                 let done = call.method == Method::DELETE
@@ -247,6 +261,11 @@ impl Client {
             }
             _ => None,
         }
+    }
+
+    /// Whether the target says "not found" for other reasons too.
+    fn doubts_not_found(&self, call: &Call) -> bool {
+        self.target().confirms_not_found(call.place.endpoint_name(), call.action())
     }
 
     /// Whether a GET of the same place says that there is nothing.
@@ -301,10 +320,12 @@ fn answer(
 
 fn fault_of(rejected: &Rejected) -> Fault {
     match (rejected.meaning, rejected.status.as_u16()) {
-        (Some(Meaning::Retryable), _) | (None, 425 | 429) => Fault::Patience,
-        (Some(_), _) => Fault::Lasting,
-        (None, 503) if rejected.retry_after.is_some() => Fault::Patience,
-        (None, 408 | 500 | 502 | 503 | 504) => Fault::Unclear,
+        (Some(Meaning::SlowDown), _) | (Some(Meaning::Retryable) | None, 425 | 429) => {
+            Fault::Patience
+        }
+        (Some(Meaning::Retryable) | None, 503) if rejected.retry_after.is_some() => Fault::Patience,
+        (Some(Meaning::Retryable), 500..) | (None, 408 | 500 | 502 | 503 | 504) => Fault::Unclear,
+        (Some(Meaning::Retryable), _) => Fault::Patience,
         _ => Fault::Lasting,
     }
 }
@@ -315,7 +336,7 @@ impl Call {
     }
 
     fn url(&self, client: &Client) -> Result<String, Error> {
-        let mut url = self.place.url(&client.inner.base)?;
+        let mut url = self.place.spelled(client.target()).url(&client.inner.base)?;
         if !self.query.is_empty() {
             url.set_query(Some(&self.query));
         }

@@ -10,6 +10,9 @@ use tokio::time::Instant;
 use super::{Call, Lookup, Progress, Safety};
 use crate::client::Client;
 use crate::error::Error;
+use crate::resources::Place;
+use crate::target::check_matches;
+use crate::target::fields::EmptyMeans;
 
 /// How far the peer's clock may be off; what it says was made earlier than this before the call, the call has not made.
 const SKEW: TimeDelta = TimeDelta::minutes(15);
@@ -28,6 +31,25 @@ pub(super) enum Found {
 }
 
 impl Client {
+    /// Looks for what a create may have made whose answer was lost with that of others; `None` when it may be sent.
+    ///
+    /// # Errors
+    /// As any request, and [`Error::Request`] when it cannot be told.
+    pub(crate) async fn look_for(
+        &self,
+        place: &Place,
+        lookup: &Lookup,
+    ) -> Result<Option<Object>, Error> {
+        let create = Call::new(Method::POST, place.clone(), Safety::Safe);
+        match self.look_up(&create, lookup, Instant::now() + self.inner.deadline).await? {
+            Found::Same(object) => Ok(Some(object)),
+            Found::Nothing | Found::Another => Ok(None),
+            Found::Several => Err(Error::Request(
+                "there is more than one resource that could be what was sent".to_owned(),
+            )),
+        }
+    }
+
     /// Looks for what a create has sent.
     pub(super) async fn look_up(
         &self,
@@ -35,8 +57,9 @@ impl Client {
         lookup: &Lookup,
         until: Instant,
     ) -> Result<Found, Error> {
-        let (name, filter) = self.tells_apart(lookup)?;
-        let query = ListQuery { filter: Some(filter), ..ListQuery::default() };
+        let endpoint = create.place.endpoint_name();
+        let (name, filter) = self.tells_apart(endpoint, lookup)?;
+        let query = ListQuery { filter: Some(filter.clone()), ..ListQuery::default() };
         let mut call = Call::new(Method::GET, create.place.clone(), Safety::Safe);
         call.query = query.to_query_string();
         let answer = self.drive(&call, &Progress::default(), until).await?;
@@ -44,37 +67,51 @@ impl Client {
             Some(Value::Array(rows)) => rows,
             _ => Vec::new(),
         };
-        // Rows that do not match come from servers that ignore filters.
-        let holds = |row: &Object| {
-            row.contains("id") && row.get(name).is_some_and(|v| agrees(v, lookup.sent.get(name)))
-        };
-        let mut holders: Vec<Object> = rows
+        let rows: Vec<Resource> = rows
             .into_iter()
             .filter_map(|row| match row {
-                Value::Object(object) if holds(&object) => Some(object),
+                Value::Object(object) => Some(Resource::from(object)),
                 _ => None,
             })
             .collect();
-        let all = holders.len();
-        holders.retain(|row| is_same(&lookup.sent, row) && !self.was_there(row, lookup));
-        let found = holders.pop();
-        Ok(match found {
-            None if all == 0 => Found::Nothing,
-            None => Found::Another,
-            Some(_) if !holders.is_empty() => Found::Several,
-            Some(row) => Found::Same(row),
-        })
+        let holds = |row: &&Resource| {
+            row.id().is_some()
+                && row.get(name).is_some_and(|value| agrees(value, lookup.sent.get(name)))
+        };
+        let holders: Vec<&Resource> = rows.iter().filter(holds).collect();
+        let mut same = holders
+            .iter()
+            .filter(|row| is_same(&lookup.sent, row.object()) && !self.was_there(row.object()));
+        match (same.next(), same.next()) {
+            (Some(_), Some(_)) => return Ok(Found::Several),
+            (Some(one), None) => return Ok(Found::Same(one.object().clone())),
+            (None, _) if !holders.is_empty() => return Ok(Found::Another),
+            (None, _) => {}
+        }
+        // Not here; but only an answer to this question can say that it is nowhere.
+        let target = self.target();
+        check_matches(&filter, &rows).map_err(|e| target.unsupported(e.to_string()))?;
+        match target.rules(endpoint).filter.empty_means {
+            EmptyMeans::NoMatch => Ok(Found::Nothing),
+            EmptyMeans::Unknown => {
+                Err(target.unsupported("an empty answer as proof that there is none").into())
+            }
+        }
     }
 
     /// The attribute to look for, and the filter for it.
-    fn tells_apart(&self, lookup: &Lookup) -> Result<(&'static str, Filter), Error> {
+    fn tells_apart(
+        &self,
+        endpoint: &str,
+        lookup: &Lookup,
+    ) -> Result<(&'static str, Filter), Error> {
         let mut refused = None;
         for name in lookup.by {
             let Some(Value::String(text)) = lookup.sent.get(name) else { continue };
             let path: AttrPath =
                 name.parse().map_err(|e| Error::Request(format!("{name}: {e}")))?;
             let filter = AttrTerm::from(path).eq(Literal::String(text.clone()));
-            match self.inner.target.admits(&filter) {
+            match self.inner.target.admits(endpoint, &filter) {
                 Ok(()) => return Ok((name, filter)),
                 Err(unsupported) => refused = Some(unsupported),
             }
@@ -86,10 +123,20 @@ impl Client {
     }
 
     /// Whether the resource was made before the call began.
-    fn was_there(&self, row: &Object, lookup: &Lookup) -> bool {
+    fn was_there(&self, row: &Object) -> bool {
+        let deadline = TimeDelta::from_std(self.inner.deadline).unwrap_or(TimeDelta::MAX);
+        let Some(earliest) = self
+            .inner
+            .clock
+            .now()
+            .checked_sub_signed(SKEW)
+            .and_then(|t| t.checked_sub_signed(deadline))
+        else {
+            return false;
+        };
         let meta = row.get("meta").and_then(Value::as_object).cloned().unwrap_or_default();
         let created = Meta::try_from(meta).ok().and_then(|meta| meta.created_at());
-        created.is_some_and(|created| created < lookup.begun_at - SKEW)
+        created.is_some_and(|created| created < earliest)
     }
 }
 

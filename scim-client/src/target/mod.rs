@@ -1,21 +1,26 @@
-//! What is known about the peer.
+//! What is known about the server at the other end, and what it changes in what is sent.
+//!
+//! [`TargetProfile`] is the data, [`Capabilities`] what follows from it and from what the server announces,
+//! [`membership`] changes the members of groups within its limits, and [`Budget`] keeps to its rates.
 
+mod answer;
 mod budget;
 mod capabilities;
+pub mod fields;
+mod meaning;
+pub mod membership;
+mod profile;
+mod quirks;
+mod shipped;
 
-use http::{HeaderValue, Method, StatusCode};
-use scim_core::{Filter, Patch};
-
-pub use budget::{Budget, RequestClass};
-pub use capabilities::Capabilities;
-
-use crate::error::Meaning;
-
-/// What a target does differently from the RFCs, as data.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct TargetProfile {
-    name: String,
-}
+pub use answer::{FilterIgnored, Lookup, check_matches, check_one};
+pub use budget::{Budget, Permit, RequestClass};
+pub use capabilities::{Capabilities, Fact, Origin};
+pub use fields::{Action, Meaning};
+pub use meaning::Refusal;
+pub use profile::{ProfileError, TargetProfile};
+pub(crate) use quirks::members_in;
+pub use quirks::{Deactivation, ShapedBody, ShapedPatch};
 
 /// Something that the target is known to refuse; it was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,42 +33,7 @@ pub struct Unsupported {
 }
 
 impl TargetProfile {
-    /// The profile's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether a request with this method may be sent to this endpoint ("Users", or "" for the root).
-    pub(crate) fn admits_method(&self, _: &Method, _: &str) -> Result<(), Unsupported> {
-        Ok(())
-    }
-
-    /// Whether the target understands this filter.
-    ///
-    /// # Errors
-    /// [`Unsupported`] names the part that it does not.
-    pub fn admits(&self, _: &Filter) -> Result<(), Unsupported> {
-        Ok(())
-    }
-
-    /// The messages that do what this one does, in the style that the target takes.
-    pub(crate) fn shape(&self, patch: Patch) -> Vec<Patch> {
-        vec![patch]
-    }
-
-    /// The `Accept` header for this method; none where the target refuses one.
-    pub(crate) fn accept(&self, _: &Method) -> Option<HeaderValue> {
-        Some(HeaderValue::from_static("application/scim+json, application/json"))
-    }
-
-    /// The `Content-Type` of bodies.
-    pub(crate) fn content_type(&self) -> HeaderValue {
-        HeaderValue::from_static(scim_core::media::SCIM_JSON)
-    }
-
-    /// What a refusal really means, by the rules of the profile; `None` where the status speaks for itself.
-    pub(crate) fn meaning(&self, _: &Method, _: StatusCode, _: &str) -> Option<Meaning> {
-        None
+    pub(crate) fn unsupported(&self, what: impl Into<String>) -> Unsupported {
+        Unsupported { target: self.name().to_owned(), what: what.into() }
     }
 }

@@ -24,6 +24,7 @@ use crate::version::{EntityTag, TagList};
 
 pub use order::{Step, plan};
 pub use response::{BulkResponse, OperationResult};
+pub use rewrite::{Withheld, link_patch, rewrite, withhold};
 pub use run::{BulkRun, Outcome, Task};
 
 /// What an operation does.
@@ -110,7 +111,7 @@ impl BulkItem {
     }
 
     /// The bulkIds that path and data refer to.
-    fn references(&self) -> Vec<SmolStr> {
+    pub fn references(&self) -> Vec<SmolStr> {
         let Ok(operation) = &self.operation else { return Vec::new() };
         let path = match &operation.target {
             BulkTarget::BulkId(id) => Some(id),

@@ -3,18 +3,14 @@
 //! A reference is a string that is `bulkId:` and a bulkId and nothing else, wherever it stands in the data: members,
 //! manager, any attribute of any extension.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use smol_str::SmolStr;
 
-use crate::id::ResourceId;
 use crate::name::urn;
 use crate::resource::{Object, Value};
 
 const PREFIX: &str = "bulkId:";
-
-/// The ids that bulkIds stand for, as far as they are known.
-pub(super) type Ids = BTreeMap<SmolStr, ResourceId>;
 
 /// The bulkId that a text refers to.
 pub(super) fn reference(text: &str) -> Option<&str> {
@@ -52,35 +48,37 @@ fn visit(value: &Value, found: &mut impl FnMut(&str)) {
     }
 }
 
-/// Puts the ids in the place of the references. On an unknown bulkId it answers that one; the value is then changed in
-/// part and of no more use.
-pub(super) fn rewrite(value: &mut Value, ids: &Ids) -> Result<(), SmolStr> {
+/// Puts ids in the place of the references, as far as `id_of` knows them.
+///
+/// # Errors
+/// The first bulkId that it does not know; the value is then changed in part and of no more use.
+pub fn rewrite(value: &mut Value, id_of: &impl Fn(&str) -> Option<SmolStr>) -> Result<(), SmolStr> {
     match value {
         Value::String(text) => {
             if let Some(bulk_id) = reference(text) {
-                match ids.get(bulk_id) {
-                    Some(id) => *text = SmolStr::new(id.as_str()),
+                match id_of(bulk_id) {
+                    Some(id) => *text = id,
                     None => return Err(SmolStr::new(bulk_id)),
                 }
             }
             Ok(())
         }
-        Value::Array(items) => items.iter_mut().try_for_each(|item| rewrite(item, ids)),
-        Value::Object(object) => object.iter_mut().try_for_each(|(_, value)| rewrite(value, ids)),
+        Value::Array(items) => items.iter_mut().try_for_each(|item| rewrite(item, id_of)),
+        Value::Object(object) => object.iter_mut().try_for_each(|(_, value)| rewrite(value, id_of)),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
 }
 
 /// A value that was taken out of the data of a POST, to be added once its references can be resolved.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Withheld {
+pub struct Withheld {
     /// The attribute, with its extension's URI in front.
     path: String,
     value: Value,
 }
 
 /// Takes everything that refers to one of these bulkIds out of a resource: elements of lists, other attributes whole.
-pub(super) fn withhold(object: &mut Object, bulk_ids: &BTreeSet<SmolStr>) -> Vec<Withheld> {
+pub fn withhold(object: &mut Object, bulk_ids: &BTreeSet<SmolStr>) -> Vec<Withheld> {
     let mut withheld = Vec::new();
     object.retain(|name, value| match value {
         // A member whose name is a URI is an extension: its attributes are withheld one by one.
@@ -124,7 +122,7 @@ fn take(
 }
 
 /// The PATCH that adds what was withheld.
-pub(super) fn link_patch(withheld: Vec<Withheld>) -> Object {
+pub fn link_patch(withheld: Vec<Withheld>) -> Object {
     let operations: Vec<Value> = withheld
         .into_iter()
         .map(|Withheld { path, value }| {
@@ -183,7 +181,7 @@ mod tests {
 
     #[test]
     fn rewriting_names_what_is_missing() {
-        let ids: Ids = [(SmolStr::new("x"), ResourceId::new("42").unwrap())].into();
+        let ids = |bulk_id: &str| (bulk_id == "x").then(|| SmolStr::new("42"));
         let mut value: Value = serde_json::from_str(r#"[{"value":"bulkId:x"},"plain"]"#).unwrap();
         rewrite(&mut value, &ids).unwrap();
         assert_eq!(value.to_string(), r#"[{"value":"42"},"plain"]"#);

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::order::{Step, creators, plan};
 use super::response::{BulkResponse, OperationResult};
-use super::rewrite::{Ids, Withheld, link_patch, rewrite, withhold};
+use super::rewrite::{Withheld, link_patch, rewrite, withhold};
 use super::{BulkItem, BulkMethod, BulkOperation, BulkRequest, BulkTarget};
 use crate::error::{Error, ErrorDocument};
 use crate::id::ResourceId;
@@ -81,7 +81,8 @@ pub struct BulkRun {
     items: Vec<Item>,
     creators: BTreeMap<SmolStr, Option<usize>>,
     steps: std::vec::IntoIter<Step>,
-    ids: Ids,
+    /// What the bulkIds stand for, as far as it is known.
+    ids: BTreeMap<SmolStr, ResourceId>,
     running: Option<Running>,
 }
 
@@ -126,7 +127,7 @@ impl BulkRun {
             items: items.collect(),
             creators,
             steps,
-            ids: Ids::new(),
+            ids: BTreeMap::new(),
             running: None,
         }
     }
@@ -245,8 +246,9 @@ impl BulkRun {
     }
 
     fn rewrite(&self, index: usize, data: &mut Object) -> Result<(), Error> {
+        let id_of = |bulk_id: &str| self.ids.get(bulk_id).map(|id| SmolStr::new(id.as_str()));
         data.iter_mut()
-            .try_for_each(|(_, value)| rewrite(value, &self.ids))
+            .try_for_each(|(_, value)| rewrite(value, &id_of))
             .map_err(|bulk_id| self.unresolved(index, &bulk_id))
     }
 

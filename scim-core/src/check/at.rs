@@ -21,7 +21,11 @@ impl<'a> At<'a> {
 
     /// The member of this name; a name that a peer made up is cut, so that it cannot fill an answer or a log.
     pub(crate) fn name(&'a self, name: &'a str) -> At<'a> {
-        let end = name.char_indices().nth(96).map_or(name.len(), |(i, _)| i);
+        const MOST: usize = 96;
+        if name.len() <= MOST {
+            return At::Name(self, name);
+        }
+        let end = name.char_indices().nth(MOST).map_or(name.len(), |(i, _)| i);
         At::Name(self, &name[..end])
     }
 

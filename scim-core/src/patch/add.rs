@@ -1,14 +1,14 @@
 //! `add` (RFC 7644 section 3.5.2.1).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::locate::Spot;
 use super::primary;
 use crate::check::element_key;
 use crate::error::Error;
 use crate::resource::Value;
-use crate::schema::Attribute;
+use crate::schema::{Attribute, AttributeType, Mutability};
 
 /// What identifies an element: equal for elements that count as the same (AMBIGUITIES 12).
 pub(super) fn identity<'v>(attribute: &Attribute, element: &'v Value) -> Cow<'v, str> {
@@ -46,6 +46,36 @@ pub(super) fn append(
     (start..list.len()).collect()
 }
 
+/// Tells in a moment that an element of a long list is none of those that are to be added: its `value` is that of none.
+struct Screen<'a> {
+    value: Option<&'a Attribute>,
+    keys: BTreeSet<Cow<'a, str>>,
+}
+
+impl<'a> Screen<'a> {
+    fn of(attribute: &'a Attribute, values: &'a [Value]) -> Self {
+        let value = attribute.sub("value").filter(|sub| {
+            sub.kind == AttributeType::String && sub.mutability != Mutability::ReadOnly
+        });
+        let key = |element: &'a Value| Some(value?.text_rule().key(text(element)?));
+        match values.iter().map(key).collect() {
+            Some(keys) => Self { value, keys },
+            None => Self { value: None, keys: BTreeSet::new() },
+        }
+    }
+
+    fn passes(&self, element: &Value) -> bool {
+        match (self.value, text(element)) {
+            (Some(value), Some(text)) => self.keys.contains(&value.text_rule().key(text)),
+            _ => true,
+        }
+    }
+}
+
+fn text(element: &Value) -> Option<&str> {
+    element.as_object()?.get_str("value")
+}
+
 /// Adds values to a multi-valued attribute.
 pub(super) fn to_list(
     place: &mut Value,
@@ -54,7 +84,12 @@ pub(super) fn to_list(
     spot: Spot<'_>,
 ) -> Result<(), Error> {
     let mut list = take_list(place);
-    let written = append(&mut list, values, |v| identity(attribute, v));
+    let screen = Screen::of(attribute, values);
+    let written = append(&mut list, values, |v| match screen.passes(v) {
+        true => identity(attribute, v),
+        // No element has this one.
+        false => Cow::Borrowed("\0"),
+    });
     primary::settle(&mut list, &written, attribute, spot)?;
     put_list(place, list);
     Ok(())

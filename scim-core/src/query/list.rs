@@ -1,5 +1,7 @@
 //! The list response (RFC 7644 section 3.4.2, RFC 9865 section 2).
 
+use std::io::Write;
+
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -35,28 +37,44 @@ pub struct ListPage {
     pub previous_cursor: Option<String>,
 }
 
+/// What stands behind the resources.
+const TAIL: &[u8] = b"]}";
+
 impl ListPage {
     /// Appends the JSON of a list response whose resources are JSON texts already, such as a store keeps them.
     ///
     /// The texts are copied as they are: each must be one JSON value.
     pub fn write<R: AsRef<[u8]>>(&self, resources: impl IntoIterator<Item = R>, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"schemas\":[\"");
-        out.extend_from_slice(urn::LIST_RESPONSE.as_bytes());
-        out.extend_from_slice(b"\"]");
-        for (name, number) in self.numbers() {
-            out.extend_from_slice(format!(",\"{name}\":{number}").as_bytes());
-        }
-        for (name, cursor) in self.cursors() {
-            out.extend_from_slice(format!(",\"{name}\":{}", Value::from(cursor)).as_bytes());
-        }
-        out.extend_from_slice(b",\"Resources\":[");
+        self.write_head(out);
         for (i, resource) in resources.into_iter().enumerate() {
             if i > 0 {
                 out.push(b',');
             }
             out.extend_from_slice(resource.as_ref());
         }
-        out.extend_from_slice(b"]}");
+        out.extend_from_slice(TAIL);
+    }
+
+    /// What stands before and behind the resources of a list response, for an answer that is too large to be put together
+    /// in memory: head, resources with commas between them, tail.
+    pub fn around(&self) -> (Vec<u8>, &'static [u8]) {
+        let mut head = Vec::new();
+        self.write_head(&mut head);
+        (head, TAIL)
+    }
+
+    fn write_head(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"schemas\":[\"");
+        out.extend_from_slice(urn::LIST_RESPONSE.as_bytes());
+        out.extend_from_slice(b"\"]");
+        for (name, number) in self.numbers() {
+            // Writing to memory does not fail.
+            let _ = write!(out, ",\"{name}\":{number}");
+        }
+        for (name, cursor) in self.cursors() {
+            let _ = write!(out, ",\"{name}\":{}", Value::from(cursor));
+        }
+        out.extend_from_slice(b",\"Resources\":[");
     }
 
     fn numbers(&self) -> impl Iterator<Item = (&'static str, u64)> {

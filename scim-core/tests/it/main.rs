@@ -22,4 +22,6 @@ mod patch_vendors;
 mod project;
 mod query;
 mod schema;
+mod smoke;
+mod targets;
 mod typed;

@@ -130,6 +130,15 @@ pub struct ServeFlags {
     #[arg(long, value_name = "N", help_heading = "Behaviour")]
     pub max_page: Option<usize>,
 
+    /// Most bytes on a page, about [env: SCIM_MAX_PAGE_BYTES] [default: 16777216]
+    ///
+    /// A page ends before the resource that would make it larger, whatever count asks for; the
+    /// client goes on from there with nextCursor, or with startIndex plus itemsPerPage. The first
+    /// resource comes whatever its size. All answers over 256 KiB together take at most 16 times
+    /// as much memory.
+    #[arg(long, value_name = "BYTES", help_heading = "Limits", hide_short_help = true)]
+    pub max_page_bytes: Option<usize>,
+
     /// Answer the discovery endpoints without a token [env: SCIM_OPEN_DISCOVERY]
     #[arg(long, value_name = "BOOL", help_heading = "Access", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub open_discovery: Option<bool>,

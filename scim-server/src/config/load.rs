@@ -342,6 +342,7 @@ fn check(config: &Config) -> Result<(), (&'static str, String)> {
     for (setting, value, least) in [
         ("default_page", config.default_page, 1),
         ("max_page", config.max_page, 1),
+        ("max_page_bytes", config.max_page_bytes, 1024),
         ("max_payload", config.max_payload, 1024),
         ("max_operations", config.max_operations, 1),
         ("max_connections", config.max_connections, 1),

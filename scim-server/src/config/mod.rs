@@ -71,6 +71,8 @@ pub struct Config {
     pub default_page: usize,
     /// Most resources on a page, whatever the client asks for.
     pub max_page: usize,
+    /// Most bytes on a page, about; it ends before the resource that would make it larger.
+    pub max_page_bytes: usize,
     /// Largest request body in bytes.
     pub max_payload: usize,
     /// Most operations in one bulk request.
@@ -126,6 +128,7 @@ impl Default for Config {
             open_discovery: false,
             default_page: 100,
             max_page: 1000,
+            max_page_bytes: 16 * 1024 * 1024,
             max_payload: 4 * 1024 * 1024,
             max_operations: 1000,
             max_connections: 1024,

@@ -1,16 +1,70 @@
 //! Request and response bodies.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use axum::body::Body as AxumBody;
 use bytes::{Bytes, BytesMut};
+use futures::Stream;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http_body_util::BodyExt;
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
 use scim_core::media;
 
 use super::problem::Failure;
 
-/// Responses are whole in memory: bounded by the page size, and for groups by how many members they show.
-pub(crate) type Body = http_body_util::Full<Bytes>;
+/// What an answer says.
+pub(crate) enum Body {
+    /// It is all there; its length is known.
+    Whole(Full<Bytes>),
+    /// It is made while it is sent, because it is large ([`super::parts`]).
+    Parts(Parts),
+}
+
+/// The parts of an answer. An error breaks the connection off, which is how a client learns that the rest is missing.
+pub(crate) type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, axum::Error>> + Send>>;
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Whole(Full::from(bytes))
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole(Full::from(bytes))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match &mut *self {
+            Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Parts(parts) => parts.as_mut().poll_next(cx).map_ok(Frame::data),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Parts(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Parts(_) => SizeHint::default(),
+        }
+    }
+}
 
 /// Reads a JSON body up to `limit` bytes. A declared length over the limit is refused before a byte is read.
 ///

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use scim_core::{Leniency, media};
 use smol_str::SmolStr;
 
@@ -51,9 +52,10 @@ pub(crate) struct Input<'a> {
 pub(crate) type Reply = Result<Response<Body>, Failure>;
 
 /// A JSON answer.
-pub(crate) fn respond(status: StatusCode, body: Vec<u8>) -> Response<Body> {
-    let empty = body.is_empty();
-    let mut response = Response::new(Body::from(body));
+pub(crate) fn respond(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
+    let body = body.into();
+    let empty = body.is_end_stream();
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     if !empty {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media::SCIM_JSON));
@@ -100,8 +102,13 @@ pub(crate) async fn serve(
     trace::log(&exchange.facts(), &response, refused.as_ref(), started.elapsed());
     if parts.method == Method::HEAD {
         let (head, body) = response.into_parts();
-        let length = http_body::Body::size_hint(&body).exact();
-        let mut response = Response::from_parts(head, AxumBody::empty());
+        let length = body.size_hint().exact();
+        let body = match body {
+            Body::Whole(_) => AxumBody::empty(),
+            // A body that is known to be empty would be told with its length, 0.
+            Body::Parts(_) => AxumBody::new(Body::Parts(Box::pin(futures::stream::empty()))),
+        };
+        let mut response = Response::from_parts(head, body);
         if let Some(length) = length.filter(|_| response.status() != StatusCode::NOT_MODIFIED) {
             response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
         }
@@ -283,7 +290,8 @@ async fn me(cx: &mut Cx<'_>, input: &Input<'_>) -> Reply {
 
 /// The id in logs, audit and the `x-request-id` header. Ours alone: a client's would let it forge log lines.
 fn request_id(app: &App) -> SmolStr {
-    let id = app.ids.next_id().simple().to_string();
+    let mut buffer = uuid::Uuid::encode_buffer();
+    let id = app.ids.next_id().simple().encode_lower(&mut buffer);
     // The last 12 digits are random enough within one log; the first ones are the time, which the log has.
     SmolStr::new(&id[id.len() - 12..])
 }

@@ -49,6 +49,8 @@ pub(crate) enum Failure {
     Store(StoreError),
     /// Hashing the password failed or has to wait.
     Password(PasswordError),
+    /// The large answers that are being sent take all the room that there is for them.
+    Crowded,
     /// A handler panicked.
     Panic,
 }
@@ -100,6 +102,10 @@ impl Failure {
                     (error.status(), error.document())
                 }
             },
+            Self::Crowded => plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many large answers are being sent at once; try again in a second, or ask for less with count or excludedAttributes",
+            ),
             Self::Panic => internal(),
         }
     }

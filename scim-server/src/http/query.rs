@@ -7,6 +7,7 @@ use scim_core::query::ListQuery;
 use scim_core::{ResourceSchema, json};
 
 use super::dispatch::{Input, Reply, respond};
+use super::parts::{self, Shape};
 use super::representation;
 use super::view::View;
 use crate::service::{self, Cx, Listed};
@@ -49,6 +50,12 @@ async fn answer(cx: &mut Cx<'_>, schemas: &[Arc<ResourceSchema>], query: &ListQu
         _ => "/",
     };
     let listing = service::list(cx, &Listed { schemas, endpoint, query, include }).await?;
+    if parts::is_large(&listing.items) {
+        let shapes = schemas.iter().map(Arc::clone).zip(views);
+        let shapes = shapes.map(|(schema, view)| Shape { schema, view }).collect();
+        let (head, tail) = listing.page.around();
+        return Ok(respond(StatusCode::OK, parts::body(cx, shapes, head, listing.items, tail)?));
+    }
     let resources: Vec<Vec<u8>> = listing
         .items
         .iter()

@@ -1,5 +1,7 @@
 //! One resource: POST to a collection, GET, PUT, PATCH and DELETE of an item (RFC 7644 section 3.3 to 3.6).
 
+use std::sync::Arc;
+
 use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, Method, Response, StatusCode};
 use scim_core::project::Projection;
@@ -8,6 +10,7 @@ use scim_core::{Error, Resource, ResourceSchema, json};
 use super::body::Body;
 use super::conditional;
 use super::dispatch::{Input, Reply, respond};
+use super::parts::{self, Shape};
 use super::problem::Failure;
 use super::representation;
 use super::view::View;
@@ -16,7 +19,11 @@ use crate::service::{self, Cx, has_members};
 use crate::store::{Include, Stored};
 
 /// `POST /{type}`.
-pub(crate) async fn create(cx: &mut Cx<'_>, schema: &ResourceSchema, input: &Input<'_>) -> Reply {
+pub(crate) async fn create(
+    cx: &mut Cx<'_>,
+    schema: &Arc<ResourceSchema>,
+    input: &Input<'_>,
+) -> Reply {
     let asked = projection(cx, input)?;
     let mut view = View::new(cx, &asked, schema);
     let resource = Resource::parse(&input.body, &cx.app.limits)?;
@@ -25,13 +32,13 @@ pub(crate) async fn create(cx: &mut Cx<'_>, schema: &ResourceSchema, input: &Inp
     // A new resource is in no group yet; its members are shown with their names.
     let include = Include { groups: false, members: view.include(schema).members };
     let stored = service::refresh(cx, schema, written, include).await;
-    represent(cx, schema, &stored, &view, StatusCode::CREATED)
+    represent(cx, schema, stored, view, StatusCode::CREATED)
 }
 
 /// `GET`, `PUT`, `PATCH`, `DELETE` of `/{type}/{id}`.
 pub(crate) async fn item(
     cx: &mut Cx<'_>,
-    schema: &ResourceSchema,
+    schema: &Arc<ResourceSchema>,
     id: &str,
     input: &Input<'_>,
 ) -> Reply {
@@ -47,7 +54,7 @@ pub(crate) async fn item(
     }
 }
 
-async fn get(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Input<'_>) -> Reply {
+async fn get(cx: &mut Cx<'_>, schema: &Arc<ResourceSchema>, id: &str, input: &Input<'_>) -> Reply {
     let asked = projection(cx, input)?;
     let view = View::new(cx, &asked, schema);
     let guard = conditional::guard(input.headers)?;
@@ -61,10 +68,15 @@ async fn get(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Input<'
         set_etag(&mut response, &opaque);
         return Ok(response);
     }
-    represent(cx, schema, &stored, &view, StatusCode::OK)
+    represent(cx, schema, stored, view, StatusCode::OK)
 }
 
-async fn replace(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Input<'_>) -> Reply {
+async fn replace(
+    cx: &mut Cx<'_>,
+    schema: &Arc<ResourceSchema>,
+    id: &str,
+    input: &Input<'_>,
+) -> Reply {
     let guard = conditional::guard(input.headers)?;
     let asked = projection(cx, input)?;
     let mut view = View::new(cx, &asked, schema);
@@ -72,12 +84,17 @@ async fn replace(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Inp
     view.show_written(schema, resource.object());
     let written = service::replace(cx, schema, id, resource, &guard).await?;
     let stored = service::refresh(cx, schema, written, view.include(schema)).await;
-    represent(cx, schema, &stored, &view, StatusCode::OK)
+    represent(cx, schema, stored, view, StatusCode::OK)
 }
 
 /// 200 with the resource for most types, 204 for groups, whose representation can be huge; 200 for both when the
 /// client says which attributes it wants (RFC 7644 section 3.5.2; AMBIGUITIES 14).
-async fn patch(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Input<'_>) -> Reply {
+async fn patch(
+    cx: &mut Cx<'_>,
+    schema: &Arc<ResourceSchema>,
+    id: &str,
+    input: &Input<'_>,
+) -> Reply {
     let guard = conditional::guard(input.headers)?;
     let asked = projection(cx, input)?;
     let message = json::parse_object(&input.body, &cx.app.limits)?;
@@ -89,7 +106,7 @@ async fn patch(cx: &mut Cx<'_>, schema: &ResourceSchema, id: &str, input: &Input
     }
     let view = View::new(cx, &asked, schema);
     let stored = service::refresh(cx, schema, written, view.include(schema)).await;
-    represent(cx, schema, &stored, &view, StatusCode::OK)
+    represent(cx, schema, stored, view, StatusCode::OK)
 }
 
 fn projection(cx: &Cx<'_>, input: &Input<'_>) -> Result<Projection, Failure> {
@@ -101,24 +118,32 @@ fn projection(cx: &Cx<'_>, input: &Input<'_>) -> Result<Projection, Failure> {
 
 fn represent(
     cx: &Cx<'_>,
-    schema: &ResourceSchema,
-    stored: &Stored,
-    view: &View,
+    schema: &Arc<ResourceSchema>,
+    stored: Stored,
+    view: View,
     status: StatusCode,
 ) -> Reply {
-    let mut body = Vec::with_capacity(stored.body.len() + 384);
-    representation::write(&mut body, stored, schema, cx.links, view);
-    let mut response = respond(status, body);
-    set_etag(&mut response, &opaque_version(stored));
+    let opaque = opaque_version(&stored);
     let location = cx.links.location(schema, stored.id.as_str());
-    if let Ok(location) = HeaderValue::from_str(&location) {
+    let body = if stored.other_members.is_empty() {
+        let mut body = Vec::with_capacity(stored.body.len() + 384);
+        representation::write(&mut body, &stored, schema, cx.links, &view);
+        drop(stored);
+        parts::held(cx, body)?
+    } else {
+        let shape = Shape { schema: Arc::clone(schema), view };
+        parts::body(cx, vec![shape], Vec::new(), vec![stored], b"")?
+    };
+    let mut response = respond(status, body);
+    set_etag(&mut response, &opaque);
+    if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
 }
 
 fn set_etag(response: &mut Response<Body>, opaque: &str) {
-    if let Ok(tag) = HeaderValue::from_str(&format!("W/\"{opaque}\"")) {
+    if let Ok(tag) = HeaderValue::try_from(["W/\"", opaque, "\""].concat()) {
         response.headers_mut().insert(ETAG, tag);
     }
 }

@@ -4,6 +4,7 @@ mod admin;
 mod parts;
 mod serve;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -20,7 +21,14 @@ use crate::telemetry;
 /// Leaves with 0 when done, 1 when what was asked for failed or found something, 2 when a setting is wrong.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    main_with(std::env::args_os())
+}
+
+/// Runs the program with these arguments, of which the first is its name; for processes that are not only this program,
+/// such as the tests of clients.
+#[must_use]
+pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = Cli::parse_from(args);
     let loaded = config::process_environment()
         .and_then(|environment| config::load(&cli.flags(), &environment));
     let loaded = match loaded {

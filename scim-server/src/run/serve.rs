@@ -48,6 +48,7 @@ pub(super) async fn serve(config: &Config) -> anyhow::Result<()> {
         .profile(parts::profile(config))
         .limits(parts::limits(config))
         .page_sizes(config.default_page, config.max_page)
+        .page_bytes(config.max_page_bytes)
         .cursor_key(stores.admin.secret("cursor", rand::random()).await?)
         .open_discovery(config.open_discovery)
         .trace_requests(config.trace_requests)

@@ -1,5 +1,6 @@
 //! Query (RFC 7644 section 3.4.2, RFC 9865): one resource type or all of them, by index or by cursor.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -42,7 +43,10 @@ pub(crate) async fn list(cx: &mut Cx<'_>, listed: &Listed<'_>) -> Result<Listing
     let scopes = scopes(cx, listed)?;
     let sorting = sorting(cx, listed);
     let first_sort = sorting.as_ref().and_then(|sorting| sorting.by.iter().flatten().next());
-    let cursor_scope = query.cursor_scope(cx.tenant.as_str(), listed.endpoint, first_sort);
+    // Most queries have no cursor.
+    let tenant = cx.tenant.clone();
+    let cursor_scope =
+        LazyCell::new(|| query.cursor_scope(tenant.as_str(), listed.endpoint, first_sort));
     let settings = &cx.app.settings;
     let (max, default) = (settings.max_page as u64, settings.default_page as u64);
 
@@ -77,10 +81,11 @@ pub(crate) async fn list(cx: &mut Cx<'_>, listed: &Listed<'_>) -> Result<Listing
         .query(&Query {
             tenant: cx.tenant.clone(),
             scopes,
-            sorting,
+            sorting: sorting.clone(),
             after,
             skip,
             limit: limit as usize,
+            budget: settings.page_bytes,
             total: if known_total.is_some() { Total::Skip } else { Total::Count },
             include: listed.include,
         })

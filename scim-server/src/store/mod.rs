@@ -7,6 +7,7 @@
 mod admin;
 mod audit;
 mod eval;
+mod ids;
 mod index;
 mod members;
 mod memory;
@@ -27,11 +28,13 @@ use scim_core::query::SortKey;
 use scim_core::{Resource, ResourceId};
 
 pub use admin::{AdminStore, AuditEntry, Finding, Tenant};
+pub use ids::IdList;
 pub use memory::MemoryStore;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use types::{
-    Change, ChangeKind, Draft, GroupRow, Include, Key, Member, MemberPage, Page, Position, Query,
-    Scope, Sorting, StoreError, Stored, Total, Write, WriteBatch, WriteIf, Written,
+    Change, ChangeKind, Draft, GroupRow, Include, Key, MEMBERS_AT_ONCE, Member, MemberPage, Page,
+    Position, Query, Scope, Sorting, StoreError, Stored, Total, Write, WriteBatch, WriteIf,
+    Written,
 };
 pub use unregistered::Unregistered;
 
@@ -71,6 +74,12 @@ pub trait ResourceStore: fmt::Debug + Send + Sync + 'static {
         after: Option<&ResourceId>,
         limit: usize,
     ) -> Result<MemberPage, StoreError>;
+
+    /// Resources as members of a group, in the order of `ids`; those that do not exist any more are left out.
+    ///
+    /// It is for [`Stored::other_members`]: whether a resource is in the group (still) makes no difference, only that it
+    /// is found faster.
+    async fn named(&self, group: &Key, ids: &[ResourceId]) -> Result<Vec<Member>, StoreError>;
 
     /// Changes of a tenant after sequence number `after`, oldest first. The numbers have no gaps.
     async fn changes(

@@ -10,6 +10,7 @@ use scim_core::query::{ResolvedSort, SortKey};
 use scim_core::{Resource, ResourceId, Version};
 use smol_str::SmolStr;
 
+use super::IdList;
 use crate::auth::TenantId;
 
 /// Where a resource is: tenant, resource type, id.
@@ -28,9 +29,12 @@ pub struct Key {
 pub struct Include {
     /// The groups that the resource is in, directly and through other groups.
     pub groups: bool,
-    /// All members of the resource, if it is a group.
+    /// The members of the resource, if it is a group: the first [`MEMBERS_AT_ONCE`] of them, and of the others the ids.
     pub members: bool,
 }
+
+/// Members that come along with a group; a group may have any number of others.
+pub const MEMBERS_AT_ONCE: usize = 1_000;
 
 /// A resource as stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,8 +56,28 @@ pub struct Stored {
     pub relative_refs: bool,
     /// The groups that it is in, by id; empty unless asked for.
     pub groups: Vec<GroupRow>,
-    /// Its members, by id; empty unless asked for.
+    /// Its members, by id, but no more than [`MEMBERS_AT_ONCE`]; empty unless asked for.
     pub members: Vec<Member>,
+    /// Its members after those, in the same order and of the same moment; [`ResourceStore::named`] has the rest of what
+    /// there is to say about them.
+    ///
+    /// [`ResourceStore::named`]: super::ResourceStore::named
+    pub other_members: IdList,
+}
+
+impl Stored {
+    /// About how many bytes it has in an answer, with what was read along; see [`Query::budget`].
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let rows = self.groups.len() + self.members.len() + self.other_members.len();
+        self.body.len() + 400 + 200 * rows
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(crate) fn footprint(&self) -> usize {
+        let rows = self.groups.len() + self.members.len();
+        self.body.len() + 400 + 200 * rows + self.other_members.bytes()
+    }
 }
 
 /// A group that a resource is in.
@@ -141,10 +165,36 @@ pub struct Query {
     pub skip: u64,
     /// At most this many; 0 for the total only.
     pub limit: usize,
+    /// The page ends before the resource that would make it larger than so many bytes ([`Stored::size`]). The first one
+    /// comes whatever its size.
+    pub budget: usize,
     /// Whether to count.
     pub total: Total,
     /// What to read along with each.
     pub include: Include,
+}
+
+/// How much of a page's budget is left.
+#[derive(Debug)]
+pub(super) struct Budget {
+    left: usize,
+    begun: bool,
+}
+
+impl Budget {
+    pub(super) fn of(query: &Query) -> Self {
+        Self { left: query.budget, begun: false }
+    }
+
+    /// Whether there is room for one more resource.
+    pub(super) fn admits(&mut self, stored: &Stored) -> bool {
+        let left = self.left.checked_sub(stored.size());
+        if left.is_none() && self.begun {
+            return false;
+        }
+        (self.left, self.begun) = (left.unwrap_or(0), true);
+        true
+    }
 }
 
 /// The result of a query.

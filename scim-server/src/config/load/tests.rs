@@ -97,6 +97,7 @@ fn every_setting_can_come_from_the_environment() {
         ("open_discovery", "true"),
         ("default_page", "1"),
         ("max_page", "2"),
+        ("max_page_bytes", "4096"),
         ("max_payload", "2048"),
         ("max_operations", "4"),
         ("max_connections", "5"),

@@ -18,9 +18,9 @@ use smol_str::SmolStr;
 
 use super::index::{Entry, TypeIndex, label};
 use super::{
-    AdminStore, AuditEntry, Change, Finding, GroupRow, Include, Key, Member, MemberPage, Page,
-    Query, ResourceStore, StoreError, Stored, Tenant, Unregistered, WriteBatch, Written, audit,
-    unregistered,
+    AdminStore, AuditEntry, Change, Finding, GroupRow, Include, Key, MEMBERS_AT_ONCE, Member,
+    MemberPage, Page, Query, ResourceStore, StoreError, Stored, Tenant, Unregistered, WriteBatch,
+    Written, audit, unregistered,
 };
 use crate::auth::TenantId;
 
@@ -140,6 +140,7 @@ impl TenantData {
     }
 
     fn stored(&self, id: &ResourceId, row: &Row, include: Include) -> Stored {
+        let mut ids = row.members.iter().filter(|_| include.members);
         Stored {
             resource_type: row.resource_type.clone(),
             id: id.clone(),
@@ -149,7 +150,8 @@ impl TenantData {
             body: row.body.clone(),
             relative_refs: row.relative_refs,
             groups: if include.groups { self.groups(id) } else { Vec::new() },
-            members: if include.members { self.members(row) } else { Vec::new() },
+            members: ids.by_ref().take(MEMBERS_AT_ONCE).filter_map(|id| self.member(id)).collect(),
+            other_members: ids.cloned().collect(),
         }
     }
 
@@ -228,6 +230,12 @@ impl ResourceStore for MemoryStore {
         let mut ids = row.members.iter().filter(|id| after.is_none_or(|after| *id > after));
         let members = ids.by_ref().take(limit).filter_map(|id| tenant.member(id)).collect();
         Ok(MemberPage { members, more: ids.next().is_some() })
+    }
+
+    async fn named(&self, group: &Key, ids: &[ResourceId]) -> Result<Vec<Member>, StoreError> {
+        let state = self.state();
+        let tenant = state.tenant(&group.tenant)?;
+        Ok(ids.iter().filter_map(|id| tenant.member(id)).collect())
     }
 
     async fn changes(

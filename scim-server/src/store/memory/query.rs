@@ -7,6 +7,7 @@ use scim_core::{Registry, Resource, ResourceId, Value};
 
 use super::{Row, TenantData};
 use crate::store::eval::{Facts, Needs, References};
+use crate::store::types::Budget;
 use crate::store::{Page, Position, Query, Scope, Total, sort_key};
 
 /// A match with the key that it is sorted by.
@@ -41,12 +42,18 @@ pub(super) fn run(registry: &Registry, tenant: &TenantData, query: &Query) -> Pa
         matches.retain(|m| order((&m.key, m.id), (&after.key, &after.id)) == Ordering::Greater);
     }
     let skip = usize::try_from(query.skip).unwrap_or(usize::MAX);
-    let mut rest = matches.into_iter().skip(skip);
-    let page: Vec<Match<'_>> = rest.by_ref().take(query.limit).collect();
-    let more = rest.next().is_some();
-    let next =
-        page.last().filter(|_| more).map(|m| Position { key: m.key.clone(), id: m.id.clone() });
-    let items = page.iter().map(|m| tenant.stored(m.id, m.row, query.include)).collect();
+    let rest = matches.into_iter().skip(skip);
+    let (mut items, mut next, mut budget) = (Vec::new(), None, Budget::of(query));
+    let mut last: Option<Match<'_>> = None;
+    for found in rest {
+        let stored = tenant.stored(found.id, found.row, query.include);
+        if items.len() == query.limit || !budget.admits(&stored) {
+            next = last.map(|m| Position { key: m.key, id: m.id.clone() });
+            break;
+        }
+        items.push(stored);
+        last = Some(found);
+    }
     Page { items, total, next }
 }
 

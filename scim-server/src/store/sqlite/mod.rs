@@ -35,8 +35,8 @@ use self::migrate::Age;
 use self::pool::Readers;
 use self::writer::{Source, Writer};
 use super::{
-    Change, Include, Key, MemberPage, Page, Query, ResourceStore, StoreError, Stored, WriteBatch,
-    Written,
+    Change, Include, Key, Member, MemberPage, Page, Query, ResourceStore, StoreError, Stored,
+    WriteBatch, Written,
 };
 use crate::auth::TenantId;
 
@@ -164,39 +164,20 @@ impl SqliteStore {
     {
         self.aside.read(lane, &self.readers, &self.catalog, read).await
     }
-
-    fn resource(
-        connection: &Connection,
-        catalog: &Catalog,
-        key: &Key,
-        include: Include,
-    ) -> Result<Stored, StoreError> {
-        let info = catalog.get(&key.resource_type).ok_or(StoreError::NotFound)?;
-        let (rid, mut stored) = read::get(connection, info, key)?;
-        if include != Include::default() {
-            let tenant = read::tenant(connection, &key.tenant)?;
-            read::include(connection, catalog, tenant, rid, include, &mut stored)?;
-        }
-        Ok(stored)
-    }
 }
 
 #[async_trait]
 impl ResourceStore for SqliteStore {
     async fn get(&self, key: &Key, include: Include) -> Result<Stored, StoreError> {
-        if include == Include::default() {
-            return self.readers.with(|c| Self::resource(c, &self.catalog, key, include));
-        }
         if !include.members {
-            return self.readers.snapshot(|c| Self::resource(c, &self.catalog, key, include));
+            return self.readers.with(|c| read::get(c, &self.catalog, key, include));
         }
         let key = key.clone();
-        self.read_aside(Lane::Single, move |c, catalog| Self::resource(c, catalog, &key, include))
-            .await
+        self.read_aside(Lane::Single, move |c, catalog| read::get(c, catalog, &key, include)).await
     }
 
     async fn query(&self, query: &Query) -> Result<Page, StoreError> {
-        let short = self.readers.snapshot(|c| query::run_short(c, &self.catalog, query))?;
+        let short = self.readers.with(|c| query::run_short(c, &self.catalog, query))?;
         if let Some(page) = short {
             return Ok(page);
         }
@@ -219,9 +200,22 @@ impl ResourceStore for SqliteStore {
         let (group, after) = (group.clone(), after.cloned());
         self.read_aside(Lane::Single, move |c, catalog| {
             let info = catalog.get(&group.resource_type).ok_or(StoreError::NotFound)?;
-            let (rid, _) = read::get(c, info, &group)?;
             let tenant = read::tenant(c, &group.tenant)?;
+            let rid = read::Found::read(c, tenant, info, &group)?.rid;
             read::members(c, catalog, tenant, rid, after.as_ref(), limit)
+        })
+        .await
+    }
+
+    async fn named(&self, group: &Key, ids: &[ResourceId]) -> Result<Vec<Member>, StoreError> {
+        let (group, ids) = (group.clone(), ids.to_vec());
+        self.read_aside(Lane::Single, move |c, catalog| {
+            let tenant = read::tenant(c, &group.tenant)?;
+            let found = match catalog.get(&group.resource_type) {
+                Some(info) => read::number(c, tenant, info, &group.id)?,
+                None => None,
+            };
+            read::named(c, catalog, tenant, found, &ids)
         })
         .await
     }

@@ -15,7 +15,7 @@ use crate::store::StoreError;
 const BUSY: Duration = Duration::from_secs(5);
 /// Page cache of a reader, in KiB. The operating system caches the file as well; this holds the upper levels of the
 /// trees and the pages in use.
-const READER_CACHE: i64 = 1024;
+const READER_CACHE: i64 = 4 * 1024;
 /// Page cache of the writer, in KiB; a transaction that changes more spills into the log.
 const WRITER_CACHE: i64 = 8 * 1024;
 /// Readers that stay open when idle.
@@ -101,7 +101,8 @@ impl Readers {
         Self { path, idle: Mutex::default() }
     }
 
-    /// Runs the closure on a connection. Each statement sees one state of the data; see [`Readers::snapshot`].
+    /// Runs the closure on a connection. Each statement sees one state of the data, as do those that are made while another
+    /// one is open; see [`super::read::in_tenant`].
     pub(super) fn with<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
@@ -109,19 +110,7 @@ impl Readers {
         self.lend(|connection| read(connection))
     }
 
-    /// Runs the closure in one transaction: all it reads is of one state.
-    pub(super) fn snapshot<T>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.lend(|connection| {
-            begin(connection)?;
-            let result = read(connection);
-            end(connection, result)
-        })
-    }
-
-    /// As [`Readers::snapshot`], but ends soon after the flag is set.
+    /// Runs the closure in one transaction, which ends soon after the flag is set.
     ///
     /// # Errors
     /// [`StoreError::Busy`] when the flag was set before the end; what the closure answers.

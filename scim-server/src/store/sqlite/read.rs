@@ -11,7 +11,9 @@ use smol_str::SmolStr;
 use super::catalog::{Catalog, TypeInfo, damaged};
 use super::feed::{clamp, count, id, time};
 use crate::auth::TenantId;
-use crate::store::{GroupRow, Include, Key, Member, MemberPage, StoreError, Stored};
+use crate::store::{
+    GroupRow, IdList, Include, Key, MEMBERS_AT_ONCE, Member, MemberPage, StoreError, Stored,
+};
 
 /// The number of a tenant.
 pub(super) fn tenant(connection: &Connection, tenant: &TenantId) -> Result<i64, StoreError> {
@@ -20,6 +22,19 @@ pub(super) fn tenant(connection: &Connection, tenant: &TenantId) -> Result<i64, 
         .query_row([tenant.as_str()], |row| row.get(0))
         .optional()?
         .ok_or(StoreError::NoTenant)
+}
+
+/// Runs the closure with the number of a tenant, in one state of the data: the statement that the number comes from stays
+/// open meanwhile, and holds the state as a transaction would.
+pub(super) fn in_tenant<T>(
+    connection: &Connection,
+    tenant: &TenantId,
+    read: impl FnOnce(i64) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT id FROM tenant WHERE name = ?1")?;
+    let mut rows = statement.query([tenant.as_str()])?;
+    let number = rows.next()?.ok_or(StoreError::NoTenant)?.get(0)?;
+    read(number)
 }
 
 /// Makes a resource of a row of rid, id, version, created, modified, flags and body.
@@ -35,26 +50,44 @@ pub(super) fn stored(resource_type: &SmolStr, row: &Row<'_>) -> Result<Stored, S
         relative_refs: row.get::<_, i64>(5)? & 1 != 0,
         groups: Vec::new(),
         members: Vec::new(),
+        other_members: IdList::default(),
     })
 }
 
-/// Reads one resource, without what comes from memberships, in a single statement.
+/// Reads one resource, and along with it what was asked for, in one state of the data.
 pub(super) fn get(
     connection: &Connection,
-    info: &TypeInfo,
+    catalog: &Catalog,
     key: &Key,
-) -> Result<(i64, Stored), StoreError> {
+    also: Include,
+) -> Result<Stored, StoreError> {
+    let info = catalog.get(&key.resource_type).ok_or(StoreError::NotFound)?;
     let mut statement = connection.prepare_cached(
-        "SELECT r.rid, r.id, r.version, r.created, r.modified, r.flags, r.body
+        "SELECT r.rid, r.id, r.version, r.created, r.modified, r.flags, r.body, t.id
          FROM tenant t LEFT JOIN resource r ON r.tenant = t.id AND r.type = ?2 AND r.id = ?3
          WHERE t.name = ?1",
     )?;
     let mut rows = statement.query((key.tenant.as_str(), info.number, key.id.as_str()))?;
     let row = rows.next()?.ok_or(StoreError::NoTenant)?;
-    match row.get(0)? {
-        Some(rid) => Ok((rid, stored(&key.resource_type, row)?)),
-        None => Err(StoreError::NotFound),
-    }
+    let Some(rid) = row.get(0)? else { return Err(StoreError::NotFound) };
+    let mut stored = stored(&key.resource_type, row)?;
+    // The statement is still open, so what follows sees what it has seen.
+    include(connection, catalog, row.get(7)?, rid, also, &mut stored)?;
+    Ok(stored)
+}
+
+/// The number of a resource.
+pub(super) fn number(
+    connection: &Connection,
+    tenant: i64,
+    info: &TypeInfo,
+    id: &ResourceId,
+) -> Result<Option<i64>, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT rid FROM resource WHERE tenant = ?1 AND type = ?2 AND id = ?3")?
+        .query_row((tenant, info.number, id.as_str()), |row| row.get(0))
+        .optional()?;
+    Ok(found)
 }
 
 /// Reads what was asked for along with a resource.
@@ -70,9 +103,84 @@ pub(super) fn include(
         stored.groups = groups(connection, tenant, rid)?;
     }
     if include.members {
-        stored.members = members(connection, catalog, tenant, rid, None, usize::MAX)?.members;
+        let first = members(connection, catalog, tenant, rid, None, MEMBERS_AT_ONCE)?;
+        if let Some(last) = first.members.last().filter(|_| first.more) {
+            stored.other_members = ids_after(connection, tenant, rid, &last.id)?;
+        }
+        stored.members = first.members;
     }
     Ok(())
+}
+
+/// The ids of a group's members after the given one.
+fn ids_after(
+    connection: &Connection,
+    tenant: i64,
+    group: i64,
+    after: &ResourceId,
+) -> Result<IdList, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM member WHERE tenant = ?1 AND grp = ?2 AND id > ?3 ORDER BY id",
+    )?;
+    let mut rows = statement.query((tenant, group, after.as_str()))?;
+    let mut ids = IdList::default();
+    while let Some(row) = rows.next()? {
+        ids.push(&id(row, 0)?);
+    }
+    Ok(ids)
+}
+
+/// Resources as members, in the order of `ids`. Those that are in the group are met on a walk over its rows, which costs
+/// much less than to look each of them up.
+pub(super) fn named(
+    connection: &Connection,
+    catalog: &Catalog,
+    tenant: i64,
+    group: Option<i64>,
+    ids: &[ResourceId],
+) -> Result<Vec<Member>, StoreError> {
+    let mut found = Vec::with_capacity(ids.len());
+    let mut left = ids.iter().peekable();
+    if let (Some(group), [first, .., last]) = (group, ids) {
+        let mut statement = connection.prepare_cached(
+            "SELECT m.id, r.type, r.label FROM member m CROSS JOIN resource r ON r.rid = m.rid
+             WHERE m.tenant = ?1 AND m.grp = ?2 AND m.id >= ?3 AND m.id <= ?4 ORDER BY m.id LIMIT ?5",
+        )?;
+        // Others may have come in between; a crowd of them ends the walk.
+        let most = clamp(2 * ids.len() as u64);
+        let mut rows = statement.query((tenant, group, first.as_str(), last.as_str(), most))?;
+        while let Some(row) = rows.next()? {
+            let text = row.get_ref(0)?.as_str().map_err(damaged)?;
+            while let Some(gone) = left.next_if(|id| id.as_str() < text) {
+                found.extend(find_member(connection, catalog, tenant, gone)?);
+            }
+            if let Some(id) = left.next_if(|id| id.as_str() == text) {
+                let resource_type = catalog.name(row.get(1)?)?;
+                found.push(Member { id: id.clone(), resource_type, display: label(row, 2)? });
+            }
+        }
+    }
+    for id in left {
+        found.extend(find_member(connection, catalog, tenant, id)?);
+    }
+    Ok(found)
+}
+
+/// A resource as a member.
+fn find_member(
+    connection: &Connection,
+    catalog: &Catalog,
+    tenant: i64,
+    id: &ResourceId,
+) -> Result<Option<Member>, StoreError> {
+    let Some((rid, type_number)) = find_resource(connection, tenant, id.as_str())? else {
+        return Ok(None);
+    };
+    let display = connection
+        .prepare_cached("SELECT label FROM resource WHERE rid = ?1")?
+        .query_row([rid], |row| row.get::<_, Option<String>>(0))?;
+    let resource_type = catalog.name(type_number)?;
+    Ok(Some(Member { id: id.clone(), resource_type, display: display.map(SmolStr::from) }))
 }
 
 /// The groups that hold a resource, directly and through other groups, by id.

@@ -13,7 +13,7 @@ use crate::store::audit::{self, MemberDiff};
 use crate::store::eval::{Needs, damaged};
 use crate::store::index::Entry;
 use crate::store::members::{RowOp, row_ops};
-use crate::store::{Change, ChangeKind, Key, StoreError, Stored, WriteIf, Written};
+use crate::store::{Change, ChangeKind, IdList, Key, StoreError, Stored, WriteIf, Written};
 
 /// Applies all writes of a batch.
 pub(super) fn apply(
@@ -422,6 +422,7 @@ impl<'a> Session<'a> {
             relative_refs: row.relative_refs,
             groups: Vec::new(),
             members: Vec::new(),
+            other_members: IdList::default(),
         }
     }
 }

@@ -74,14 +74,14 @@ impl Writer {
     }
 
     /// Runs the closure in a write transaction, alone or with others, and answers once it is durable. When the closure
-    /// fails, what it wrote is undone.
+    /// fails, what it wrote is undone. It may be run again, after all that the first run did was undone.
     pub(super) async fn call<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let task = Box::new(Call { work: Some(work), outcome: None, reply });
+        let task = Box::new(Call { work, outcome: None, reply });
         let queue = self.queue.as_ref().ok_or(StoreError::Busy)?;
         match queue.try_send(task) {
             Ok(()) => {}
@@ -138,7 +138,7 @@ enum Failed {
 }
 
 struct Call<T, F> {
-    work: Option<F>,
+    work: F,
     outcome: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -146,11 +146,10 @@ struct Call<T, F> {
 impl<T, F> Task for Call<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+    F: Fn(&Connection) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, connection: &Connection) -> Result<(), Failed> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(connection)))
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(connection)))
             .unwrap_or_else(|_| Err(StoreError::backend("the write panicked")));
         match outcome {
             Ok(value) => {
@@ -282,28 +281,115 @@ enum Room {
     Lacking,
 }
 
+/// A savepoint for every task would copy each page once more that the task changes, and few tasks fail when they have
+/// changed something. So it is done without, and once more with savepoints when one does.
 fn transact(connection: &Connection, group: &mut [Box<dyn Task>]) -> Result<Room, StoreError> {
     let step = |sql| connection.prepare_cached(sql)?.execute([]);
     step("BEGIN IMMEDIATE")?;
+    let room = match run_bare(connection, group)? {
+        Some(room) => room,
+        None => {
+            step("ROLLBACK")?;
+            step("BEGIN IMMEDIATE")?;
+            run_guarded(connection, group)?
+        }
+    };
+    step("COMMIT")?;
+    Ok(room)
+}
+
+/// Runs the tasks; `None` when one has failed and left changes behind.
+fn run_bare(
+    connection: &Connection,
+    group: &mut [Box<dyn Task>],
+) -> Result<Option<Room>, StoreError> {
+    let mut room = Room::Enough;
+    for task in group {
+        let before = connection.total_changes();
+        if let Err(failed) = task.run(connection) {
+            room = failed.weigh(connection, room)?;
+            if connection.total_changes() != before {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(room))
+}
+
+/// Runs each task in a savepoint.
+fn run_guarded(connection: &Connection, group: &mut [Box<dyn Task>]) -> Result<Room, StoreError> {
+    let step = |sql| connection.prepare_cached(sql)?.execute([]);
     let mut room = Room::Enough;
     for task in group {
         step("SAVEPOINT task")?;
-        match task.run(connection) {
-            Ok(()) => {}
-            Err(Failed::Storage(error)) => return Err(error),
-            // SQLite has given up the whole transaction, so the tasks before and after are lost as well.
-            Err(_) if connection.is_autocommit() => {
-                return Err(StoreError::Full("the transaction was rolled back".into()));
-            }
-            Err(failed) => {
-                if matches!(failed, Failed::Full) {
-                    room = Room::Lacking;
-                }
-                step("ROLLBACK TO task")?;
-            }
+        if let Err(failed) = task.run(connection) {
+            room = failed.weigh(connection, room)?;
+            step("ROLLBACK TO task")?;
         }
         step("RELEASE task")?;
     }
-    step("COMMIT")?;
     Ok(room)
+}
+
+impl Failed {
+    /// What a failed task means for the room that there is.
+    ///
+    /// # Errors
+    /// When the whole transaction is lost with it.
+    fn weigh(self, connection: &Connection, room: Room) -> Result<Room, StoreError> {
+        match self {
+            Failed::Storage(error) => Err(error),
+            // SQLite has given up the whole transaction, so the tasks before and after are lost as well.
+            _ if connection.is_autocommit() => {
+                Err(StoreError::Full("the transaction was rolled back".into()))
+            }
+            Failed::Full => Ok(Room::Lacking),
+            Failed::Alone => Ok(room),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Answer = oneshot::Receiver<Result<u64, StoreError>>;
+
+    /// Tasks that write a number each; those of `failing` fail afterwards, those of `refused` before.
+    fn group(failing: &[u64], refused: &[u64]) -> (Vec<Box<dyn Task>>, Vec<Answer>) {
+        let task = |n: u64| {
+            let (fails, refuses) = (failing.contains(&n), refused.contains(&n));
+            let work = move |connection: &Connection| {
+                if refuses {
+                    return Err(StoreError::NotFound);
+                }
+                connection.execute("INSERT INTO t VALUES (?1)", [n as i64])?;
+                if fails { Err(StoreError::NotFound) } else { Ok(n) }
+            };
+            let (reply, answer) = oneshot::channel();
+            (Box::new(Call { work, outcome: None, reply }) as Box<dyn Task>, answer)
+        };
+        (0..5).map(task).unzip()
+    }
+
+    #[test]
+    fn what_a_failed_task_wrote_is_undone_and_no_more() {
+        for (failing, refused) in
+            [(&[][..], &[][..]), (&[], &[1]), (&[2], &[]), (&[0, 4], &[1]), (&[0, 1, 2, 3, 4], &[])]
+        {
+            let connection = Connection::open_in_memory().unwrap();
+            connection.execute_batch("CREATE TABLE t (n INTEGER)").unwrap();
+            let (mut tasks, answers) = group(failing, refused);
+            transact(&connection, &mut tasks).map_err(|error| error.to_string()).unwrap();
+            tasks.into_iter().for_each(|task| task.answer(None));
+            let good: Vec<u64> =
+                answers.into_iter().filter_map(|mut a| a.try_recv().unwrap().ok()).collect();
+            let mut statement = connection.prepare("SELECT n FROM t ORDER BY n").unwrap();
+            let stored: Vec<i64> =
+                statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+            let good: Vec<i64> = good.into_iter().map(|n| n as i64).collect();
+            assert_eq!(good, stored, "{failing:?} {refused:?}");
+            assert_eq!(good.len(), 5 - failing.len() - refused.len());
+        }
+    }
 }

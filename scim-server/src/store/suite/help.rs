@@ -201,6 +201,7 @@ pub fn query(scopes: Vec<Scope>) -> Query {
         after: None,
         skip: 0,
         limit: 1_000,
+        budget: usize::MAX,
         total: Total::Count,
         include: Include::default(),
     }

@@ -1,14 +1,15 @@
 //! Groups and their members.
 
 use scim_core::patch::{MemberEdit, MemberOp, Patch};
-use scim_core::{Filter, Leniency, Limits, Profile, TypedFilter, Version};
+use scim_core::{Filter, Leniency, Limits, Profile, ResourceId, TypedFilter, Version};
 
 use super::Store;
 use super::help::{
-    REGISTRY, add, at, create, create_group, create_users, creation, default, deletion, elements,
-    find, get, group, groups, id, key, members, membership, number, other, remove, user, write,
+    REGISTRY, add, at, batch, create, create_group, create_users, creation, default, deletion,
+    elements, find, get, group, groups, id, key, members, membership, number, other, query, remove,
+    scope, user, write,
 };
-use crate::store::{ChangeKind, Include, Key, StoreError, Write, WriteIf};
+use crate::store::{ChangeKind, Include, Key, MEMBERS_AT_ONCE, Query, StoreError, Write, WriteIf};
 
 fn element_filter(text: &str) -> TypedFilter {
     let mut leniency = Leniency::new(Profile::strict());
@@ -291,4 +292,59 @@ pub async fn a_created_group_has_its_members(store: &impl Store) {
     let result = write(store, 0, creation(&group(11), json, &[1, 9])).await;
     assert!(matches!(result, Err(StoreError::UnknownMember { operation: 0, position: 1 })));
     assert!(matches!(store.get(&group(11), Include::default()).await, Err(StoreError::NotFound)));
+}
+
+pub async fn a_large_group_comes_with_the_ids_of_its_other_members(store: &impl Store) {
+    let most = MEMBERS_AT_ONCE as u64;
+    let users =
+        (1..=most + 2).map(|n| creation(&user(n), &format!(r#"{{"userName":"u{n}"}}"#), &[]));
+    store.write(batch(0, users.collect())).await.unwrap();
+    for (n, size) in [(5_000, most - 1), (5_001, most), (5_002, most + 1), (5_003, most + 2)] {
+        let all: Vec<u64> = (1..=size).rev().collect();
+        create_group(store, n, &all).await;
+        let stored = get(store, &group(n)).await;
+        let first: Vec<u64> = stored.members.iter().map(|m| number(&m.id)).collect();
+        assert_eq!(first, (1..=size.min(most)).collect::<Vec<_>>());
+        let others: Vec<u64> = stored.other_members.iter().map(|id| number(&id)).collect();
+        assert_eq!(others, (most + 1..=size).collect::<Vec<_>>());
+        let one = scope("Group", &format!(r#"displayName eq "Group {n}""#));
+        let include = Include { groups: true, members: true };
+        let page = store.query(&Query { include, ..query(vec![one]) }).await.unwrap();
+        assert_eq!(page.items, [stored]);
+        let without = store.get(&group(n), Include::default()).await.unwrap();
+        assert!(without.members.is_empty() && without.other_members.is_empty());
+    }
+}
+
+pub async fn ids_become_members_again(store: &impl Store) {
+    create_users(store, &["a", "b", "c", "d", "e", "f"]).await;
+    let contact = Key { resource_type: "Contact".into(), ..user(7) };
+    create(store, &contact, r#"{"displayName":"G"}"#).await;
+    create_group(store, 10, &[1, 3, 5, 7]).await;
+    let named = async |group: &Key, ids: &[u64]| {
+        let ids: Vec<ResourceId> = ids.iter().map(|n| id(*n)).collect();
+        let members = store.named(group, &ids).await.unwrap();
+        members.into_iter().map(|m| (number(&m.id), m.display.unwrap_or_default())).collect()
+    };
+    let all = [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e"), (6, "f"), (7, "G")];
+    let expected = |ids: &[u64]| -> Vec<(u64, smol_str::SmolStr)> {
+        all.iter().filter(|(n, _)| ids.contains(n)).map(|(n, name)| (*n, (*name).into())).collect()
+    };
+    // In the group or not any more, or the group is gone itself: the same members.
+    for group in [group(10), group(11), user(1)] {
+        for ids in [&[1, 3, 5, 7][..], &[2, 4], &[1, 2, 3, 4, 5, 6, 7], &[6], &[3], &[1, 7], &[]] {
+            let found: Vec<(u64, smol_str::SmolStr)> = named(&group, ids).await;
+            assert_eq!(found, expected(ids), "{group:?} {ids:?}");
+        }
+    }
+    let found = store.named(&group(10), &[id(7)]).await.unwrap();
+    assert_eq!(found[0].resource_type, "Contact");
+    write(store, 0, deletion(&user(3))).await.unwrap();
+    let found: Vec<(u64, smol_str::SmolStr)> = named(&group(10), &[1, 3, 5]).await;
+    assert_eq!(found, expected(&[1, 5]), "those that are gone are left out");
+    // Nothing of another tenant.
+    store.tenant_create(&other(), at(0)).await.unwrap();
+    let there = Key { tenant: other(), ..group(10) };
+    let found: Vec<(u64, smol_str::SmolStr)> = named(&there, &[1, 2]).await;
+    assert_eq!(found, []);
 }

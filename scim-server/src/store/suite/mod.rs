@@ -75,6 +75,8 @@ macro_rules! store_suite {
                 a_deleted_member_leaves_its_groups,
                 a_deleted_group_lets_its_members_go,
                 a_created_group_has_its_members,
+                a_large_group_comes_with_the_ids_of_its_other_members,
+                ids_become_members_again,
             ]
             queries: [
                 resources_come_in_the_order_of_their_ids,
@@ -89,6 +91,7 @@ macro_rules! store_suite {
                 several_types_make_one_list,
                 tenants_do_not_see_each_other,
                 what_is_asked_for_comes_along,
+                a_page_ends_within_its_budget,
             ]
             order: [
                 texts_sort_by_their_keys,

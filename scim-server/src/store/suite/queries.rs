@@ -360,3 +360,47 @@ pub async fn what_is_asked_for_comes_along(store: &impl Store) {
         }
     }
 }
+
+pub async fn a_page_ends_within_its_budget(store: &impl Store) {
+    for n in 1..=9 {
+        let size = if n == 4 { 20_000 } else { 1_000 };
+        let json = format!(r#"{{"userName":"u{n}","displayName":"{}"}}"#, "x".repeat(size));
+        create(store, &user(n), &json).await;
+    }
+    let sizes: Vec<usize> = {
+        let page = store.query(&query(vec![scope("User", "")])).await.unwrap();
+        page.items.iter().map(crate::store::Stored::size).collect()
+    };
+    for (filter, order) in [("", None), (r#"userName co "u""#, None), ("", Some("displayName"))] {
+        let scopes = vec![scope("User", filter)];
+        let sorting = order.map(|by| super::help::sorting(&scopes, by));
+        let whole = Query { sorting, ..query(scopes) };
+        let all = numbers(&store.query(&whole).await.unwrap());
+        for budget in [0, 1, sizes[0], 2 * sizes[0] + 1, 5_000, 21_000, 26_000, usize::MAX] {
+            let (mut seen, mut after, mut pages) = (Vec::new(), None, Vec::new());
+            loop {
+                let page = Query { budget, after, ..whole.clone() };
+                let page = store.query(&page).await.unwrap();
+                assert_eq!(page.total, Some(9), "{budget}");
+                let size: usize = page.items.iter().map(crate::store::Stored::size).sum();
+                assert!(size <= budget || page.items.len() == 1, "{budget}: {size}");
+                // Skipping goes on at the same place.
+                let skip = seen.len() as u64;
+                let skipped = Query { budget, skip, ..whole.clone() };
+                assert_eq!(store.query(&skipped).await.unwrap().items, page.items, "{budget}");
+                seen.extend(numbers(&page));
+                pages.push(page.items.len());
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen, all, "{filter} {order:?} {budget}: {pages:?}");
+            assert_eq!(pages.len() == 9, budget <= sizes[0], "{budget}: {pages:?}");
+            assert_eq!(pages.len() == 1, budget == usize::MAX, "{budget}: {pages:?}");
+        }
+    }
+    let page = Query { budget: 0, limit: 0, ..query(vec![scope("User", "")]) };
+    let page = store.query(&page).await.unwrap();
+    assert_eq!((page.items.len(), page.total, page.next), (0, Some(9), None));
+}

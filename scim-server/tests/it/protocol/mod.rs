@@ -7,6 +7,7 @@ mod custom_type;
 mod discovery;
 mod edges;
 mod groups;
+mod large;
 mod me;
 mod paging;
 mod projection;

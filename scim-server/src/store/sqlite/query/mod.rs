@@ -18,6 +18,7 @@ use super::feed::id;
 use super::plan::{Plan, Source};
 use super::read;
 use crate::store::eval::Needs;
+use crate::store::types::Budget;
 use crate::store::{Page, Position, Query, Scope, StoreError, Stored, Total};
 
 /// Keys that a query holds in memory at most, unless a page alone is larger. What is skipped beyond that is skipped in
@@ -29,17 +30,20 @@ const INLINE: usize = 20;
 /// Candidates of a filter that are looked at on the caller's own thread at most.
 const FEW: usize = if cfg!(test) { 6 } else { 64 };
 
-/// Runs a query; the connection must be in a transaction.
+/// Runs a query.
 pub(super) fn run(
     connection: &Connection,
     catalog: &Catalog,
     query: &Query,
 ) -> Result<Page, StoreError> {
-    Run::new(connection, catalog, query)?.page_of(&scopes(catalog, query))
+    let scopes = scopes(catalog, query);
+    read::in_tenant(connection, &query.tenant, |tenant| {
+        Run { connection, catalog, query, tenant }.page_of(&scopes)
+    })
 }
 
 /// Runs a query if it is answered in so short a time that moving it to another thread is not worth it; answers `None`
-/// otherwise. The connection must be in a transaction.
+/// otherwise.
 pub(super) fn run_short(
     connection: &Connection,
     catalog: &Catalog,
@@ -49,19 +53,54 @@ pub(super) fn run_short(
         return Ok(None);
     }
     let scopes = scopes(catalog, query);
-    let run = Run::new(connection, catalog, query)?;
-    let mut room = FEW;
-    for scope in &scopes {
-        if scope.is_short_list(query) {
-            continue;
-        }
-        let large = scope.scope.filter.as_ref().is_some_and(matching::reads_members);
-        match if large { None } else { run.take(scope, &scope.plan.source, room)? } {
-            Some(left) => room = left,
-            None => return Ok(None),
-        }
+    if let [scope] = &*scopes
+        && let Some(key) = scope.only_key(query)
+    {
+        return at_key(connection, catalog, query, scope, key).map(Some);
     }
-    run.page_of(&scopes).map(Some)
+    read::in_tenant(connection, &query.tenant, |tenant| {
+        let run = Run { connection, catalog, query, tenant };
+        let mut room = FEW;
+        for scope in &scopes {
+            if scope.is_short_list(query) {
+                continue;
+            }
+            let large = scope.scope.filter.as_ref().is_some_and(matching::reads_members);
+            match if large { None } else { run.take(scope, &scope.plan.source, room)? } {
+                Some(left) => room = left,
+                None => return Ok(None),
+            }
+        }
+        run.page_of(&scopes).map(Some)
+    })
+}
+
+/// The one resource that has a unique key, if there is one: in a single statement, with the tenant.
+fn at_key(
+    connection: &Connection,
+    catalog: &Catalog,
+    query: &Query,
+    scope: &Planned<'_>,
+    (place, key): (usize, &str),
+) -> Result<Page, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT r.rid, r.id, r.version, r.created, r.modified, r.flags, r.body, t.id
+         FROM tenant t
+         LEFT JOIN unique_key k ON k.tenant = t.id AND k.type = ?2 AND k.attr = ?3 AND k.key = ?4
+         LEFT JOIN resource r ON r.rid = k.rid
+         WHERE t.name = ?1",
+    )?;
+    let (number, attribute) = (scope.info.number, scope.info.attribute(place));
+    let mut rows = statement.query((query.tenant.as_str(), number, attribute, key.as_bytes()))?;
+    let row = rows.next()?.ok_or(StoreError::NoTenant)?;
+    let mut items = Vec::new();
+    if let Some(rid) = row.get(0)? {
+        let mut stored = read::stored(&scope.scope.resource_type, row)?;
+        read::include(connection, catalog, row.get(7)?, rid, query.include, &mut stored)?;
+        items.push(stored);
+    }
+    let total = (query.total == Total::Count).then_some(items.len() as u64);
+    Ok(Page { items, total, next: None })
 }
 
 /// The planned scopes; resource types that the store does not know have no resources.
@@ -112,6 +151,22 @@ impl<'a> Planned<'a> {
             && query.skip <= INLINE as u64
     }
 
+    /// The unique key that alone decides who is on the page: what identity providers ask before every creation.
+    fn only_key(&self, query: &Query) -> Option<(usize, &str)> {
+        match &self.plan.source {
+            Source::Key { place, key }
+                if self.info.index.attributes()[*place].unique
+                    && self.plan.residual.is_none()
+                    && query.after.is_none()
+                    && query.skip == 0
+                    && query.limit > 0 =>
+            {
+                Some((*place, key))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a candidate's attributes must be looked at.
     fn needs_body(&self) -> bool {
         self.plan.residual.is_some() || !self.order.is_plain()
@@ -132,17 +187,6 @@ struct Hit {
     rid: i64,
     id: ResourceId,
     key: Option<SortKey>,
-}
-
-impl<'a> Run<'a> {
-    fn new(
-        connection: &'a Connection,
-        catalog: &'a Catalog,
-        query: &'a Query,
-    ) -> Result<Self, StoreError> {
-        let tenant = read::tenant(connection, &query.tenant)?;
-        Ok(Self { connection, catalog, query, tenant })
-    }
 }
 
 impl Run<'_> {
@@ -268,11 +312,18 @@ impl Run<'_> {
 
     /// Reads the hits of a page.
     fn page(&self, hits: Vec<Hit>, more: bool, total: Option<u64>) -> Result<Page, StoreError> {
-        let next = hits
-            .last()
-            .filter(|_| more)
-            .map(|hit| Position { key: hit.key.clone(), id: hit.id.clone() });
-        let items = hits.iter().map(|hit| self.load(hit)).collect::<Result<_, _>>()?;
+        let mut items = Vec::with_capacity(hits.len());
+        let mut budget = Budget::of(self.query);
+        for hit in &hits {
+            let stored = self.load(hit)?;
+            if !budget.admits(&stored) {
+                break;
+            }
+            items.push(stored);
+        }
+        let more = more || items.len() < hits.len();
+        let last = items.len().checked_sub(1).map(|last| &hits[last]).filter(|_| more);
+        let next = last.map(|hit| Position { key: hit.key.clone(), id: hit.id.clone() });
         Ok(Page { items, total, next })
     }
 
