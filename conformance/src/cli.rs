@@ -64,7 +64,7 @@ pub(crate) enum Command {
     /// Remove what earlier runs left behind, found by the marker in its names
     Sweep {
         #[command(flatten)]
-        target: TargetArgs,
+        target: Box<TargetArgs>,
 
         /// Only show what would be removed
         #[arg(long)]

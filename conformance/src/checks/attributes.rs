@@ -178,7 +178,7 @@ const BINARY_UNPADDED: Check =
         });
 
 const CERTIFICATE: Check =
-    should("attributes.x509.certificate", Topic::Attributes, &["7643-4.1.2-24"])
+    may("attributes.x509.certificate", Topic::Attributes, &["7643-4.1.2-24"])
         .reason("an x509Certificates value that is no certificate is refused")
         .mend("Parse the DER and answer 400 invalidValue to anything else.")
         .needs(&[Need::Users, Need::Attribute("x509Certificates.value")])
@@ -190,7 +190,7 @@ const CERTIFICATE: Check =
             })
         });
 
-const CERTIFICATES: Check = should("attributes.x509.single", Topic::Attributes, &["7643-4.1.2-25"])
+const CERTIFICATES: Check = may("attributes.x509.single", Topic::Attributes, &["7643-4.1.2-25"])
     .reason("an x509Certificates value with two certificates in it is refused")
     .mend("Answer 400 invalidValue when bytes follow the certificate.")
     .needs(&[Need::Users, Need::Attribute("x509Certificates.value")])

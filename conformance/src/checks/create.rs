@@ -7,8 +7,8 @@ use scim_core::urn;
 use serde_json::{Value, json};
 
 use super::helpers_a::{
-    comparable, folded, has_schema, list_of, made_path, plain_attribute, reversed, rich, same_url,
-    swapped_case, text, without,
+    comparable, folded, has_schema, list_of, made_path, plain_attribute, resolve, reversed, rich,
+    same_url, swapped_case, text, without,
 };
 use crate::check::{Check, Need, Stop, Topic, may, must, should};
 use crate::context::{Answer, Cx, Fixture};
@@ -82,7 +82,7 @@ const LOCATION: Check =
                 let Some(location) = user.answer().header("location") else {
                     return cx.fail_on(user.answer(), "the 201 has no Location header");
                 };
-                let read = cx.read(location).await?;
+                let read = cx.read(&resolve(cx, location)).await?;
                 let Some(inside) = read.text("meta.location") else {
                     return cx.fail_on(&read, "the resource has no meta.location");
                 };

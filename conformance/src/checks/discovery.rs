@@ -47,7 +47,7 @@ const TYPE_URI: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
 const LIST_URI: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 
 const CONFIG: Check =
-    must("discovery.config.single", Topic::Discovery, &["7644-4-02", "7643-5-01", "7643-5-13"])
+    must("discovery.config.object", Topic::Discovery, &["7644-4-02", "7643-5-01", "7643-5-13"])
         .reason("/ServiceProviderConfig answers one object with its own schema URI")
         .mend("Answer the configuration itself, with its schema URI in schemas, not a list.")
         .reads()
@@ -346,7 +346,7 @@ const SCHEMAS_NO_MESSAGES: Check =
         });
 
 const TYPES_LIST: Check =
-    must("discovery.types.list", Topic::Discovery, &["7644-4-05", "7643-6-01"])
+    must("discovery.resource-types.list", Topic::Discovery, &["7644-4-05", "7643-6-01"])
         .reason("/ResourceTypes answers all resource types as a list")
         .mend("Answer GET /ResourceTypes with a ListResponse of ResourceType resources.")
         .reads()
@@ -362,7 +362,7 @@ const TYPES_LIST: Check =
         });
 
 const TYPES_SINGLE: Check =
-    must("discovery.types.single", Topic::Discovery, &["7644-4-04", "7644-3.4.1-03"])
+    must("discovery.resource-types.single", Topic::Discovery, &["7644-4-04", "7644-3.4.1-03"])
         .reason("/ResourceTypes/{id} answers that resource type as a single object")
         .mend("Answer GET /ResourceTypes/{id} with that resource type, not with a list.")
         .needs(&[Need::ResourceTypes])
@@ -385,7 +385,7 @@ const TYPES_SINGLE: Check =
         });
 
 const TYPES_MEMBERS: Check = must(
-    "discovery.types.members",
+    "discovery.resource-types.members",
     Topic::Discovery,
     &["7643-6-03", "7643-6-05"],
 )
@@ -418,7 +418,7 @@ const TYPES_MEMBERS: Check = must(
 });
 
 const TYPES_EXTENSIONS: Check = must(
-    "discovery.types.extensions",
+    "discovery.resource-types.extensions",
     Topic::Discovery,
     &["7643-6-09", "7643-6-07", "7643-6-02", "7643-6-04"],
 )
@@ -451,7 +451,7 @@ const TYPES_EXTENSIONS: Check = must(
 });
 
 const TYPES_SCHEMAS: Check = must(
-    "discovery.types.schemas-served",
+    "discovery.resource-types.schemas-served",
     Topic::Discovery,
     &["7643-6-06", "7643-6-08", "7643-7-01", "7643-3.2-01"],
 )
@@ -487,7 +487,7 @@ const TYPES_SCHEMAS: Check = must(
 });
 
 const TYPES_ENDPOINTS: Check =
-    must("discovery.types.endpoints-answer", Topic::Discovery, &["7643-6-05"])
+    must("discovery.resource-types.endpoints-answer", Topic::Discovery, &["7643-6-05"])
         .reason("every announced endpoint is there")
         .mend("Announce only endpoints that answer, relative to the base URL.")
         .needs(&[Need::ResourceTypes])
@@ -508,7 +508,7 @@ const TYPES_ENDPOINTS: Check =
         });
 
 const TYPES_CORE: Check =
-    must("discovery.types.core", Topic::Discovery, &["7643-4.1-01", "7643-4.2-02"])
+    must("discovery.resource-types.core", Topic::Discovery, &["7643-4.1-01", "7643-4.2-02"])
         .reason("users and groups have the schemas of RFC 7643")
         .mend("Set schema of the type at /Users and /Groups to the core URI.")
         .needs(&[Need::ResourceTypes])
@@ -531,41 +531,43 @@ const TYPES_CORE: Check =
             })
         });
 
-const TYPES_PLURAL: Check = may("discovery.types.plural", Topic::Discovery, &["7644-3.2-01"])
-    .reason("an endpoint is the plural of its type's name")
-    .mend("Name the endpoint of a new type by its plural.")
-    .needs(&[Need::ResourceTypes])
-    .reads()
-    .body(|cx| {
-        Box::pin(async move {
-            let found: Vec<String> = resource_types(cx)
-                .await?
-                .iter()
-                .filter_map(|kind| Some((text(kind, "name")?, text(kind, "endpoint")?)))
-                .filter(|(name, endpoint)| {
-                    endpoint.trim_start_matches('/').eq_ignore_ascii_case(name)
-                        && !name.ends_with('s')
-                })
-                .map(|(name, endpoint)| format!("{name} is at {endpoint}"))
-                .collect();
-            none(&found, "no endpoint is the singular")
-        })
-    });
+const TYPES_PLURAL: Check =
+    may("discovery.resource-types.plural", Topic::Discovery, &["7644-3.2-01"])
+        .reason("an endpoint is the plural of its type's name")
+        .mend("Name the endpoint of a new type by its plural.")
+        .needs(&[Need::ResourceTypes])
+        .reads()
+        .body(|cx| {
+            Box::pin(async move {
+                let found: Vec<String> = resource_types(cx)
+                    .await?
+                    .iter()
+                    .filter_map(|kind| Some((text(kind, "name")?, text(kind, "endpoint")?)))
+                    .filter(|(name, endpoint)| {
+                        endpoint.trim_start_matches('/').eq_ignore_ascii_case(name)
+                            && !name.ends_with('s')
+                    })
+                    .map(|(name, endpoint)| format!("{name} is at {endpoint}"))
+                    .collect();
+                none(&found, "no endpoint is the singular")
+            })
+        });
 
-const TYPES_READ_ONLY: Check = must("discovery.types.read-only", Topic::Discovery, &["7643-6-01"])
-    .reason("resource types cannot be written")
-    .mend("Refuse writes below /ResourceTypes with 405 (or 501, 403).")
-    .needs(&[Need::ResourceTypes])
-    .body(|cx| {
-        Box::pin(async move {
-            let types = resource_types(cx).await?;
-            let Some(id) = types.iter().find_map(|t| text(t, "id").or_else(|| text(t, "name")))
-            else {
-                return cx.skip("no resource type has an id or a name");
-            };
-            refuses_writes(cx, &format!("/ResourceTypes/{id}")).await
-        })
-    });
+const TYPES_READ_ONLY: Check =
+    must("discovery.resource-types.read-only", Topic::Discovery, &["7643-6-01"])
+        .reason("resource types cannot be written")
+        .mend("Refuse writes below /ResourceTypes with 405 (or 501, 403).")
+        .needs(&[Need::ResourceTypes])
+        .body(|cx| {
+            Box::pin(async move {
+                let types = resource_types(cx).await?;
+                let Some(id) = types.iter().find_map(|t| text(t, "id").or_else(|| text(t, "name")))
+                else {
+                    return cx.skip("no resource type has an id or a name");
+                };
+                refuses_writes(cx, &format!("/ResourceTypes/{id}")).await
+            })
+        });
 
 const PAGING_IGNORED: Check =
     must("discovery.query.paging-ignored", Topic::Discovery, &["7644-4-06"])

@@ -1,6 +1,7 @@
 //! What the checks of discovery and of single resources share.
 
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use crate::check::{Failure, Stop, Verdict};
 use crate::context::{Answer, Cx, Fixture};
@@ -170,12 +171,13 @@ pub(crate) fn same_url(cx: &Cx, one: &str, other: &str) -> bool {
     resolve(cx, one) == resolve(cx, other)
 }
 
-/// A location as an absolute URL: a relative one stands below the base URL (RFC 7643 section 2.3.7).
+/// A location as an absolute URL. A relative one is resolved against the base URL, everything before the endpoint
+/// (RFC 7643 section 2.3.7).
 pub(crate) fn resolve(cx: &Cx, location: &str) -> String {
-    if location.contains("://") {
-        return location.to_owned();
-    }
-    format!("{}/{}", cx.base().trim_end_matches('/'), location.trim_start_matches('/'))
+    let base = format!("{}/", cx.base().trim_end_matches('/'));
+    Url::parse(&base)
+        .and_then(|base| base.join(location))
+        .map_or_else(|_| location.to_owned(), String::from)
 }
 
 /// The string at a path of a resource that came as JSON.
@@ -232,7 +234,7 @@ pub(crate) fn rich(cx: &Cx) -> Fixture<'_> {
 pub(crate) fn made_path(cx: &Cx, answer: &Answer) -> Result<String, Stop> {
     match (answer.id(), answer.header("location")) {
         (Some(id), _) => Ok(format!("{}/{id}", cx.served().users())),
-        (None, Some(location)) => Ok(location.to_owned()),
+        (None, Some(location)) => Ok(resolve(cx, location)),
         (None, None) => Err(Stop::Broken("the 201 has neither an id nor a Location".to_owned())),
     }
 }
@@ -265,4 +267,45 @@ pub(crate) fn reversed(value: &Value) -> String {
 /// Text as it is compared where letter case does not count.
 pub(crate) fn folded(text: Option<&str>) -> Option<String> {
     text.map(str::to_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reversing_moves_members_and_loses_nothing() {
+        let value = json!({"a": 1, "b": [{"x": "1", "y": "2"}], "c\"d": null});
+        let text = reversed(&value);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        assert_ne!(text, value.to_string());
+        assert!(text.find("\"y\"").unwrap() < text.find("\"x\"").unwrap(), "{text}");
+    }
+
+    #[test]
+    fn resources_are_compared_without_meta_and_without_order() {
+        let one = json!({"id": "1", "meta": {"version": "a"}, "emails": [{"value": "a"}, {"value": "b"}]});
+        let other = json!({"emails": [{"value": "b"}, {"value": "a"}], "Meta": 1, "id": "1"});
+        assert_eq!(comparable(&one), comparable(&other));
+        let fewer = json!({"id": "1", "emails": [{"value": "a"}]});
+        assert_ne!(comparable(&one), comparable(&fewer));
+    }
+
+    #[test]
+    fn definitions_are_walked_with_their_paths() {
+        let schema = json!({"id": "urn:x", "attributes": [
+            {"name": "a", "subAttributes": [{"name": "b"}]},
+            {"name": "c"},
+        ]});
+        let mut found: Vec<(String, usize)> =
+            attributes_of(&schema).into_iter().map(|a| (a.path, a.depth)).collect();
+        found.sort();
+        let expected = [("urn:x:a", 0), ("urn:x:a.b", 1), ("urn:x:c", 0)];
+        assert_eq!(found, expected.map(|(path, depth)| (path.to_owned(), depth)));
+    }
+
+    #[test]
+    fn case_is_swapped_for_letters_only() {
+        assert_eq!(swapped_case("aB-1é"), "Ab-1é");
+    }
 }

@@ -70,6 +70,7 @@ mod media;
 mod negative;
 mod okta;
 mod page;
+mod notation;
 mod password;
 mod patch_add;
 mod patch_message;
@@ -109,6 +110,7 @@ pub fn all() -> Vec<Check> {
         negative::CHECKS,
         me::CHECKS,
         async_answers::CHECKS,
+        notation::CHECKS,
         extensions::CHECKS,
         patch_message::CHECKS,
         patch_add::CHECKS,

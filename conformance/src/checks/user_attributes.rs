@@ -130,7 +130,13 @@ const SAME_PAIR: Check = should("attributes.emails.same-pair", Topic::Attributes
                 return cx.expect_status(&answer, &[400]);
             }
             let read = cx.read(&made_path(cx, &answer)?).await?;
-            cx.expect_on(&read, read.list("emails").len()).to_be(1, "it is there once")
+            let count = read.list("emails").len();
+            cx.expect_on(&read, count).to_be_one_of(&[1, 2], "the e-mails of the user")?;
+            // What counts as the same where sub-attributes differ is not said, so this is a warning only.
+            if count > 1 {
+                cx.warn("an e-mail sent twice with the same type is returned twice");
+            }
+            Ok(())
         })
     });
 
@@ -193,14 +199,17 @@ const EMAIL_HOST: Check = should(
             cx.user().with("emails", json!([{"value": sent, "type": "work"}])).create().await?;
         let read = cx.read(&user).await?;
         // The local part belongs to the mail server, but may well be written small too.
-        let canonical =
-            |text: Option<&str>| text.is_some_and(|text| text.ends_with(&host.to_lowercase()));
         let shown = [read.text("emails.0.value"), read.text("emails.0.display")];
         cx.expect_on(&read, shown).to_hold(
-            |shown| shown.iter().any(|text| canonical(*text)),
+            |shown| shown.iter().flatten().any(|text| text.eq_ignore_ascii_case(&sent)),
             &wanted,
-            "the address is in canonical form",
-        )
+            "the address is the one sent",
+        )?;
+        // Clients that compare what they read with what they sent want it the other way round.
+        if !shown.iter().flatten().any(|text| text.ends_with(&host.to_lowercase())) {
+            cx.warn(format!("the host of an address is kept as sent, not written as {wanted}"));
+        }
+        Ok(())
     })
 });
 
@@ -418,7 +427,12 @@ const COUNTRY: Check =
                 let answer = cx.user().with("addresses", address("US")).post().await?;
                 cx.expect_status(&answer, &[201])?;
                 let answer = cx.user().with("addresses", address("USA")).post().await?;
-                cx.expect_status(&answer, &[400])
+                cx.expect_status(&answer, &[201, 400])?;
+                if answer.status() == 201 {
+                    // Clients in the field send names of countries.
+                    cx.warn("a country is accepted that is no ISO 3166-1 alpha-2 code");
+                }
+                Ok(())
             })
         });
 
