@@ -186,7 +186,7 @@ mod tests {
     const LIST: &str = r#"
         product = "a-server"
         [[deviation]]
-        checks = ["discovery.config.single", "patch.add.multi-valued"]
+        checks = ["discovery.config.object", "patch.add.multi-valued"]
         reason = "known since 1.0"
         link = "https://example.org/7"
     "#;
@@ -200,7 +200,7 @@ mod tests {
     fn a_list_that_says_nothing_useful_is_refused() {
         assert!(refused(("patch.add.multi-valued", "patch.ad")).contains("patch.ad"));
         assert!(
-            refused(("patch.add.multi-valued", "discovery.config.single")).contains("listed twice")
+            refused(("patch.add.multi-valued", "discovery.config.object")).contains("listed twice")
         );
         assert!(refused(("known since 1.0", " ")).contains("without a reason"));
         assert!(refused(("link", "lnk")).contains("lnk"));
@@ -236,7 +236,7 @@ mod tests {
 
         let passed = [
             outcome("patch.add.multi-valued", Ended::Passed),
-            outcome("discovery.config.single", Ended::Skipped),
+            outcome("discovery.config.object", Ended::Skipped),
             outcome("filter.eq", Ended::Passed),
         ];
         let mended: Vec<_> = known.mended(&passed).map(|one| one.check).collect();

@@ -23,7 +23,8 @@ pub fn render(report: &Report) -> Result<String, SerializeError> {
     junit.set_time(Duration::from_millis(report.duration_ms));
     if report.verdict == Conclusion::CouldNotRun {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_type("could-not-run").set_message(report.why.as_deref().unwrap_or("no verdict"));
+        let why = text::harmless(report.why.as_deref().unwrap_or("no verdict"));
+        status.set_type("could-not-run").set_message(why);
         let mut suite = suite("run", report);
         suite.add_test_case(TestCase::new("the run has a verdict", status));
         junit.add_test_suite(suite);
@@ -71,7 +72,7 @@ fn status(outcome: &Outcome, report: &Report) -> TestCaseStatus {
         _ => TestCaseStatus::skipped(),
     };
     let message = outcome.known.as_ref().unwrap_or(&outcome.message);
-    status.set_type(outcome.result.word()).set_message(message.as_str());
+    status.set_type(outcome.result.word()).set_message(text::harmless(message));
     if outcome.result != Ended::Skipped {
         status.set_description(description(outcome));
     }
@@ -99,5 +100,5 @@ fn description(outcome: &Outcome) -> String {
         };
         lines.push(format!("answer: {answer}"));
     }
-    lines.join("\n")
+    text::harmless(&lines.join("\n"))
 }

@@ -7,7 +7,7 @@ use crate::check::Peer;
 pub(crate) fn outcome(id: &str, result: Ended) -> Outcome {
     let name = id.split('.').next().unwrap_or_default();
     let topic = Topic::ALL.iter().copied().find(|topic| topic.name() == name);
-    let wrong = matches!(result, Ended::Failed | Ended::Noted);
+    let wrong = matches!(result, Ended::Failed | Ended::Noted | Ended::Known);
     Outcome {
         id: id.to_owned(),
         topic: topic.unwrap_or(Topic::Errors),

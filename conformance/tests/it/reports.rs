@@ -124,12 +124,12 @@ async fn a_file_says_why_a_deviation_is_known() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("a-server: no schemas"), "{output:?}");
 
-    let passed = "discovery.config.single".to_owned();
+    let passed = "discovery.config.object".to_owned();
     fs::write(&list, listed(&[&against[1..], &[passed]].concat())).unwrap();
     let output = run(&[&known[..], SOME].concat()).await;
     assert_eq!(output.status.code(), Some(1), "one of them is no longer listed: {output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("mended  discovery.config.single: it passes"), "{said}");
+    assert!(said.contains("mended  discovery.config.object: it passes"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

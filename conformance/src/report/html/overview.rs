@@ -93,10 +93,7 @@ fn count(checks: &[Outcome], ended: Ended) -> usize {
 
 /// Topics with something to mend, most important first: what exposes data; what is announced and does not work, because
 /// other checks stand on it; what loses data; then what fails most.
-fn tasks<'a>(
-    report: &'a Report,
-    is_task: impl Fn(&Outcome) -> bool,
-) -> Vec<(Topic, Vec<&'a Outcome>)> {
+fn tasks(report: &Report, is_task: impl Fn(&Outcome) -> bool) -> Vec<(Topic, Vec<&Outcome>)> {
     let of_topic = |topic: Topic| {
         let mut checks: Vec<_> = of(report, topic).into_iter().filter(|one| is_task(one)).collect();
         checks.sort_by_key(|one| (one.result == Ended::Broken, one.level));
