@@ -36,5 +36,6 @@ pub use request::Written;
 pub use resources::{Resources, TypedResource, View};
 pub use retry::RetryPolicy;
 pub use scim_core;
+pub use target::membership::MemberId;
 pub use target::{Capabilities, TargetProfile};
 pub use transport::{Transport, TransportError, TransportErrorKind};

@@ -46,7 +46,7 @@ async fn a_conformant_server_gives_0_and_the_verdict_last() {
     let report: Report = serde_json::from_str(&text).unwrap();
     assert!(report.is_conformant());
     let lines = String::from_utf8(output.stderr).unwrap();
-    assert!(lines.contains("passed  discovery.config.object"), "{lines}");
+    assert!(lines.contains("passed  discovery.schemas.list"), "{lines}");
     assert!(!lines.contains('\u{1b}'), "plain lines where nobody looks: {lines:?}");
 }
 
@@ -101,12 +101,12 @@ async fn checks_are_listed_one_a_line_and_explained() {
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.lines().count(), scim_conformance::Suite::all().checks().len());
-    let line = text.lines().find(|line| line.starts_with("discovery.config.object ")).unwrap();
-    assert!(line.contains(" must ") && line.contains("7644-4-02"), "{line}");
+    let line = text.lines().find(|line| line.starts_with("discovery.schemas.list ")).unwrap();
+    assert!(line.contains(" must ") && line.contains("7644-4-03"), "{line}");
     let some = run(&["list", "--only", "discovery", "--skip", "discovery.config"]).await;
     let some = String::from_utf8(some.stdout).unwrap();
     assert!(some.lines().count() >= 2 && !some.contains("discovery.config."), "{some}");
-    let output = run(&["explain", "discovery.config.object"]).await;
+    let output = run(&["explain", "discovery.schemas.list"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("https://www.rfc-editor.org/rfc/rfc7644#section-4"), "{text}");
     let output = run(&["schema"]).await;

@@ -278,7 +278,7 @@ impl Settings {
                     RequestTokenError::Request(error) => AuthError::Unreachable(error),
                     RequestTokenError::ServerResponse(answer) => AuthError::Refused {
                         code: answer.error().to_string(),
-                        description: answer.error_description().cloned(),
+                        description: answer.error_description().map(|text| self.masked(text)),
                     },
                     // The body is not shown: it may hold a token.
                     RequestTokenError::Parse(..) => AuthError::Unexpected(
@@ -293,6 +293,16 @@ impl Settings {
             renew_at: asked_at + life.saturating_sub(EARLY).max(life * 3 / 4),
             ends_at: asked_at + life,
         })
+    }
+
+    /// The text without the secret: some endpoints repeat what they refuse.
+    fn masked(&self, text: &str) -> String {
+        match &self.proof {
+            Proof::Secret(secret) if secret.expose_secret().len() > 3 => {
+                text.replace(secret.expose_secret(), "***")
+            }
+            _ => text.to_owned(),
+        }
     }
 
     /// The signed assertion, where the proof is a key.

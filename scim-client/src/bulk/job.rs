@@ -229,6 +229,7 @@ impl Job {
         call.body =
             Some(batch.body(self.fail_on_errors.map(|most| most.saturating_sub(self.errors))));
         call.secrets = batch.secrets();
+        call.operations = batch.operations.len();
         self.requests += 1;
         let error = match self.client.send(call).await {
             Ok(answer) if answer.status == StatusCode::ACCEPTED => {

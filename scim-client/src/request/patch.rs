@@ -42,9 +42,7 @@ impl<T: View> PatchRequest<T> {
         if self.patch.is_empty() {
             return Err(Error::Request("the PATCH has no operations".to_owned()));
         }
-        let repeats =
-            self.options.is_conditional() || self.patch.operations().iter().all(is_idempotent);
-        let safety = || if repeats { Safety::Idempotent } else { Safety::Unsafe };
+        let same_twice = self.patch.operations().iter().all(is_idempotent);
         let endpoint = self.place.endpoint_name();
         let target = self.client.target();
         let shaped = target.shape(endpoint, &self.patch)?;
@@ -53,7 +51,9 @@ impl<T: View> PatchRequest<T> {
         let mut place = self.place.clone();
         let mut last = None;
         for (done, message) in shaped.messages.iter().enumerate() {
-            let call = Call::new(Method::PATCH, place.clone(), safety()).json(message)?;
+            let repeats = same_twice || options.is_conditional();
+            let safety = if repeats { Safety::Idempotent } else { Safety::Unsafe };
+            let call = Call::new(Method::PATCH, place.clone(), safety).json(message)?;
             let mut call = options.apply(call)?;
             call.secrets = secrets(&self.patch);
             call.added_members = members_in(message);

@@ -152,10 +152,8 @@ fn compare(comparison: &Comparison, object: &Object) -> Option<bool> {
     let held = |op: CompareOp| op == comparison.op;
     if held(CompareOp::Ne) {
         let equal = |value: &&Value| self::same(value, &comparison.value, CompareOp::Eq);
-        return match found.iter().map(equal).collect::<Option<Vec<bool>>>() {
-            Some(answers) => Some(!answers.contains(&true)),
-            None => None,
-        };
+        let answers: Option<Vec<bool>> = found.iter().map(equal).collect();
+        return answers.map(|answers| !answers.contains(&true));
     }
     let mut any = Some(false);
     for answer in found.iter().map(same) {

@@ -278,3 +278,6 @@ fn cost(window: &Window, class: &RequestClass<'_>) -> usize {
         (true, Counts::AddedMembers) => class.added_members,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -306,6 +306,9 @@ impl fmt::Display for Capabilities {
         for (name, value, origin) in rows {
             writeln!(f, "{name:width$}  {origin:9}  {value}")?;
         }
-        Ok(())
+        if self.profile.fields().one_writer {
+            writeln!(f, "note: nobody else may write there; two writers undo each other's work")?;
+        }
+        self.profile.fields().notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
     }
 }

@@ -30,7 +30,19 @@ impl TargetProfile {
     /// What the person who reads the error can do about it.
     #[must_use]
     pub fn hint(&self, refusal: &Refusal<'_>) -> Option<&str> {
-        self.error_rule(refusal).and_then(|rule| rule.hint.as_deref())
+        if let Some(rule) = self.error_rule(refusal) {
+            return rule.hint.as_deref();
+        }
+        let rules = self.rules(refusal.endpoint);
+        match refusal.status.as_u16() {
+            404 if rules.inactive_answers_404 => Some(
+                "a deactivated one answers 404 too: look it up by filter before it is made anew",
+            ),
+            400 | 404 | 409 | 422 if rules.members.active_only && refusal.action.is_write() => {
+                Some("all members must be there and active, or the whole request fails")
+            }
+            _ => None,
+        }
     }
 
     /// The rule with the most conditions, of equal ones the first by name.

@@ -37,3 +37,8 @@ impl TargetProfile {
         Unsupported { target: self.name().to_owned(), what: what.into() }
     }
 }
+
+#[cfg(test)]
+mod documentation;
+#[cfg(test)]
+mod tests;

@@ -62,7 +62,9 @@ async fn token(State(state): State<Arc<PeerState>>, headers: HeaderMap, body: By
     };
     *state.last.lock().unwrap() = form;
     if !known {
-        let body = json!({"error": "invalid_client", "error_description": "who are you?"});
+        let sent = state.last.lock().unwrap().get("client_secret").cloned().unwrap_or_default();
+        let text = format!("who are you? {sent}");
+        let body = json!({"error": "invalid_client", "error_description": text});
         return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
     }
     let n = state.issued.fetch_add(1, Ordering::SeqCst) + 1;
@@ -183,7 +185,8 @@ async fn token_endpoints_that_fail() {
     scim.users().get("7").await.unwrap();
 
     let wrong =
-        OAuth2::client_credentials(format!("{}/token", passing.url), "agent", "other-secret");
+        OAuth2::client_credentials(format!("{}/token", passing.url), "agent", "other-secret")
+            .secret_in_body();
     let error = client(&passing, wrong).users().get("7").await.unwrap_err();
     assert!(!error.is_retryable() && error.to_string().contains("who are you?"), "{error}");
     assert!(!format!("{error} {error:?}").contains("other-secret"));

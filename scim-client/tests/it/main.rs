@@ -14,4 +14,5 @@ mod process;
 mod real;
 mod requests;
 mod retry;
+mod targets;
 mod tls;

@@ -1,6 +1,6 @@
 //! What goes out, and what comes back from servers that differ.
 
-use scim_client::scim_core::{Patch, User};
+use scim_client::scim_core::{Group, Patch, User};
 use scim_client::{Client, Error};
 use serde_json::json;
 
@@ -110,6 +110,21 @@ async fn urls_of_others_are_not_followed() {
     }
 }
 
+#[tokio::test]
+async fn a_service_at_the_root_of_its_host() {
+    let script = scim_client::testing::ScriptedTransport::new();
+    for base in ["https://scim.example", "https://scim.example/"] {
+        let scim = Client::builder(base).transport(script.clone()).build().unwrap();
+        script.json(200, &json!({"id": "7", "userName": "ada"}));
+        script.text(201, &[("Location", "https://scim.example/Users/8")], "");
+        scim.follow::<User>("https://scim.example/Users/7").await.unwrap();
+        let made = scim.users().create(&User::new("bob")).await.unwrap();
+        assert_eq!(made.id().unwrap(), "8");
+    }
+    let paths: Vec<_> = script.requests().iter().map(|r| r.uri.path().to_owned()).collect();
+    assert_eq!(paths, ["/Users/7", "/Users", "/Users/7", "/Users"]);
+}
+
 #[test]
 fn base_urls_are_checked() {
     for (base, part) in [
@@ -141,4 +156,48 @@ fn base_urls_are_checked() {
             .build()
             .is_err()
     );
+}
+
+#[tokio::test]
+async fn me_is_a_place_of_its_own() {
+    let (scim, script) = scripted();
+    script.json(200, &json!({"id": "7", "userName": "ada"})).text(204, &[], "");
+    assert_eq!(scim.me().get().await.unwrap().user_name, "ada");
+    let patch = Patch::new().replace("title".parse().unwrap(), "Dr");
+    assert!(scim.me().patch(patch).await.unwrap().id().is_err(), "Me is no id");
+    let paths: Vec<_> = script.requests().iter().map(|r| r.uri.path().to_owned()).collect();
+    assert_eq!(paths, ["/v2/Me", "/v2/Me"]);
+}
+
+#[tokio::test]
+async fn capabilities_are_asked_for_once() {
+    let (scim, script) = scripted();
+    script.error(403, None, "not yet");
+    scim.capabilities().await.unwrap_err();
+    // Slack and Salesforce have the plural of SCIM 1.1.
+    script.text(404, &[("Content-Type", "text/html")], "<html>no</html>");
+    script.json(200, &json!({"patch": {"supported": true}, "etag": {"supported": true}}));
+    let (first, again) = (scim.capabilities().await.unwrap(), scim.capabilities().await.unwrap());
+    assert!(first.announced().unwrap().etag.supported && again.announced().is_some());
+    assert_eq!(script.left(), 0);
+    assert_eq!(script.requests()[2].uri.path(), "/v2/ServiceProviderConfigs");
+
+    let (scim, script) = scripted();
+    script.error(404, None, "no").error(404, None, "no");
+    assert!(scim.capabilities().await.unwrap().announced().is_none());
+    assert_eq!(script.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_target_changes_what_is_sent() {
+    let script = scim_client::testing::ScriptedTransport::new();
+    let scim = Client::builder("https://scim.eu-west-1.amazonaws.com/tenant/scim/v2")
+        .transport(script.clone())
+        .target(scim_client::TargetProfile::named("aws").unwrap())
+        .build()
+        .unwrap();
+    let group = Group::new("Engines");
+    let error = scim.groups().replace("7", &group).await.unwrap_err();
+    assert!(matches!(error, Error::Target(_)), "AWS has no PUT for groups: {error}");
+    assert!(script.requests().is_empty());
 }

@@ -1,5 +1,6 @@
 //! The fields of a profile file, as they are read. `docs/targets.md` lists them from these comments.
 
+mod members;
 mod path;
 mod rate;
 mod rules;
@@ -9,12 +10,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use members::{MemberRules, Removal, Returned, Reverse};
 pub(crate) use path::extension;
 pub use path::{Limit, Path};
 pub use rate::{Counts, ErrorRule, Meaning, Rates, Window};
 pub use rules::{
-    Action, DeleteMeans, EmptyMeans, FilterRules, Logical, MemberRules, Operator, PageRules,
-    PatchVerb, Removal, Returned, Reverse, TypeRules,
+    Action, DeleteMeans, EmptyMeans, FilterRules, Logical, Operator, PageRules, PatchVerb,
+    TypeRules,
 };
 pub use server::{
     AuthKind, AuthRules, Discovery, DiscoveryPart, Features, HttpRules, OpCase, Paging, Parameter,

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::StatusCode;
 use scim_core::{AttrName, AttrPath, Object, Op, Operation, Patch, Value};
-use smol_str::SmolStr;
 
-use super::{Current, MemberLimits, MembershipPlan, MembershipRequest, plan};
+use super::{Current, MemberId, MemberLimits, MembershipPlan, MembershipRequest, plan};
 use crate::client::Client;
 use crate::error::Error;
 use crate::target::quirks::{addition, removals};
@@ -15,7 +14,7 @@ use crate::target::quirks::{addition, removals};
 #[derive(Clone, Debug)]
 pub struct Membership {
     pub(super) client: Client,
-    pub(super) group: SmolStr,
+    pub(super) group: String,
 }
 
 /// What became of the members.
@@ -23,21 +22,23 @@ pub struct Membership {
 #[must_use = "members that failed are named here only"]
 pub struct MembershipReport {
     /// Those who were added, or were there already.
-    pub added: BTreeSet<SmolStr>,
+    pub added: BTreeSet<MemberId>,
     /// Those who were removed, or were not there.
-    pub removed: BTreeSet<SmolStr>,
+    pub removed: BTreeSet<MemberId>,
     /// Those for whom it failed, and why.
-    pub failed: BTreeMap<SmolStr, Error>,
+    pub failed: BTreeMap<MemberId, Error>,
     /// Why the rest was not tried: the group is gone, the credentials do not suffice, the target cannot be reached.
     pub stopped: Option<Error>,
     /// Requests that changed members, or were to.
     pub requests: usize,
+    /// Whether the target does later what it has accepted: only [`Membership::difference`] shows then whether it has.
+    pub pending: bool,
     /// Whether it was known who else is a member; if not, some may be left who should not be.
     pub complete: bool,
 }
 
 impl MembershipReport {
-    /// Whether the members are what they should be.
+    /// Whether the members are what they should be, or, where the target does things later, will be.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.failed.is_empty() && self.stopped.is_none() && self.complete
@@ -59,7 +60,7 @@ impl Client {
     /// ```
     #[must_use]
     pub fn membership(&self, group: &str) -> Membership {
-        Membership { client: self.clone(), group: SmolStr::new(group) }
+        Membership { client: self.clone(), group: group.to_owned() }
     }
 }
 
@@ -68,7 +69,7 @@ impl Membership {
     ///
     /// # Errors
     /// As any request, where it could not be read who is a member. What fails afterwards is in the report.
-    pub async fn set(&self, desired: &BTreeSet<SmolStr>) -> Result<MembershipReport, Error> {
+    pub async fn set(&self, desired: &BTreeSet<MemberId>) -> Result<MembershipReport, Error> {
         let current = self.current().await?;
         Ok(self.set_from(desired, &current).await)
     }
@@ -76,7 +77,7 @@ impl Membership {
     /// Makes these the members where it is known who is, such as from the last run.
     pub async fn set_from(
         &self,
-        desired: &BTreeSet<SmolStr>,
+        desired: &BTreeSet<MemberId>,
         current: &Current,
     ) -> MembershipReport {
         let mut limits = MemberLimits::of(self.client.target());
@@ -97,7 +98,9 @@ impl Membership {
     /// Carries a plan out. Where a request with several members fails, its halves are tried, down to the single member;
     /// the others do not suffer from one that the target does not take.
     pub async fn apply(&self, plan: &MembershipPlan) -> MembershipReport {
-        let mut report = MembershipReport { complete: true, ..MembershipReport::default() };
+        let pending = self.client.target().rules("Groups").eventual;
+        let mut report =
+            MembershipReport { complete: true, pending, ..MembershipReport::default() };
         // The next one is at the end.
         let mut todo: Vec<MembershipRequest> = plan.requests.iter().rev().cloned().collect();
         let mut group_seen = false;
@@ -140,15 +143,15 @@ impl Membership {
     /// As [`current`](Self::current).
     pub async fn difference(
         &self,
-        desired: &BTreeSet<SmolStr>,
-    ) -> Result<(BTreeSet<SmolStr>, BTreeSet<SmolStr>), Error> {
+        desired: &BTreeSet<MemberId>,
+    ) -> Result<(BTreeSet<MemberId>, BTreeSet<MemberId>), Error> {
         let current = self.current().await?;
         let mut missing = BTreeSet::new();
         for member in desired.difference(current.members()) {
             // Where not all are shown, the one can still be asked about.
             let there = match current.is_complete() {
                 true => Some(false),
-                false => self.contains(member).await?,
+                false => self.contains(member.as_str()).await?,
             };
             if there != Some(true) {
                 missing.insert(member.clone());
@@ -183,8 +186,8 @@ impl Membership {
     }
 }
 
-fn members(ids: &[SmolStr]) -> Vec<Value> {
-    let member = |id: &SmolStr| {
+fn members(ids: &[MemberId]) -> Vec<Value> {
+    let member = |id: &MemberId| {
         let member: Object = [("value", id.as_str())].into_iter().collect();
         Value::Object(member)
     };
@@ -199,7 +202,7 @@ fn concerns_members(error: &Error) -> bool {
 
 /// The request in two smaller ones; `None` when it is about one member.
 fn halves(request: &MembershipRequest) -> Option<(MembershipRequest, MembershipRequest)> {
-    let change = |add: &[SmolStr], remove: &[SmolStr]| MembershipRequest::Change {
+    let change = |add: &[MemberId], remove: &[MemberId]| MembershipRequest::Change {
         add: add.to_vec(),
         remove: remove.to_vec(),
     };

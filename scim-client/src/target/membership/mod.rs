@@ -4,8 +4,10 @@
 //! member.
 
 mod execute;
+mod id;
 mod plan;
 mod read;
 
 pub use execute::{Membership, MembershipReport};
+pub use id::MemberId;
 pub use plan::{Current, MemberLimits, MembershipPlan, MembershipRequest, plan};

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use smol_str::SmolStr;
-
+use super::MemberId;
 use crate::target::TargetProfile;
 use crate::target::fields::{Limit, MemberRules, PatchRules, Removal};
 
@@ -12,9 +11,9 @@ use crate::target::fields::{Limit, MemberRules, PatchRules, Removal};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Current {
     /// These are all.
-    Known(BTreeSet<SmolStr>),
+    Known(BTreeSet<MemberId>),
     /// These are some of them; there may be more.
-    AtLeast(BTreeSet<SmolStr>),
+    AtLeast(BTreeSet<MemberId>),
 }
 
 impl Current {
@@ -26,7 +25,7 @@ impl Current {
 
     /// The members that are known.
     #[must_use]
-    pub const fn members(&self) -> &BTreeSet<SmolStr> {
+    pub const fn members(&self) -> &BTreeSet<MemberId> {
         match self {
             Self::Known(members) | Self::AtLeast(members) => members,
         }
@@ -104,12 +103,12 @@ pub enum MembershipRequest {
     /// Removes some and adds others; one of the two may be empty.
     Change {
         /// Those to add.
-        add: Vec<SmolStr>,
+        add: Vec<MemberId>,
         /// Those to remove.
-        remove: Vec<SmolStr>,
+        remove: Vec<MemberId>,
     },
     /// Makes these the only members.
-    Replace(Vec<SmolStr>),
+    Replace(Vec<MemberId>),
 }
 
 impl fmt::Display for MembershipRequest {
@@ -163,12 +162,12 @@ impl fmt::Display for MembershipPlan {
 /// ```
 #[must_use]
 pub fn plan(
-    desired: &BTreeSet<SmolStr>,
+    desired: &BTreeSet<MemberId>,
     current: &Current,
     limits: &MemberLimits,
 ) -> MembershipPlan {
-    let add: Vec<SmolStr> = desired.difference(current.members()).cloned().collect();
-    let remove: Vec<SmolStr> = current.members().difference(desired).cloned().collect();
+    let add: Vec<MemberId> = desired.difference(current.members()).cloned().collect();
+    let remove: Vec<MemberId> = current.members().difference(desired).cloned().collect();
     let room = Room::of(limits, add.iter().chain(&remove));
     let requests = if add.is_empty() && remove.is_empty() {
         Vec::new()
@@ -215,9 +214,9 @@ const MESSAGE_BYTES: usize = 200;
 const MEMBER_BYTES: usize = 52;
 
 impl Room {
-    fn of<'i>(limits: &MemberLimits, ids: impl Iterator<Item = &'i SmolStr>) -> Self {
+    fn of<'i>(limits: &MemberLimits, ids: impl Iterator<Item = &'i MemberId>) -> Self {
         // In JSON within JSON a character can take up to thirteen bytes; ids are almost always plain.
-        let longest = ids.map(|id| escaped_len(id)).max().unwrap_or(0);
+        let longest = ids.map(|id| escaped_len(id.as_str())).max().unwrap_or(0);
         let bytes = limits
             .bytes
             .map(|bytes| (bytes.saturating_sub(MESSAGE_BYTES) / (longest + MEMBER_BYTES)).max(1));
@@ -274,7 +273,7 @@ fn escaped_len(id: &str) -> usize {
     id.chars().map(one).sum()
 }
 
-fn change(add: &[SmolStr], remove: &[SmolStr]) -> MembershipRequest {
+fn change(add: &[MemberId], remove: &[MemberId]) -> MembershipRequest {
     MembershipRequest::Change { add: add.to_vec(), remove: remove.to_vec() }
 }
 
@@ -282,7 +281,7 @@ fn change(add: &[SmolStr], remove: &[SmolStr]) -> MembershipRequest {
 ///
 /// With `k` requests of which `j` add, the additions spread evenly over the `j` leave the most room for removals, since
 /// room only shrinks as a request adds more. So the first `k` for which some `j` leaves enough is the smallest.
-fn mixed(add: &[SmolStr], remove: &[SmolStr], room: &Room) -> Vec<MembershipRequest> {
+fn mixed(add: &[MemberId], remove: &[MemberId], room: &Room) -> Vec<MembershipRequest> {
     let adding = add.len().div_ceil(room.add());
     let mut k = adding.max(remove.len().div_ceil(room.remove_alone())).max(1);
     loop {
@@ -322,8 +321,8 @@ fn shares(
 }
 
 fn deal(
-    mut add: &[SmolStr],
-    mut remove: &[SmolStr],
+    mut add: &[MemberId],
+    mut remove: &[MemberId],
     shares: &[(usize, usize)],
 ) -> Vec<MembershipRequest> {
     let mut requests = Vec::with_capacity(shares.len());
@@ -344,3 +343,6 @@ fn deal(
     });
     requests
 }
+
+#[cfg(test)]
+mod tests;

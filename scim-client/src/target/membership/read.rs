@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use futures::TryStreamExt;
 use scim_core::{AttrPath, Filter, Literal, Resource, Value};
-use smol_str::SmolStr;
 
-use super::{Current, Membership};
+use super::{Current, MemberId, Membership};
 use crate::error::Error;
 use crate::target::check_matches;
 use crate::target::fields::{EmptyMeans, Parameter, Returned, Reverse};
@@ -59,7 +58,7 @@ impl Membership {
     }
 
     /// The ids that a filter finds.
-    async fn ids_of(&self, endpoint: &str, filter: &Filter) -> Result<BTreeSet<SmolStr>, Error> {
+    async fn ids_of(&self, endpoint: &str, filter: &Filter) -> Result<BTreeSet<MemberId>, Error> {
         let target = self.client.target();
         let mut list = self.client.resources(endpoint).list().filter(filter.clone());
         if target.admits_parameter(Parameter::Attributes).is_ok() {
@@ -70,16 +69,16 @@ impl Membership {
         while let Some(row) = stream.try_next().await? {
             check_matches(filter, std::slice::from_ref(&row))
                 .map_err(|ignored| target.unsupported(ignored.to_string()))?;
-            ids.extend(row.id().map(SmolStr::new));
+            ids.extend(row.id().map(MemberId::from));
         }
         Ok(ids)
     }
 }
 
 /// The members that a group shows.
-fn shown_members(group: &Resource) -> BTreeSet<SmolStr> {
+fn shown_members(group: &Resource) -> BTreeSet<MemberId> {
     let members = group.get("members").map(Value::values).unwrap_or_default().iter();
-    members.filter_map(|member| member.as_object()?.get_str("value")).map(SmolStr::new).collect()
+    members.filter_map(|member| member.as_object()?.get_str("value")).map(MemberId::from).collect()
 }
 
 fn equal(path: &str, value: &str) -> Result<Filter, Error> {

@@ -38,7 +38,7 @@ impl TargetProfile {
             "Bulk" => return absent(features.bulk, "bulk"),
             "Me" => return absent(features.me, "/Me"),
             ".search" => return absent(features.search, "searches by POST"),
-            _ if DISCOVERY.contains(&name) => return Ok(()),
+            _ if self.is_discovery(name) => return Ok(()),
             _ => {}
         }
         if action == Action::Search {
@@ -172,7 +172,12 @@ impl TargetProfile {
     /// Whether the discovery endpoints want credentials too.
     #[must_use]
     pub fn wants_credentials(&self, endpoint: &str) -> bool {
-        self.fields().auth.discovery_needs_token || !DISCOVERY.contains(&endpoint)
+        self.fields().auth.discovery_needs_token || !self.is_discovery(endpoint)
+    }
+
+    /// Whether it is an endpoint of RFC 7644 section 4, as the RFC or the server spells it.
+    fn is_discovery(&self, endpoint: &str) -> bool {
+        DISCOVERY.contains(&endpoint) || endpoint == self.fields().discovery.service_provider_config
     }
 
     /// Whether queries may have this parameter.
@@ -180,7 +185,9 @@ impl TargetProfile {
     /// # Errors
     /// [`Unsupported`] when the server refuses or ignores it.
     pub fn admits_parameter(&self, parameter: Parameter) -> Result<(), Unsupported> {
-        match self.fields().query.refused.contains(&parameter) {
+        let sorts = matches!(parameter, Parameter::SortBy | Parameter::SortOrder);
+        let unsorted = sorts && self.fields().features.sort == Some(false);
+        match unsorted || self.fields().query.refused.contains(&parameter) {
             true => {
                 Err(self.unsupported(format!("the parameter {} in queries", parameter.as_str())))
             }
@@ -234,7 +241,7 @@ impl TargetProfile {
     pub fn id_after(&self, endpoint: &str, message: &Object) -> Option<String> {
         let follows = &self.rules(endpoint).id_follows;
         let operations = message.get("Operations").map(Value::values).unwrap_or_default().iter();
-        let news = operations.filter_map(|operation| {
+        let mut news = operations.filter_map(|operation| {
             let operation = operation.as_object()?;
             let value = operation.get("value")?;
             match operation.get_str("path") {
@@ -248,7 +255,7 @@ impl TargetProfile {
                 }
             }
         });
-        news.last().map(str::to_owned)
+        news.next_back().map(str::to_owned)
     }
 
     /// Whether a 404 for this action is believed only when a GET says the same.
