@@ -5,4 +5,5 @@ mod binary;
 mod broken;
 mod framework;
 mod ours;
+mod reports;
 mod site;
