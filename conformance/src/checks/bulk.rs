@@ -286,7 +286,7 @@ async fn location(cx: &Cx) -> Verdict {
                 result
                     .get("location")
                     .and_then(Value::as_str)
-                    .is_some_and(|uri| uri.contains(&cx.served().users()[1..]))
+                    .is_some_and(|uri| uri.contains(cx.served().users().trim_start_matches('/')))
             },
             "a location below the endpoint of users",
             "the result has the location of its resource",

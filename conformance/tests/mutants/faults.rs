@@ -120,20 +120,11 @@ fn documents() -> Vec<Mutant> {
                 json!([{"schema": "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"}])
         }),
         types("schema-not-served", |v| v["schema"] = json!("urn:example:not:served")),
-        types("extra-endpoint", |v| {
-            if let Some(list) = v.get_mut("Resources").and_then(Value::as_array_mut) {
-                let mut other = list[0].clone();
-                other["name"] = json!("Ghost");
-                other["id"] = json!("Ghost");
-                other["endpoint"] = json!("/Ghosts");
-                list.push(other);
-            }
-        }),
         told("types.ghost", |asked, told| {
             if asked.path() == "/ResourceTypes" && !told.is_error() {
                 told.edit(|v| {
                     if let Some(list) = v["Resources"].as_array_mut() {
-                        let mut ghost = list[0].clone();
+                        let Some(mut ghost) = list.first().cloned() else { return };
                         for name in ["name", "id"] {
                             ghost[name] = json!("Ghost");
                         }
@@ -200,9 +191,10 @@ fn documents() -> Vec<Mutant> {
             a["subAttributes"] = json!([{"name": "x", "type": "string", "multiValued": false}])
         }),
         definition("nested-complex", "name", |a| {
-            a["subAttributes"][0]["type"] = json!("complex");
-            a["subAttributes"][0]["subAttributes"] =
-                json!([{"name": "x", "type": "string", "multiValued": false}]);
+            let inner = json!([{"name": "x", "type": "string", "multiValued": false}]);
+            a["subAttributes"] = json!([{
+                "name": "y", "type": "complex", "multiValued": false, "subAttributes": inner,
+            }]);
         }),
         definition("readable-password", "password", |a| a["returned"] = json!("default")),
         off("users", |asked| asked.below("/Users")),
@@ -1218,19 +1210,19 @@ fn patches() -> Vec<Mutant> {
         }),
         operations("remove-ignores-filter", |list| {
             for one in list {
-                if one["op"] == "remove" {
-                    if let Some((head, _)) = path(one).split_once('[') {
-                        one["path"] = json!(head);
-                    }
+                if one["op"] == "remove"
+                    && let Some((head, _)) = path(one).split_once('[')
+                {
+                    one["path"] = json!(head);
                 }
             }
         }),
         operations("remove-filter-takes-element", |list| {
             for one in list {
-                if one["op"] == "remove" {
-                    if let Some((head, _)) = path(one).split_once("].") {
-                        one["path"] = json!(format!("{head}]"));
-                    }
+                if one["op"] == "remove"
+                    && let Some((head, _)) = path(one).split_once("].")
+                {
+                    one["path"] = json!(format!("{head}]"));
                 }
             }
         }),
@@ -1271,12 +1263,12 @@ fn patches() -> Vec<Mutant> {
         }),
         operations("sub-attribute-removes-parent", |list| {
             for one in list {
-                if one["op"] == "remove" {
-                    if let Some((head, _)) = path(one).split_once('.') {
-                        if !head.contains(':') && !head.contains('[') {
-                            one["path"] = json!(head);
-                        }
-                    }
+                if one["op"] == "remove"
+                    && let Some((head, _)) = path(one).split_once('.')
+                    && !head.contains(':')
+                    && !head.contains('[')
+                {
+                    one["path"] = json!(head);
                 }
             }
         }),
