@@ -84,6 +84,9 @@ pub(crate) enum Command {
         new: PathBuf,
     },
 
+    /// Print which requirements the checks cover, in Markdown, and why the others have no check
+    Coverage,
+
     /// Print the JSON Schema of the JSON report
     Schema,
 }

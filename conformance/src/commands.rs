@@ -11,8 +11,8 @@ use scim_client::{Auth, OAuth2};
 use scim_conformance::console::{Color, summary};
 use scim_conformance::report::{html, json, junit, markdown};
 use scim_conformance::{
-    Check, Console, Diff, Interrupt, Known, Profile, Report, Requirement, Silent, Suite, Target,
-    sweep,
+    Check, Console, Coverage, Diff, Interrupt, Known, Profile, Report, Requirement, Silent, Suite,
+    Target, sweep,
 };
 use secrecy::SecretString;
 
@@ -33,6 +33,10 @@ pub(crate) async fn execute(cli: Cli) -> Result<u8> {
             let diff = Diff::between(&report(&old)?, &report(&new)?);
             print(&diff.to_string())?;
             Ok(diff.exit_code())
+        }
+        Command::Coverage => {
+            print(&Coverage::of_all_checks().markdown())?;
+            Ok(0)
         }
         Command::Schema => {
             print(&format!("{}\n", serde_json::to_string_pretty(&Report::schema())?))?;

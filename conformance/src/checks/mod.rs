@@ -53,6 +53,7 @@ mod capability;
 mod concurrency;
 mod create;
 mod cursor;
+mod cursor_security;
 mod delete;
 mod discovery;
 mod enterprise;
@@ -123,6 +124,7 @@ pub fn all() -> Vec<Check> {
         sort::CHECKS,
         page::CHECKS,
         cursor::CHECKS,
+        cursor_security::CHECKS,
         search::CHECKS,
         concurrency::CHECKS,
         bulk::CHECKS,
