@@ -136,5 +136,34 @@ pub(super) fn all() -> Vec<Mutant> {
                 *told = Told::empty(202);
             }
         }),
+        told("config.cursors-hold-longer", |asked, told| {
+            if asked.path() == "/ServiceProviderConfig" && !told.is_error() {
+                told.edit(|v| v["pagination"]["cursorTimeout"] = json!(1));
+            }
+        }),
+        told("errors.cursor-tells-ids", {
+            let seen: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+            move |asked, told| {
+                let mut seen = seen.lock().unwrap();
+                if told.status == StatusCode::CREATED {
+                    seen.extend(told.json()["id"].as_str().map(str::to_owned));
+                }
+                if asked.parameter("cursor").is_some() && told.is_error() {
+                    let ids: Vec<_> = seen.iter().cloned().collect();
+                    told.edit(|v| v["detail"] = json!(format!("stored: {}", ids.join(" "))));
+                }
+            }
+        }),
+        instead("lists.too-many-as-413", |server, asked| async move {
+            let all = asked.method == Method::GET
+                && asked.path() == "/Users"
+                && asked.url.query().is_none();
+            if all { Ok(error(413, None)) } else { server.ask(&asked).await }
+        }),
+        instead("filter.password-plain-403", |server, asked| async move {
+            let password =
+                asked.parameter("filter").is_some_and(|filter| filter.contains("password"));
+            if password { Ok(error(403, None)) } else { server.ask(&asked).await }
+        }),
     ]
 }
