@@ -6,6 +6,12 @@ use serde_json::{Map, Value, json};
 use super::{each_text, uuid_like};
 use crate::proxy::{Asked, Mutant, asked, told};
 
+/// A later time at each call.
+fn made_up_time() -> String {
+    let since = chrono::Duration::milliseconds(crate::ticks());
+    chrono::DateTime::UNIX_EPOCH.checked_add_signed(since).unwrap_or_default().to_rfc3339()
+}
+
 /// The faults of this file.
 pub(super) fn all() -> Vec<Mutant> {
     let each = |id: &str, change: fn(&mut Value)| {
@@ -63,9 +69,9 @@ pub(super) fn all() -> Vec<Mutant> {
                 v["meta"]["lastModified"] = json!("2026-01-01");
             }
         }),
-        each("created-is-modified", |v| {
+        each("created-moves", |v| {
             if v.get("meta").is_some() {
-                v["meta"]["created"] = v["meta"]["lastModified"].clone();
+                v["meta"]["created"] = json!(made_up_time());
             }
         }),
         each("modified-is-created", |v| {
@@ -75,12 +81,7 @@ pub(super) fn all() -> Vec<Mutant> {
         }),
         each("modified-is-now", |v| {
             if v.get("meta").is_some() {
-                v["meta"]["lastModified"] = json!(
-                    chrono::DateTime::UNIX_EPOCH
-                        .checked_add_signed(chrono::Duration::milliseconds(crate::ticks()))
-                        .unwrap_or_default()
-                        .to_rfc3339()
-                );
+                v["meta"]["lastModified"] = json!(made_up_time());
             }
         }),
         each("location-elsewhere", |v| {
