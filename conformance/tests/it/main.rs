@@ -3,6 +3,7 @@
 
 mod binary;
 mod broken;
+mod conditional;
 mod framework;
 mod ours;
 mod reports;
