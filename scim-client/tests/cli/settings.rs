@@ -1,0 +1,90 @@
+//! Where the connection comes from.
+
+use crate::help::{bare, finish, scim, server, user};
+use testkit::server::TOKEN;
+
+#[test]
+fn who_is_not_let_in_could_not_run() {
+    let server = server();
+    let wrong = "a-wrong-token-0123456789";
+    for args in [
+        &["list", "users"][..],
+        &["get", "user", "1"],
+        &["export"],
+        &["import", "-"],
+        &["bulk"],
+        &["discover"],
+    ] {
+        let input = r#"{"method":"DELETE","path":"/Users/1"}"#;
+        let input = if args[0] == "import" {
+            r#"{"id":"1","userName":"x","meta":{"resourceType":"User"}}"#
+        } else {
+            input
+        };
+        let ran = finish(scim(&server, args).env("SCIM_TOKEN", wrong), input);
+        assert!(!ran.stderr.contains(wrong), "{ran:?}");
+        assert_eq!(ran.failed(2, "SCIM_TOKEN"), "", "{args:?}");
+    }
+    finish(bare().args(["list", "users"]), "").failed(2, "SCIM_URL");
+    let nobody =
+        finish(bare().env("SCIM_URL", "http://127.0.0.1:1/v2").args(["get", "user", "1"]), "");
+    nobody.failed(2, "127.0.0.1");
+    let open = finish(
+        bare().env("SCIM_URL", "http://scim.example/v2").env("SCIM_TOKEN", TOKEN).args(["me"]),
+        "",
+    );
+    open.failed(2, "https");
+}
+
+#[test]
+fn profiles_name_secrets_and_hold_none() {
+    let server = server();
+    let id = user(&server, "ada");
+    let folder = tempfile::tempdir().unwrap();
+    let (file, token) = (folder.path().join("profiles.toml"), folder.path().join("work.token"));
+    std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
+    let url = server.url();
+    let text = format!(
+        "[work]\nurl = \"{url}\"\ntoken-file = \"work.token\"\n\n[env]\nurl = \"{url}\"\ntoken-env = \"OTHER\"\ntarget = \"slack\"\n"
+    );
+    std::fs::write(&file, &text).unwrap();
+    let with = |profile: &str| {
+        let mut command = bare();
+        command.env("SCIM_PROFILES", &file).env("OTHER", TOKEN).args(["--profile", profile]);
+        command
+    };
+    for profile in ["work", "env"] {
+        let read = finish(with(profile).args(["get", "user", &id]), "").json();
+        assert_eq!(read["userName"], "ada", "{profile}");
+    }
+    finish(with("env").env_remove("OTHER").args(["list", "users"]), "").failed(2, "OTHER");
+    finish(with("home").args(["list", "users"]), "").failed(2, "there are env, work");
+    let shown = finish(with("work").args(["profile", "show", "env"]), "").done();
+    assert!(shown.contains("slack") && shown.contains("announced"), "{shown}");
+    let list = finish(with("work").args(["profile", "list", "-f", "csv"]), "").done();
+    assert!(
+        list.contains(&format!("work,service,{url}\n")) && list.contains("\nentra,target,"),
+        "{list}"
+    );
+    // Nothing is sent for a target profile.
+    let offline = finish(bare().args(["profile", "show", "entra"]), "").done();
+    assert!(offline.contains("profile entra"), "{offline}");
+
+    std::fs::write(&file, format!("{text}token = \"{TOKEN}\"\n")).unwrap();
+    let ran = finish(with("work").args(["list", "users"]), "");
+    assert!(!ran.stderr.contains(TOKEN), "{ran:?}");
+    ran.failed(2, "line 9");
+}
+
+#[test]
+fn a_token_from_a_file() {
+    let server = server();
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, TOKEN).unwrap();
+    let mut command = bare();
+    command.args(["--url", server.url(), "list", "users"]).env("SCIM_TOKEN_FILE", &token);
+    assert_eq!(finish(&mut command, "").done(), "[]\n");
+    // Two are one too many.
+    finish(command.env("SCIM_TOKEN", TOKEN), "").failed(2, "twice");
+}
