@@ -126,7 +126,7 @@ fn differences_become_patches() {
     let mut command = crate::help::bare();
     command.args(["diff", other.to_str().unwrap(), path]);
     let patch = crate::help::finish(&mut command, "").json();
-    assert_eq!(patch["Operations"].as_array().unwrap().len(), 3, "{patch}");
+    assert_eq!(patch["Operations"].as_array().unwrap().len(), 4, "{patch}");
     run(&server, &["diff", &place, "users/nobody"]).failed(1, "404");
 }
 

@@ -42,6 +42,8 @@ impl Failure {
             }
             if let Some(error) = cause.downcast_ref::<Error>()
                 && is_refusal(error)
+                // A wrong argument, or a server that does not speak SCIM.
+                && !matches!(error, Error::Request(_) | Error::Decode(_))
             {
                 return Self::Refused;
             }
@@ -57,7 +59,9 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
         Error::Scim(rejected) => {
             let status = rejected.status.as_u16();
             let known = rejected.is_scim || rejected.is_not_found() || status != 404;
-            known && rejected.status.is_client_error() && !matches!(status, 401 | 407 | 408 | 429)
+            // 501 says that the server does not do such things at all, and again would be no use.
+            let refuses = rejected.status.is_client_error() || (status == 501 && rejected.is_scim);
+            known && refuses && !matches!(status, 401 | 407 | 408 | 429)
         }
         Error::Decode(_) | Error::Request(_) | Error::Target(_) => true,
         Error::Partly { source, .. } => is_refusal(source),

@@ -16,7 +16,7 @@ pub(crate) mod replace;
 pub(crate) mod search;
 
 use scim_client::scim_core::Resource;
-use scim_client::{Client, Written};
+use scim_client::{Client, Error, Written};
 
 use crate::args::{Cli, Command};
 use crate::ended::{Ended, note};
@@ -28,18 +28,42 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Ended> {
         Command::Completions(args) => completions::run(&args),
         Command::Profile(args) => profile::run(connect, args).await,
         Command::Diff(args) => diff::run(connect, args).await,
-        Command::List(args) => list::run(&connect.client()?, args).await,
-        Command::Get(args) => get::run(&connect.client()?, args).await,
-        Command::Create(args) => create::run(&connect.client()?, args).await,
-        Command::Replace(args) => replace::run(&connect.client()?, args).await,
-        Command::Patch(args) => patch::run(&connect.client()?, args).await,
-        Command::Delete(args) => delete::run(&connect.client()?, args).await,
-        Command::Search(args) => search::run(&connect.client()?, args).await,
-        Command::Bulk(args) => bulk::run(&connect.client()?, args).await,
-        Command::Export(args) => export::run(&connect.client()?, args).await,
-        Command::Import(args) => crate::import::run(&connect.client()?, args).await,
-        Command::Me(args) => me::run(&connect.client()?, args).await,
-        Command::Discover(args) => discover::run(&connect.client()?, args).await,
+        command => {
+            let client = connect.client()?;
+            online(&client, command).await.map_err(|error| located(error, &client))
+        }
+    }
+}
+
+async fn online(client: &Client, command: Command) -> anyhow::Result<Ended> {
+    match command {
+        Command::List(args) => list::run(client, args).await,
+        Command::Get(args) => get::run(client, args).await,
+        Command::Create(args) => create::run(client, args).await,
+        Command::Replace(args) => replace::run(client, args).await,
+        Command::Patch(args) => patch::run(client, args).await,
+        Command::Delete(args) => delete::run(client, args).await,
+        Command::Search(args) => search::run(client, args).await,
+        Command::Bulk(args) => bulk::run(client, args).await,
+        Command::Export(args) => export::run(client, args).await,
+        Command::Import(args) => crate::import::run(client, args).await,
+        Command::Me(args) => me::run(client, args).await,
+        Command::Discover(args) => discover::run(client, args).await,
+        Command::Completions(_) | Command::Profile(_) | Command::Diff(_) => {
+            anyhow::bail!("this command needs no connection")
+        }
+    }
+}
+
+/// Says which service it is that did not answer.
+fn located(error: anyhow::Error, client: &Client) -> anyhow::Error {
+    let unanswered = error.chain().filter_map(|cause| cause.downcast_ref::<Error>());
+    let unanswered = unanswered
+        .into_iter()
+        .any(|e| matches!(e, Error::Transport { .. } | Error::Deadline { .. }));
+    match unanswered {
+        true => error.context(client.base_url().to_string()),
+        false => error,
     }
 }
 

@@ -104,6 +104,14 @@ impl Journal {
         file.write_all(&line).context("how far the import is cannot be kept")
     }
 
+    /// The ids that were given before: each stands for its own line, and for no other.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.before.values().filter_map(|before| match before {
+            Before::Made { id, .. } => Some(id.as_str()),
+            Before::Nothing | Before::Begun => None,
+        })
+    }
+
     /// What is known about this line from before.
     pub(super) fn before(&mut self, line: u64) -> Before {
         self.before.remove(&line).unwrap_or_default()

@@ -59,6 +59,7 @@ impl Run {
         looks_up: bool,
         dry: bool,
     ) -> Self {
+        let claimed = journal.ids().map(str::to_owned).collect();
         Self {
             client,
             registry,
@@ -67,7 +68,7 @@ impl Run {
             looks_up,
             dry,
             names: Names::new(),
-            claimed: BTreeSet::new(),
+            claimed,
             deferred: Vec::new(),
             created: BTreeMap::new(),
             known: 0,
