@@ -29,11 +29,12 @@ fn who_is_not_let_in_could_not_run() {
     let nobody =
         finish(bare().env("SCIM_URL", "http://127.0.0.1:1/v2").args(["get", "user", "1"]), "");
     nobody.failed(2, "127.0.0.1");
-    let open = finish(
-        bare().env("SCIM_URL", "http://scim.example/v2").env("SCIM_TOKEN", TOKEN).args(["me"]),
-        "",
-    );
-    open.failed(2, "https");
+    let mut open = bare();
+    open.env("SCIM_URL", "http://127.0.0.1.example/v2").env("SCIM_TOKEN", TOKEN).arg("me");
+    finish(&mut open, "").failed(2, "--plain-http");
+    finish(bare().env("SCIM_URL", "nowhere").args(["me"]), "").failed(2, "base URL");
+    let mut sorted = scim(&server, &["list", "users", "--sort-by", "a b"]);
+    finish(&mut sorted, "").failed(2, "sortBy");
 }
 
 #[test]

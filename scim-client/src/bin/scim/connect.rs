@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use scim_client::transport::ReqwestTransport;
-use scim_client::{Client, TargetProfile};
+use scim_client::{Auth, Client, TargetProfile};
+use url::{Host, Url};
 
 use crate::settings::{Settings, default_file, profiles, variable};
 
@@ -96,23 +97,37 @@ impl ConnectArgs {
         if let Some(file) = &settings.client_certificate_file {
             transport = transport.client_certificate(read(file)?);
         }
-        let mut builder =
-            Client::builder(&settings.url).auth(settings.auth()?).target(self.target(&settings)?);
-        if settings.ca_file.is_some() || settings.client_certificate_file.is_some() {
-            // With a transport of one's own it is on oneself to keep credentials off the open network.
-            let local = ["http://127.0.0.1", "http://localhost", "http://[::1]", "https://"];
-            if !self.plain_http && !local.iter().any(|start| settings.url.starts_with(start)) {
-                bail!(
-                    "the base URL is not https: and everyone on the way could read the credentials (--plain-http allows it)"
-                );
-            }
-            builder = builder.transport(transport.build()?);
+        let auth = settings.auth()?;
+        // A transport of one's own has to keep credentials off the open network by itself.
+        if !self.plain_http && !matches!(auth, Auth::None) && is_open(&settings.url) {
+            bail!(
+                "the base URL is http: and everyone on the way could read the credentials; use https:, or allow it with \
+                 --plain-http"
+            );
         }
+        let transport = transport.build().context("the certificates cannot be used")?;
+        let mut builder = Client::builder(&settings.url)
+            .auth(auth)
+            .target(self.target(&settings)?)
+            .transport(transport);
         if self.plain_http {
             builder = builder.dangerous_plain_http();
         }
-        Ok(builder.build()?)
+        // As text: what is wrong with the settings is nothing that a server refused.
+        builder.build().map_err(|error| anyhow!("{error}"))
     }
+}
+
+/// Whether what goes to this URL can be read on the way: by HTTP to another machine. What is no URL is refused later.
+fn is_open(url: &str) -> bool {
+    let Ok(url) = Url::parse(url.trim()) else { return false };
+    let local = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "http" && !local
 }
 
 /// A shipped target profile, or one of a file.
