@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -302,4 +303,40 @@ fn a_server_that_goes_away_leaves_a_state_to_go_on_from() {
     run(&first, &["import", path, "--resume"]).failed(2, "was begun at");
     run(&elsewhere, &["import", path, "--resume"]).done();
     run(&first, &["import", "/nonexistent/file"]).failed(2, "/nonexistent/file");
+}
+
+/// Contacts, which a server does not keep from being created twice.
+#[test]
+fn a_killed_import_goes_on() {
+    let server = server();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("contacts.jsonl");
+    let contact = |number: usize| {
+        let mut contact = testkit::people::contact(number);
+        contact["id"] = json!(format!("c{number}"));
+        contact["manager"] = json!({"value": format!("c{}", (number + 7) % 1000)});
+        contact
+    };
+    fs::write(&file, text(&(0..1000).map(contact).collect::<Vec<_>>())).unwrap();
+    let path = file.to_str().unwrap();
+    let state = format!("{path}.import-state");
+    let mut child = scim(&server, &["import", path, "--jobs", "8"]).spawn().unwrap();
+    testkit::poll::until(Duration::from_secs(20), || {
+        let steps = fs::read_to_string(&state).unwrap_or_default().lines().count();
+        if steps > 100 { Ok(()) } else { Err(format!("{steps} steps")) }
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(Path::new(&state).exists(), "it was over before it was killed");
+    let ran = run(&server, &["import", path, "--resume"]);
+    assert!(ran.stderr.contains("were there from before"), "{ran:#?}");
+    ran.done();
+    let export = run(&server, &["export"]);
+    assert_eq!(export.stderr, "");
+    let read = comparable(&export.done());
+    assert_eq!(read.len(), 1000);
+    assert!(
+        read.iter()
+            .all(|contact| contact["manager"]["value"].as_str().unwrap().contains("contact"))
+    );
 }

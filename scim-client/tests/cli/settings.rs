@@ -89,3 +89,40 @@ fn a_token_from_a_file() {
     // Two are one too many.
     finish(command.env("SCIM_TOKEN", TOKEN), "").failed(2, "twice");
 }
+
+/// A token endpoint that gives the token of the tests to who proves to be the agent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oauth_client_credentials() {
+    use axum::http::{HeaderMap, StatusCode};
+    use axum::response::{IntoResponse, Json};
+    let token = async |headers: HeaderMap| {
+        // agent:s3cr3t
+        match headers.get("authorization").is_some_and(|h| h == "Basic YWdlbnQ6czNjcjN0") {
+            true => Json(serde_json::json!({"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600}))
+                .into_response(),
+            false => (StatusCode::UNAUTHORIZED, Json(serde_json::json!({"error": "invalid_client"})))
+                .into_response(),
+        }
+    };
+    let app = axum::Router::new().route("/token", axum::routing::post(token));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let token_url = format!("http://{}/token", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let ran = tokio::task::spawn_blocking(move || {
+        let server = server();
+        let mut command = bare();
+        command
+            .env("SCIM_URL", server.url())
+            .env("SCIM_OAUTH_TOKEN_URL", &token_url)
+            .env("SCIM_OAUTH_CLIENT_ID", "agent")
+            .env("SCIM_OAUTH_CLIENT_SECRET", "s3cr3t")
+            .args(["list", "users"]);
+        let right = finish(&mut command, "");
+        (right, finish(command.env("SCIM_OAUTH_CLIENT_SECRET", "wr0ng"), ""))
+    });
+    let (right, wrong) = ran.await.unwrap();
+    assert_eq!(right.done(), "[]\n");
+    assert!(!wrong.stderr.contains("wr0ng"), "{wrong:?}");
+    wrong.failed(2, "invalid_client");
+}
