@@ -92,7 +92,7 @@ fn lists_and_searches() {
     assert_eq!(all.as_array().unwrap().len(), 3);
     assert_eq!(run(&server, &["list", "groups"]).json(), json!([]));
     run(&server, &["list", "users", "--filter", "userName xx 1"]).failed(2, "userName xx 1");
-    run(&server, &["list", "unicorns"]).failed(1, "404");
+    run(&server, &["list", "unicorns"]).failed(2, "404");
 }
 
 #[test]

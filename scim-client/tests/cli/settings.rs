@@ -33,6 +33,12 @@ fn who_is_not_let_in_could_not_run() {
     open.env("SCIM_URL", "http://127.0.0.1.example/v2").env("SCIM_TOKEN", TOKEN).arg("me");
     finish(&mut open, "").failed(2, "--plain-http");
     finish(bare().env("SCIM_URL", "nowhere").args(["me"]), "").failed(2, "base URL");
+    let elsewhere = server.url().replace("/scim/v2", "/elsewhere");
+    let line = r#"{"id":"1","userName":"x","meta":{"resourceType":"User"}}"#;
+    for args in [&["list", "users"][..], &["export"], &["import", "-"], &["create", "user"]] {
+        let ran = finish(scim(&server, args).env("SCIM_URL", &elsewhere), line);
+        assert_eq!(ran.failed(2, "404"), "", "{args:?}");
+    }
     let mut sorted = scim(&server, &["list", "users", "--sort-by", "a b"]);
     finish(&mut sorted, "").failed(2, "sortBy");
 }

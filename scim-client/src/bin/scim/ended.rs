@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use scim_client::Error;
+use scim_client::{Error, Rejected};
 
 /// What became of a command that could run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +61,30 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
             let known = rejected.is_scim || rejected.is_not_found() || status != 404;
             // 501 says that the server does not do such things at all, and again would be no use.
             let refuses = rejected.status.is_client_error() || (status == 501 && rejected.is_scim);
-            known && refuses && !matches!(status, 401 | 407 | 408 | 429)
+            known && refuses && !is_no_list(rejected) && !matches!(status, 401 | 407 | 408 | 429)
         }
         Error::Decode(_) | Error::Request(_) | Error::Target(_) => true,
         Error::Partly { source, .. } => is_refusal(source),
         _ => false,
     }
+}
+
+/// Whether it says that there is no such list: the base URL or the type is wrong.
+fn is_no_list(rejected: &Rejected) -> bool {
+    let path = rejected.path.trim_matches('/');
+    rejected.status.as_u16() == 404
+        && match rejected.method.as_str() {
+            "GET" => !path.contains('/'),
+            "POST" => path.ends_with(".search"),
+            _ => false,
+        }
+}
+
+/// A create that was answered with 404 before any succeeded: it is the endpoint that is missing. Later on it may be
+/// what the resource refers to.
+pub(crate) fn no_endpoint(error: &Error) -> Option<anyhow::Error> {
+    let missing = error.status().is_some_and(|status| status.as_u16() == 404);
+    missing.then(|| anyhow::anyhow!("{error}\n  Is the base URL right? It ends before /Users."))
 }
 
 /// An error in plain language, with its causes as far as they say more.

@@ -74,7 +74,7 @@ impl Printer {
         let columns: Vec<AttrPath> =
             columns.iter().map(|column| column.trim().parse()).collect::<Result<_, _>>()?;
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_preset(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(columns.iter().map(ToString::to_string));
         Ok(Self { out: BufWriter::new(stdout()), format, columns, array, written: 0, table })

@@ -5,7 +5,7 @@ use scim_client::Client;
 use scim_client::scim_core::Resource;
 
 use super::after_write;
-use crate::ended::{Ended, is_refusal, note};
+use crate::ended::{Ended, is_refusal, no_endpoint, note};
 use crate::input::{self, STDIN};
 use crate::output::OutputArgs;
 use crate::types;
@@ -50,11 +50,17 @@ pub(crate) async fn run(client: &Client, args: CreateArgs) -> anyhow::Result<End
         1 => args.output.one(&endpoint)?,
         _ => args.output.many(&endpoint)?,
     };
-    let mut refused = 0;
+    let (mut made, mut refused) = (0, 0);
     for (name, resource) in given {
         match client.resources(&endpoint).create(&resource).await {
-            Ok(written) => printer.write(&after_write(client, &endpoint, written).await?)?,
+            Ok(written) => {
+                printer.write(&after_write(client, &endpoint, written).await?)?;
+                made += 1;
+            }
             Err(error) if is_refusal(&error) => {
+                if let Some(error) = no_endpoint(&error).filter(|_| made == 0) {
+                    return Err(error);
+                }
                 note(&format!("{name}: {error}"));
                 refused += 1;
             }

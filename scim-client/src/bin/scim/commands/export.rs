@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write, stdout};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use futures::TryStreamExt;
 use indicatif::ProgressBar;
@@ -112,7 +112,7 @@ async fn write_all(
         match done {
             Ok(()) => {}
             Err(error) => match error.downcast_ref::<Error>() {
-                Some(reason) if is_refusal(reason) => {
+                Some(reason) if is_refusal(reason) || is_missing(reason) => {
                     progress::note(&bar, &format!("{}: {reason}", kind.endpoint));
                     refused += 1;
                 }
@@ -120,7 +120,15 @@ async fn write_all(
             },
         }
     }
+    if refused > 0 && refused == kinds.len() as u64 {
+        bail!("nothing could be read; is the base URL right? It ends before /Users");
+    }
     Ok(refused)
+}
+
+/// A type that is announced, or asked for, and not there.
+fn is_missing(error: &Error) -> bool {
+    error.status().is_some_and(|status| status.as_u16() == 404)
 }
 
 async fn write_kind(

@@ -17,7 +17,7 @@ use super::journal::{Before, Journal};
 use super::line::{Line, Link};
 use super::links::{self, Deferred, Named, Names};
 use super::lookup::{lookup, unclaimed};
-use crate::ended::is_refusal;
+use crate::ended::{is_refusal, no_endpoint};
 use crate::progress;
 
 /// An import on its way.
@@ -272,6 +272,13 @@ impl Run {
                 Ok(())
             }
             Err(error) if is_refusal(&error) => {
+                if self.created.is_empty()
+                    && self.known == 0
+                    && let Some(error) = no_endpoint(&error)
+                {
+                    self.journal.refused(sent.line)?;
+                    return Err(error);
+                }
                 // What may have been done stays begun, and is looked up when the import goes on.
                 if !error.may_have_been_done() {
                     self.journal.refused(sent.line)?;
