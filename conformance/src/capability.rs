@@ -186,7 +186,14 @@ impl Feature {
             Self::Cursor => {
                 let request =
                     cx.request(Method::GET, users).raw_query("cursor=").query("count", "1");
-                request.send().await?
+                let answer = request.send().await?;
+                // A server without cursors ignores the parameter, as it does any other that it does not know.
+                let said = self.announced(cx).is_some() || answer.get("nextCursor").is_some();
+                if answer.is_success() && !said {
+                    let text = "it is not announced, and a try brings no nextCursor";
+                    return Ok(Probe::Absent(text.to_owned()));
+                }
+                answer
             }
             Self::Index => cx.list(users, &[("startIndex", "1"), ("count", "1")]).await?,
             Self::Users => cx.list(users, &[]).await?,

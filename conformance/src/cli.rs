@@ -33,6 +33,8 @@ Examples:
       Some of the checks, by topic, id or clause; `list` shows them.
   scim-conformance run https://host/scim/v2 --read-only
       Send nothing that changes the server.
+  scim-conformance run https://host/scim/v2 --baseline before.json --html report.html
+      Fail on news only, and write a page to read.
   scim-conformance explain patch.add.multi-valued
       What a check wants, where that is written, and what to mend.
   scim-conformance sweep https://host/scim/v2
@@ -68,6 +70,22 @@ pub(crate) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+
+    /// Compare two JSON reports: what is new, what is mended
+    ///
+    /// Exit codes: 0 nothing new that decides, 1 something that does, 2 no verdict, or no report.
+    Diff {
+        /// The earlier report, as `run --json` wrote it
+        #[arg(value_name = "OLD")]
+        old: PathBuf,
+
+        /// The later one; its profile says what decides
+        #[arg(value_name = "NEW")]
+        new: PathBuf,
+    },
+
+    /// Print which requirements the checks cover, in Markdown, and why the others have no check
+    Coverage,
 
     /// Print the JSON Schema of the JSON report
     Schema,
@@ -113,9 +131,29 @@ pub(crate) struct Run {
     #[arg(long, default_value = "example.org", value_name = "DOMAIN", help_heading = "Checks")]
     pub(crate) mail_domain: String,
 
+    /// Deviations that decide nothing: those of an earlier JSON report, so that only news fails
+    #[arg(long, value_name = "FILE", help_heading = "Checks")]
+    pub(crate) baseline: Option<PathBuf>,
+
+    /// Deviations that decide nothing, with their reasons: a TOML file, or the name of a product
+    #[arg(long, value_name = "FILE|PRODUCT", help_heading = "Checks")]
+    pub(crate) known: Vec<String>,
+
     /// Write the whole result as JSON; `schema` prints its schema
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub(crate) json: Option<PathBuf>,
+
+    /// Write one HTML page, to read and to work from
+    #[arg(long, value_name = "FILE", help_heading = "Reports")]
+    pub(crate) html: Option<PathBuf>,
+
+    /// Write JUnit XML, for CI
+    #[arg(long, value_name = "FILE", help_heading = "Reports")]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Write a short Markdown text, for a pull request
+    #[arg(long, value_name = "FILE", help_heading = "Reports")]
+    pub(crate) markdown: Option<PathBuf>,
 
     /// Keep the exchanges of passed checks in the reports too
     #[arg(long, help_heading = "Reports")]

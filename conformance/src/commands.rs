@@ -9,8 +9,10 @@ use anyhow::{Context, Result, bail};
 use scim_client::transport::ReqwestTransport;
 use scim_client::{Auth, OAuth2};
 use scim_conformance::console::{Color, summary};
+use scim_conformance::report::{html, json, junit, markdown};
 use scim_conformance::{
-    Check, Console, Interrupt, Profile, Report, Requirement, Silent, Suite, Target, sweep,
+    Check, Console, Coverage, Diff, Interrupt, Known, Profile, Report, Requirement, Silent, Suite,
+    Target, sweep,
 };
 use secrecy::SecretString;
 
@@ -27,6 +29,15 @@ pub(crate) async fn execute(cli: Cli) -> Result<u8> {
         Command::List(selection) => list(&selection),
         Command::Explain { id } => explain(&id),
         Command::Sweep { target, dry_run } => remove_leftovers(&target, dry_run).await,
+        Command::Diff { old, new } => {
+            let diff = Diff::between(&report(&old)?, &report(&new)?);
+            print(&diff.to_string())?;
+            Ok(diff.exit_code())
+        }
+        Command::Coverage => {
+            print(&Coverage::of_all_checks().markdown())?;
+            Ok(0)
+        }
         Command::Schema => {
             print(&format!("{}\n", serde_json::to_string_pretty(&Report::schema())?))?;
             Ok(0)
@@ -46,6 +57,13 @@ async fn check(run: &Run, color: Color) -> Result<u8> {
     if let Some(seed) = run.seed {
         suite = suite.seed(seed);
     }
+    for name in &run.known {
+        suite = suite.knowing(known(name)?);
+    }
+    if let Some(path) = &run.baseline {
+        suite = suite.knowing(Known::baseline(path.display().to_string(), &report(path)?));
+    }
+    folders_exist(run)?;
     let target = target(&run.target, run.timeout)?.mail_domain(run.mail_domain.as_str());
     let watching = tokio::spawn(end_on_signal(interrupt));
     let report = if run.quiet {
@@ -54,11 +72,54 @@ async fn check(run: &Run, color: Color) -> Result<u8> {
         suite.run_with(&target, &mut Console::with_color(color)).await
     };
     watching.abort();
-    if let Some(path) = &run.json {
-        write(path, &serde_json::to_string_pretty(&report)?)?;
-    }
+    let written = write_reports(run, &report);
     print(&summary(&report, color.decide(io::stdout().is_terminal())))?;
+    written?;
     Ok(report.exit_code())
+}
+
+fn write_reports(run: &Run, report: &Report) -> Result<()> {
+    if let Some(path) = &run.json {
+        write(path, &json::render(report)?)?;
+    }
+    if let Some(path) = &run.html {
+        write(path, &html::render(report))?;
+    }
+    if let Some(path) = &run.junit {
+        write(path, &junit::render(report)?)?;
+    }
+    if let Some(path) = &run.markdown {
+        write(path, &markdown::render(report))?;
+    }
+    Ok(())
+}
+
+/// A report that cannot be written is better known before the run than after it.
+fn folders_exist(run: &Run) -> Result<()> {
+    for path in [&run.json, &run.html, &run.junit, &run.markdown].into_iter().flatten() {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if folder.is_some_and(|folder| !folder.is_dir()) || path.is_dir() {
+            bail!("{} cannot be written: no such folder, or a folder itself", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// A product that the program has a list for, else a file.
+fn known(name: &str) -> Result<Known> {
+    if Known::products().any(|product| product == name) {
+        return Ok(Known::of_product(name)?);
+    }
+    let path = Path::new(name);
+    if !path.exists() {
+        let products = Known::products().collect::<Vec<_>>().join(", ");
+        bail!("{name:?} is no file, and no product with a list; there are {products}");
+    }
+    Known::from_toml(&text(path)?).with_context(|| path.display().to_string())
+}
+
+fn report(path: &Path) -> Result<Report> {
+    json::read(&text(path)?).with_context(|| path.display().to_string())
 }
 
 /// The first signal ends the run in order, the second at once.
@@ -152,14 +213,17 @@ fn secret(file: Option<&Path>, variable: &str) -> Result<Option<SecretString>> {
 }
 
 fn secret_of(path: &Path) -> Result<SecretString> {
-    let bytes = read(path)?;
-    let text =
-        String::from_utf8(bytes).ok().with_context(|| format!("{}: no text", path.display()))?;
+    let text = text(path)?;
     let text = text.trim();
     if text.is_empty() {
         bail!("{} is empty", path.display());
     }
     Ok(text.into())
+}
+
+fn text(path: &Path) -> Result<String> {
+    let bytes = read(path)?;
+    String::from_utf8(bytes).ok().with_context(|| format!("{}: no text", path.display()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

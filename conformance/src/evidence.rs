@@ -14,6 +14,12 @@ pub(crate) const MASK: &str = "***";
 /// Bytes of a body that a report keeps.
 const BODY_EXCERPT: usize = 8 * 1024;
 
+/// Bytes of a body that a curl line holds.
+const CURL_BODY: usize = 4 * 1024;
+
+/// So many times the same character, and a curl line counts it in place of repeating it.
+const RUN: usize = 256;
+
 /// Exchanges of one check that a report keeps.
 const MOST: usize = 200;
 
@@ -28,12 +34,18 @@ pub struct Exchange {
     pub request_headers: Vec<(String, String)>,
     /// Its body; empty where there is none.
     pub request_body: String,
+    /// How long that body was on the wire, before it was cut for the report.
+    #[serde(default)]
+    pub request_bytes: usize,
     /// The status of the answer; 0 where there was none.
     pub status: u16,
     /// Its headers.
     pub response_headers: Vec<(String, String)>,
     /// Its body; empty where there is none.
     pub response_body: String,
+    /// How long that body was on the wire.
+    #[serde(default)]
+    pub response_bytes: usize,
     /// Why there was no answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -92,6 +104,7 @@ impl Exchange {
             url,
             request_headers: masked_headers(sent.headers, secrets),
             request_body: excerpt(&body),
+            request_bytes: sent.body.len(),
             ..Self::default()
         }
     }
@@ -101,6 +114,12 @@ impl Exchange {
         self.status = status;
         self.response_headers = masked_headers(headers, s);
         self.response_body = excerpt(&masked_body(body, s));
+        self.response_bytes = body.len();
+    }
+
+    /// Whether neither the report nor the curl line has the whole request.
+    pub(crate) fn request_is_cut(&self) -> bool {
+        self.curl.contains(CUT)
     }
 }
 
@@ -274,15 +293,49 @@ fn curl(sent: &Sent<'_>, url: &str, body: &str, secrets: &Secrets) -> String {
             line.push_str(&quoted(&format!("{name}: {value}")));
         }
     }
-    if !body.is_empty() {
-        line.push_str(" --data-binary ");
-        line.push_str(&quoted(&excerpt(body)));
+    if body.is_empty() {
+        return line;
     }
-    line
+    if body.len() <= CURL_BODY {
+        return format!("{line} --data-binary {}", quoted(body));
+    }
+    if let Some(recipe) = recipe(body) {
+        return format!("{{ {recipe}; }} | {line} --data-binary @-");
+    }
+    let beginning: String = body.chars().take(200).map(|c| if c < ' ' { ' ' } else { c }).collect();
+    format!("{line} {CUT}, {} bytes, begins with {beginning}…", body.len())
+}
+
+/// How a curl line goes on whose body is too long for it.
+const CUT: &str = "--data-binary @body # the file body";
+
+/// Shell commands that print a long body which is long because of one character many times over.
+fn recipe(body: &str) -> Option<String> {
+    let mut commands = Vec::new();
+    let mut literal = 0;
+    let mut print = |text: &str| {
+        literal += text.len();
+        (!text.is_empty()).then(|| format!("printf %s {}", quoted(text)))
+    };
+    let bytes = body.as_bytes();
+    let (mut printed, mut at) = (0, 0);
+    while let Some(&byte) = bytes.get(at) {
+        let length = bytes[at..].iter().take_while(|&&next| next == byte).count();
+        if length >= RUN && (byte.is_ascii_alphanumeric() || byte == b' ') {
+            // A run of an ASCII character begins and ends between characters.
+            commands.extend(print(&body[printed..at]));
+            let byte = char::from(byte);
+            commands.push(format!("head -c {length} /dev/zero | tr '\\0' '{byte}'"));
+            printed = at + length;
+        }
+        at += length;
+    }
+    commands.extend(print(&body[printed..]));
+    (literal <= CURL_BODY).then(|| commands.join("; "))
 }
 
 /// A word for a POSIX shell.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

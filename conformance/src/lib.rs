@@ -1,13 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+mod baseline;
 mod capability;
 pub mod check;
 pub mod checks;
 mod clock;
 pub mod context;
+mod coverage;
+mod diff;
 mod evidence;
 pub mod expect;
 mod json;
+mod known;
 mod ledger;
 mod observer;
 mod profile;
@@ -23,12 +27,15 @@ mod target;
 pub use capability::Capability;
 pub use check::{Check, Level, Need, Peer, Stop, Topic, Verdict};
 pub use context::Cx;
+pub use coverage::Coverage;
+pub use diff::Diff;
 pub use evidence::Exchange;
+pub use known::{Known, KnownError};
 pub use ledger::MARKER;
 pub use observer::{Observer, Silent};
 pub use profile::{Profile, UnknownProfile};
 pub use report::console::{self, Console};
-pub use report::{Conclusion, Ended, Outcome, Report};
+pub use report::{Conclusion, Ended, Mended, Outcome, Report};
 pub use requirement::Requirement;
 pub use runner::Interrupt;
 pub use served::{Served, ServedAttribute, ServedSchema, ServedType};

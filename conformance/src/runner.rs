@@ -11,6 +11,7 @@ use crate::capability::Capabilities;
 use crate::check::{Check, Failure, Stop, Verdict};
 use crate::clock;
 use crate::context::{Answer, Cx};
+use crate::evidence::{Exchange, quoted};
 use crate::observer::Observer;
 use crate::profile::Profile;
 use crate::report::{Conclusion, Counts, Ended, FORMAT, Leftover, Outcome, Report};
@@ -79,12 +80,15 @@ pub(crate) async fn run(suite: &Suite, target: &Target, observer: &mut dyn Obser
         problems: Vec::new(),
         checks: Vec::new(),
         leftovers: Vec::new(),
+        known_from: suite.known.iter().map(|known| known.name().to_owned()).collect(),
+        mended: Vec::new(),
     };
     match Run::new(target, suite.profile, report.seed, suite.read_only) {
         Ok(run) => Runner { suite, run: Arc::new(run), report: &mut report, observer }.go().await,
         Err(error) => report.why = Some(error.to_string()),
     }
     report.duration_ms = millis(started);
+    report.mended = suite.known.iter().flat_map(|known| known.mended(&report.checks)).collect();
     report.judge();
     observer.finished(&report);
     report
@@ -218,6 +222,9 @@ async fn run_one(suite: &Suite, run: Arc<Run>, check: Check) -> Done {
     let leftovers = sweep::clean(&run, &cx.ledger).await;
     let mut outcome = weigh(suite.profile, &check, verdict, &cx, suite.keep_evidence);
     outcome.duration_ms = duration_ms;
+    for known in &suite.known {
+        known.mark(&mut outcome);
+    }
     Done { outcome, leftovers, silent }
 }
 
@@ -264,7 +271,14 @@ fn weigh(profile: Profile, check: &Check, verdict: Verdict, cx: &Cx, keep: bool)
         && (keep || !matches!(outcome.result, Ended::Passed | Ended::Skipped))
     {
         let (evidence, focus) = cx.evidence.take(focus);
-        outcome.curl = evidence.get(focus).map(|exchange| exchange.curl.clone());
+        let shown = evidence.get(focus);
+        outcome.curl = shown.map(|exchange| exchange.curl.clone());
+        if shown.is_some_and(Exchange::request_is_cut) {
+            let (url, id, seed) = (quoted(&cx.run.target.url("")), check.id, cx.run.seed);
+            outcome.notes.push(format!(
+                "the request is too long to be shown whole; `scim-conformance run {url} --only {id} --seed {seed}` sends it again"
+            ));
+        }
         (outcome.evidence, outcome.focus) = (evidence, Some(focus));
     }
     outcome

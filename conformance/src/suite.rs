@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::check::Check;
 use crate::checks;
+use crate::known::Known;
 use crate::observer::{Observer, Silent};
 use crate::profile::Profile;
 use crate::report::Report;
@@ -21,6 +22,7 @@ pub struct Suite {
     pub(crate) seed: Option<u32>,
     pub(crate) keep_evidence: bool,
     pub(crate) interrupt: Interrupt,
+    pub(crate) known: Vec<Known>,
     unmatched: Vec<String>,
 }
 
@@ -43,6 +45,7 @@ impl Suite {
             seed: None,
             keep_evidence: false,
             interrupt: Interrupt::default(),
+            known: Vec::new(),
             unmatched: Vec::new(),
         }
     }
@@ -58,7 +61,7 @@ impl Suite {
     /// (`patch`), a clause or the beginning of one (`7644-3.5.2`), or any of these with `*`.
     #[must_use]
     pub fn only<S: AsRef<str>>(mut self, patterns: impl IntoIterator<Item = S>) -> Self {
-        let patterns = self.known(patterns);
+        let patterns = self.noting_unmatched(patterns);
         self.checks.retain(|check| patterns.iter().any(|pattern| names(pattern, check)));
         self
     }
@@ -66,12 +69,15 @@ impl Suite {
     /// Leaves out the checks that one of these patterns names.
     #[must_use]
     pub fn skip<S: AsRef<str>>(mut self, patterns: impl IntoIterator<Item = S>) -> Self {
-        let patterns = self.known(patterns);
+        let patterns = self.noting_unmatched(patterns);
         self.checks.retain(|check| !patterns.iter().any(|pattern| names(pattern, check)));
         self
     }
 
-    fn known<S: AsRef<str>>(&mut self, patterns: impl IntoIterator<Item = S>) -> Vec<String> {
+    fn noting_unmatched<S: AsRef<str>>(
+        &mut self,
+        patterns: impl IntoIterator<Item = S>,
+    ) -> Vec<String> {
         let patterns: Vec<_> = patterns.into_iter().map(|one| one.as_ref().to_owned()).collect();
         let nothing = |pattern: &&String| !self.checks.iter().any(|check| names(pattern, check));
         let unmatched: Vec<_> = patterns.iter().filter(nothing).cloned().collect();
@@ -117,6 +123,14 @@ impl Suite {
     #[must_use]
     pub fn keep_evidence(mut self, keep: bool) -> Self {
         self.keep_evidence = keep;
+        self
+    }
+
+    /// Deviations that are known: a check on the list that fails ends as [`Ended::Known`](crate::Ended::Known) and
+    /// decides nothing. Where several lists have it, the first one's reason counts.
+    #[must_use]
+    pub fn knowing(mut self, known: Known) -> Self {
+        self.known.push(known);
         self
     }
 

@@ -40,7 +40,7 @@ pub(crate) enum Target {
     BulkId(SmolStr),
 }
 
-/// An operation that is ready to go, but for references in its data to others of the same batch.
+/// An operation on its way; before it goes out, ids stand in the place of its references.
 #[derive(Debug)]
 struct Prepared {
     index: usize,

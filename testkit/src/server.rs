@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -413,10 +413,7 @@ fn ready_url(
     preamble: usize,
     end: Instant,
 ) -> Option<(String, SocketAddr)> {
-    let line = || match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-        Ok(line) => Some(line),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    };
+    let line = || lines.recv_timeout(end.saturating_duration_since(Instant::now())).ok();
     for _ in 0..preamble {
         line()?;
     }

@@ -45,10 +45,9 @@ pub(crate) fn python(workspace: &Workspace) -> Result<()> {
 
 /// Node with npm, for the foreign server that is made of them.
 pub(crate) fn node(workspace: &Workspace) -> Result<()> {
-    let packages = ["nodejs", "npm"];
-    let probe = "process.exit(parseInt(process.versions.node) < 18)";
-    system(workspace, &["node", "-e", probe], "Node.js 18 or newer", &packages)?;
-    system(workspace, &["npm", "--version"], "npm", &packages)
+    let probe = "process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)";
+    system(workspace, &["node", "-e", probe], "Node.js 18 or newer", &["nodejs", "npm"])?;
+    system(workspace, &["npm", "--version"], "npm", &["npm"])
 }
 
 /// curl, because the README and the server tell people to paste a curl line.

@@ -26,7 +26,8 @@ pub(super) async fn refused(
     unchanged(cx, made, &before).await
 }
 
-/// An error answer with one of these statuses; where it names a cause, it has to be one of these.
+/// An error answer with one of these statuses that names one of these causes in `scimType`; any, or none, where the list is
+/// empty. For clauses that ask for the keyword; `helpers_a::refused` is for the others.
 pub(super) fn expect_refusal(
     cx: &Cx,
     answer: &Answer,

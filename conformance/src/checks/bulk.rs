@@ -5,6 +5,7 @@ use scim_core::urn;
 use serde_json::{Value, json};
 
 use super::after::{expect_refusal, values};
+use super::helpers_a::{refused, resolve};
 use crate::check::{Check, Need, Stop, Topic, Verdict, may, must, should};
 use crate::context::{Answer, Cx};
 
@@ -96,6 +97,16 @@ pub(super) const CHECKS: &[Check] = &[
         .mend("Put the Error document into response, and its status into status.")
         .needs(&[Need::Bulk, Need::Users])
         .body(|cx| Box::pin(error_response(cx))),
+    may("bulk.error.scim-type", Topic::Bulk, &["7644-3.12-21"])
+        .reason("the error inside a bulk answer names its cause in scimType, as that of a single request does")
+        .mend("Put the scimType of the single request into response.")
+        .needs(&[Need::Bulk, Need::Users])
+        .body(|cx| Box::pin(error_scim_type(cx))),
+    may("bulk.response.success", Topic::Bulk, &["7644-3.7-11"])
+        .reason("response is left out of an operation that succeeded, or holds the resource")
+        .mend("Leave response out, or put the representation of the resource there.")
+        .needs(&[Need::Bulk, Need::Users])
+        .body(|cx| Box::pin(success_response(cx))),
     must("bulk.continue", Topic::Bulk, &["7644-3.7-14", "7644-3.7.3-01"])
         .reason("without failOnErrors, the operations after a failed one are carried out")
         .mend("Go on after an error, and report every operation.")
@@ -121,7 +132,7 @@ pub(super) const CHECKS: &[Check] = &[
         .mend("Look for bulkId references in every attribute, manager.value included.")
         .needs(&[Need::Bulk, Need::Users, Need::Enterprise, Need::Attribute("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager")])
         .body(|cx| Box::pin(in_an_extension(cx))),
-    must("bulk.circular", Topic::Bulk, &["7644-3.7.1-01"])
+    must("bulk.circular", Topic::Bulk, &["7644-3.7.1-01", "7644-3.7.1-02"])
         .reason("circular references are attempted: both resources are created, or the failed ones get 409")
         .mend("Create without the reference, then add it; or answer 409 for the operation.")
         .needs(&[Need::Bulk, Need::Groups, Need::GroupAttribute("members")])
@@ -173,7 +184,7 @@ pub(super) const CHECKS: &[Check] = &[
         .body(|cx| {
             Box::pin(async move {
                 let request = cx.request(Method::POST, "/Bulk").raw("{\"Operations\": [");
-                expect_refusal(cx, &request.send().await?, &[400], &["invalidSyntax"])
+                refused(cx, &request.send().await?, &[400], &["invalidSyntax"])
             })
         }),
     may("bulk.version", Topic::Bulk, &["7644-3.7-12"])
@@ -275,14 +286,14 @@ async fn location(cx: &Cx) -> Verdict {
                 result
                     .get("location")
                     .and_then(Value::as_str)
-                    .is_some_and(|uri| uri.contains(&cx.served().users()[1..]))
+                    .is_some_and(|uri| uri.contains(cx.served().users().trim_start_matches('/')))
             },
             "a location below the endpoint of users",
             "the result has the location of its resource",
         )?;
     }
     let created = answer.text("Operations.0.location").unwrap_or_default().to_owned();
-    cx.read(&created).await.map(drop)
+    cx.read(&resolve(cx, &created)).await.map(drop)
 }
 
 async fn methods(cx: &Cx) -> Verdict {
@@ -333,6 +344,34 @@ async fn error_response(cx: &Cx) -> Verdict {
     cx.expect_on(&answer, result.get("location")).to_be(None, "a POST that failed has no location")
 }
 
+async fn error_scim_type(cx: &Cx) -> Verdict {
+    let user = cx.user().create().await?;
+    let data = cx.user().raw("userName", user.name()).body()?;
+    let single = cx.post(cx.served().users(), &data).await?;
+    let Some(cause) = single.scim_type() else {
+        return cx.skip("the single request has no scimType either");
+    };
+    let path = cx.served().users();
+    let operations = json!([{"method": "POST", "path": path, "bulkId": "twin", "data": data}]);
+    let answer = cx.bulk(operations).await?;
+    cx.expect_status(&answer, &[200])?;
+    cx.expect_on(&answer, answer.text("Operations.0.response.scimType"))
+        .to_be(Some(cause), "the operation names the cause that the single request names")
+}
+
+async fn success_response(cx: &Cx) -> Verdict {
+    let answer = cx.bulk(json!([post(cx, "one")?])).await?;
+    results(cx, &answer, &["201"])?;
+    let Some(response) = answer.get("Operations.0.response") else {
+        cx.note("response is left out of operations that succeed");
+        return Ok(());
+    };
+    let location = answer.text("Operations.0.location").unwrap_or_default();
+    let made = cx.read(&resolve(cx, location)).await?;
+    cx.expect_on(&answer, crate::json::at(response, "id"))
+        .to_be(made.get("id"), "response is the resource that was created")
+}
+
 async fn goes_on(cx: &Cx) -> Verdict {
     let broken = json!({"method": "DELETE", "path": format!("{}/no-such-id", cx.served().users())});
     let answer = cx.bulk(json!([post(cx, "before")?, broken, post(cx, "after")?])).await?;
@@ -375,7 +414,7 @@ async fn resolved(cx: &Cx, forward: bool) -> Verdict {
     let (Some(user), Some(group)) = (location("ada"), location("team")) else {
         return cx.fail_on(&answer, "a created resource has no location");
     };
-    let (user, group) = (cx.read(&user).await?, cx.read(&group).await?);
+    let (user, group) = (cx.read(&resolve(cx, &user)).await?, cx.read(&resolve(cx, &group)).await?);
     cx.expect_on(&group, values(&group, "members"))
         .to_be(user.id().into_iter().collect(), "the member is the new user's id")
 }
@@ -392,7 +431,7 @@ async fn in_an_extension(cx: &Cx) -> Verdict {
     let [boss, report] = uris[..] else {
         return cx.fail_on(&answer, "a created resource has no location");
     };
-    let (boss, report) = (cx.read(boss).await?, cx.read(report).await?);
+    let (boss, report) = (cx.read(&resolve(cx, boss)).await?, cx.read(&resolve(cx, report)).await?);
     cx.expect_on(&report, report.text(&format!("{path}.value")))
         .to_be(boss.id(), "the manager is the new user's id")
 }
@@ -418,7 +457,8 @@ async fn circular(cx: &Cx) -> Verdict {
     let [first, second] = uris[..] else {
         return cx.fail_on(&answer, "one of the two is created and the other is not");
     };
-    let (first, second) = (cx.read(first).await?, cx.read(second).await?);
+    let (first, second) =
+        (cx.read(&resolve(cx, first)).await?, cx.read(&resolve(cx, second)).await?);
     cx.expect_on(&first, values(&first, "members"))
         .to_be(second.id().into_iter().collect(), "the first has the second as member")?;
     cx.expect_on(&second, values(&second, "members"))

@@ -3,12 +3,15 @@
 //! Each check repeats the try that was made before the checks. Where the answer is that there is no such thing, the
 //! checks that need it are skipped, and this is the one failure.
 
+use serde_json::json;
+
+use super::helpers_a::is_refusal;
 use crate::capability::{Feature, Probe};
-use crate::check::{Check, Draft, Failure, Stop, Topic, Verdict, must};
+use crate::check::{Check, Draft, Failure, Need, Stop, Topic, Verdict, may, must};
 use crate::context::Cx;
 
 pub(crate) const CHECKS: &[Check] =
-    &[USERS, GROUPS, PATCH, BULK, FILTER, SORT, ETAG, INDEX, CURSOR];
+    &[USERS, GROUPS, PATCH, BULK, FILTER, SORT, ETAG, INDEX, CURSOR, NO_PATCH, NO_FILTER, NO_SORT];
 
 const fn works(id: &'static str, clause: &'static [&'static str]) -> Draft {
     must(id, Topic::Capability, clause)
@@ -64,6 +67,61 @@ const CURSOR: Check = works("capability.pagination.cursor", &["9865-4-01"])
     .mend("Answer ?cursor= with a page, or announce pagination.cursor as false.")
     .reads()
     .body(|cx| Box::pin(try_it(cx, Feature::Cursor)));
+
+const NO_PATCH: Check = may("capability.patch.absent", Topic::Capability, &["7644-3.5.2-01"])
+    .reason("PATCH is answered with 501 where patch.supported is false")
+    .mend("Answer 501 to PATCH, or announce patch.supported as true where it works.")
+    .needs(&[Need::Users])
+    .body(|cx| {
+        Box::pin(async move {
+            absent(cx, Feature::Patch)?;
+            let user = cx.user().create().await?;
+            let operations = json!([{"op": "replace", "path": "userName", "value": user.name()}]);
+            let answer = cx.patch(&user, operations).await?;
+            cx.expect_status(&answer, &[501])
+        })
+    });
+
+const NO_FILTER: Check = may("capability.filter.absent", Topic::Capability, &["7644-3.4.2.2-01"])
+    .reason("a filter is refused, or works, where filter.supported is false; it is not ignored")
+    .mend("Refuse ?filter= where it is not supported: a client takes an unfiltered list for the matches.")
+    .needs(&[Need::Users])
+    .body(|cx| {
+        Box::pin(async move {
+            absent(cx, Feature::Filter)?;
+            let _user = cx.user().create().await?;
+            let filter = format!(r#"userName eq "{}""#, cx.unique_mail("nobody"));
+            let answer = cx.list(cx.served().users(), &[("filter", &filter)]).await?;
+            if answer.is_success() {
+                return cx
+                    .expect_on(&answer, answer.resources().len())
+                    .to_be(0, "nobody has that name");
+            }
+            cx.ensure_on(&answer, is_refusal(&answer), "the filter is refused with a client error or 501")
+        })
+    });
+
+const NO_SORT: Check = may("capability.sort.absent", Topic::Capability, &["7644-3.4.2.3-01"])
+    .reason("sortBy is ignored or refused where sort.supported is false")
+    .mend("Ignore ?sortBy= where it is not supported.")
+    .needs(&[Need::Users])
+    .reads()
+    .body(|cx| {
+        Box::pin(async move {
+            absent(cx, Feature::Sort)?;
+            let answer = cx.list(cx.served().users(), &[("sortBy", "userName")]).await?;
+            let fine = answer.is_success() || is_refusal(&answer);
+            cx.ensure_on(&answer, fine, "sortBy is ignored, or refused with a client error or 501")
+        })
+    });
+
+/// Goes on only where the feature is announced as missing.
+fn absent(cx: &Cx, feature: Feature) -> Verdict {
+    if feature.announced(cx) == Some(false) {
+        return Ok(());
+    }
+    cx.skip(format!("{} is not announced as missing", feature.name()))
+}
 
 async fn try_it(cx: &Cx, feature: Feature) -> Verdict {
     if feature.announced(cx) != Some(true) {

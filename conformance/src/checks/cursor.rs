@@ -84,7 +84,7 @@ pub(super) const CHECKS: &[Check] = &[
         .mend("Return previousCursor from the second page on; it is optional.")
         .needs(NEEDS)
         .body(|cx| Box::pin(previous(cx))),
-    should("cursor.total", Topic::Cursor, &["9865-2-16"])
+    should("cursor.total", Topic::Cursor, &["9865-2-16", "9865-2-15"])
         .reason("totalResults counts what all pages together have")
         .mend("Count all matches, or leave totalResults out.")
         .needs(NEEDS)
@@ -133,8 +133,8 @@ pub(super) const CHECKS: &[Check] = &[
         .mend("Read cursor and count from the SearchRequest.")
         .needs(&[Need::Users, Need::Filter, Need::CursorPaging, Need::Search])
         .body(|cx| Box::pin(search(cx))),
-    must("cursor.default-method", Topic::Cursor, &["9865-2.4-02"])
-        .reason("a query that names no method gets the announced default method")
+    must("cursor.default-method", Topic::Cursor, &["9865-2.4-02", "9865-2.3-01"])
+        .reason("a query that names no method gets the announced default method, and a nextCursor given unasked leads on")
         .mend("Answer with nextCursor exactly when defaultPaginationMethod is cursor.")
         .needs(NEEDS)
         .body(|cx| Box::pin(default_method(cx))),
@@ -281,8 +281,14 @@ async fn default_method(cx: &Cx) -> Verdict {
     };
     let answer = ask(cx, &[("count", "3")]).await?;
     cx.expect_status(&answer, &[200])?;
-    cx.expect_on(&answer, next(&answer).is_some()).to_be(
+    let given = next(&answer);
+    cx.expect_on(&answer, given.is_some()).to_be(
         method == "cursor",
         "nextCursor comes unasked exactly when the default method is cursor",
-    )
+    )?;
+    let Some(cursor) = given else { return Ok(()) };
+    let second = page(cx, &cursor, "3").await?;
+    let both: BTreeSet<_> = answer.ids().into_iter().chain(second.ids()).collect();
+    cx.expect_on(&second, both.len())
+        .to_be(answer.ids().len() + second.ids().len(), "the cursor leads to other resources")
 }

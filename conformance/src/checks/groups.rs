@@ -111,7 +111,7 @@ pub(super) const CHECKS: &[Check] = &[
                 cx.expect_on(&outer, values(&outer, "members")).to_be(vec![inner.id()], "the group is a member")
             })
         }),
-    may("groups.members.unknown", Topic::Groups, &["7643-4.2-05"])
+    may("groups.members.unknown", Topic::Groups, &["7643-2.3.7-04", "7643-4.2-05"])
         .reason("a member that does not exist is refused")
         .mend("Answer 400 invalidValue when members.value names no resource.")
         .needs(&[Need::Groups, Need::GroupAttribute("members")])
@@ -122,6 +122,16 @@ pub(super) const CHECKS: &[Check] = &[
                 expect_refusal(cx, &answer, &[400, 404], &[])
             })
         }),
+    may("groups.members.value-required", Topic::Groups, &["7643-4.2-08"])
+        .reason("a member without a value is refused where the schema requires one")
+        .mend("Answer 400 invalidValue, or announce members.value with required false.")
+        .needs(&[Need::Groups, Need::Users, Need::GroupAttribute("members.value")])
+        .body(|cx| Box::pin(value_required(cx))),
+    must("groups.members.unversioned", Topic::Groups, &["7643-2.4-05"])
+        .reason("a member's $ref without the version segment names the same resource as with it")
+        .mend("Leave the version segment (/v2) out of account where you compare SCIM URIs.")
+        .needs(&[Need::Groups, Need::Users, Need::GroupAttribute("members.$ref")])
+        .body(|cx| Box::pin(unversioned(cx))),
     must("groups.user.value", Topic::Groups, &["7643-4.1.2-19"])
         .reason("groups of a user holds the ids of the groups it is in")
         .mend("Maintain User.groups from the members of groups.")
@@ -319,4 +329,54 @@ async fn read_only(cx: &Cx) -> Verdict {
     expect_refusal(cx, &answer, &[400], &["mutability"])?;
     let after = cx.read(&path).await?;
     cx.expect_on(&after, after.list("groups").len()).to_be(0, "groups in a PATCH is refused")
+}
+
+async fn value_required(cx: &Cx) -> Verdict {
+    let served = cx.served();
+    let kind = served.type_of(served.groups());
+    let value = kind.and_then(|kind| served.attribute(kind, "members.value"));
+    if !value.is_some_and(|value| value.required) {
+        return cx.skip("the served schema does not require members.value");
+    }
+    // Not by `with`, which fills in what is required.
+    let answer = cx.group().raw("members", json!([{"type": "User"}])).post().await?;
+    expect_refusal(cx, &answer, &[400], &[])
+}
+
+async fn unversioned(cx: &Cx) -> Verdict {
+    let user = cx.user().create().await?;
+    let url = format!("{}{}", cx.base(), user.path());
+    let Some(plain) = without_version(&url) else {
+        return cx.skip("the base URL has no version segment");
+    };
+    let members = json!([{"value": user.id(), "$ref": plain}]);
+    let answer = cx.group().with("members", members).post().await?;
+    cx.expect_status(&answer, &[201])?;
+    let id = answer.id().unwrap_or_default().to_owned();
+    let group = cx.read(&format!("{}/{id}", cx.served().groups())).await?;
+    cx.expect_on(&group, values(&group, "members")).to_be(vec![user.id()], "the user is a member")
+}
+
+/// The URL without its last segment of the form `v2`.
+fn without_version(url: &str) -> Option<String> {
+    let mut segments: Vec<_> = url.split('/').collect();
+    let is_version = |segment: &&str| {
+        segment.strip_prefix('v').is_some_and(|number| number.parse::<u8>().is_ok())
+    };
+    let at = segments.iter().rposition(is_version)?;
+    segments.remove(at);
+    Some(segments.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_version;
+
+    #[test]
+    fn the_version_is_a_segment_of_its_own() {
+        let cut = |url| without_version(url);
+        let wanted = "https://host/scim/Users/v2x".to_owned();
+        assert_eq!(cut("https://host/scim/v2/Users/v2x"), Some(wanted));
+        assert_eq!(cut("https://host/vault/Users/1"), None);
+    }
 }

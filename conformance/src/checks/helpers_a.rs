@@ -172,12 +172,18 @@ pub(crate) fn same_url(cx: &Cx, one: &str, other: &str) -> bool {
 }
 
 /// A location as an absolute URL. A relative one is resolved against the base URL, everything before the endpoint
-/// (RFC 7643 section 2.3.7).
+/// (RFC 7643 section 2.3.7); with a slash in front that is either the path of the whole URL or that below the base.
 pub(crate) fn resolve(cx: &Cx, location: &str) -> String {
-    let base = format!("{}/", cx.base().trim_end_matches('/'));
-    Url::parse(&base)
-        .and_then(|base| base.join(location))
-        .map_or_else(|_| location.to_owned(), String::from)
+    resolve_at(&cx.base(), location)
+}
+
+fn resolve_at(base: &str, location: &str) -> String {
+    let Ok(base) = Url::parse(&format!("{}/", base.trim_end_matches('/'))) else {
+        return location.to_owned();
+    };
+    let below = location.starts_with('/') && !location.starts_with(base.path());
+    let location = if below { location.trim_start_matches('/') } else { location };
+    base.join(location).map_or_else(|_| location.to_owned(), String::from)
 }
 
 /// The string at a path of a resource that came as JSON.
@@ -302,6 +308,20 @@ mod tests {
         found.sort();
         let expected = [("urn:x:a", 0), ("urn:x:a.b", 1), ("urn:x:c", 0)];
         assert_eq!(found, expected.map(|(path, depth)| (path.to_owned(), depth)));
+    }
+
+    #[test]
+    fn locations_are_resolved_against_the_base() {
+        let wanted = "https://host/scim/v2/Users/1";
+        for location in [wanted, "/scim/v2/Users/1", "/Users/1", "Users/1"] {
+            assert_eq!(resolve_at("https://host/scim/v2", location), wanted, "{location}");
+            assert_eq!(resolve_at("https://host/scim/v2/", location), wanted, "{location}");
+        }
+        assert_eq!(resolve_at("https://host", "/Users/1"), "https://host/Users/1");
+        assert_eq!(
+            resolve_at("https://host/scim", "https://other/Users/1"),
+            "https://other/Users/1"
+        );
     }
 
     #[test]

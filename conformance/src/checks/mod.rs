@@ -53,6 +53,7 @@ mod capability;
 mod concurrency;
 mod create;
 mod cursor;
+mod cursor_security;
 mod delete;
 mod discovery;
 mod enterprise;
@@ -68,9 +69,9 @@ mod ipsie;
 mod me;
 mod media;
 mod negative;
+mod notation;
 mod okta;
 mod page;
-mod notation;
 mod password;
 mod patch_add;
 mod patch_message;
@@ -123,6 +124,7 @@ pub fn all() -> Vec<Check> {
         sort::CHECKS,
         page::CHECKS,
         cursor::CHECKS,
+        cursor_security::CHECKS,
         search::CHECKS,
         concurrency::CHECKS,
         bulk::CHECKS,

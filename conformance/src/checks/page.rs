@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use scim_core::urn;
 use serde_json::json;
 
-use crate::check::{Check, Need, Stop, Topic, Verdict, must, should};
+use crate::check::{Check, Need, Stop, Topic, Verdict, may, must, should};
 use crate::context::{Answer, Cx};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -100,6 +100,27 @@ pub(super) const CHECKS: &[Check] = &[
         .mend("Keep a stable order over all pages of a query.")
         .needs(&[Need::Users, Need::Filter, Need::IndexPaging])
         .body(|cx| Box::pin(walk(cx))),
+    may("page.count.large", Topic::Page, &["7644-3.4.2.4-05"])
+        .reason("a count far above what there is gives a page, of fewer resources")
+        .mend("Answer with as many resources as you return at most, and say how many in itemsPerPage.")
+        .needs(&[Need::Users, Need::Filter, Need::IndexPaging])
+        .body(|cx| {
+            Box::pin(async move {
+                let answer = page(cx, &[("count", "100000")]).await?;
+                cx.expect_on(&answer, answer.resources().len()).to_hold(
+                    |found| *found >= 1,
+                    "at least one resource",
+                    "a large count still gives a page",
+                )?;
+                total(cx, &answer).await
+            })
+        }),
+    must("page.too-many", Topic::Page, &["7644-3.4.2.1-03", "7644-3.12-12"])
+        .reason("a query that finds more than the target will return is answered in pages, or refused with tooMany")
+        .mend("Return the first page, or 400 with scimType tooMany.")
+        .needs(&[Need::Users])
+        .reads()
+        .body(|cx| Box::pin(too_many(cx))),
     should("page.unknown-parameter", Topic::Page, &["7644-3.4.2-03"])
         .reason("unknown query parameters are ignored")
         .mend("Ignore parameters that you do not know.")
@@ -158,10 +179,31 @@ async fn no_resources(cx: &Cx, count: &str) -> Verdict {
     total(cx, &answer).await
 }
 
+/// Everything there is, asked for without a limit: as a list and as a filter that every user matches.
+async fn too_many(cx: &Cx) -> Verdict {
+    let users = cx.served().users().to_owned();
+    for query in [&[][..], &[("filter", "userName pr")]] {
+        let answer = cx.list(&users, query).await?;
+        match (answer.status(), answer.scim_type()) {
+            (200, _) => {}
+            (400, Some("invalidFilter")) if !query.is_empty() => {
+                cx.note("the filter is not understood, so that only the list was tried");
+            }
+            // Who may list everything is another matter.
+            (401 | 403 | 404 | 405 | 501, _) => {
+                return cx.skip(format!("the target does not list users: {}", answer.summary()));
+            }
+            _ => cx.expect_scim_error(&answer, &[400], Some("tooMany"))?,
+        }
+    }
+    Ok(())
+}
+
 async fn walk(cx: &Cx) -> Verdict {
     let data = cx.dataset().await?;
     let mut seen = Vec::new();
-    while seen.len() < 2 * data.len() {
+    // As a client does: until there are as many as totalResults says. What is beyond is page.start-index.beyond's matter.
+    while seen.len() < data.len() {
         let start = (seen.len() + 1).to_string();
         let answer = page(cx, &[("startIndex", &start), ("count", "5")]).await?;
         if answer.resources().is_empty() {

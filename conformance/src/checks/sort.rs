@@ -119,10 +119,10 @@ async fn missing(cx: &Cx) -> Verdict {
     let without = data.labels_where(|person| person.get("userType").is_none());
     let (some, none) = (data.len() - without.len(), without.len());
     let ascending = sorted(cx, &[("sortBy", "userType")]).await?;
-    cx.expect(ascending[some..].iter().cloned().collect())
+    cx.expect(ascending.iter().skip(some).cloned().collect())
         .to_be(without.clone(), "ascending: those without userType come last")?;
     let descending = sorted(cx, &[("sortBy", "userType"), ("sortOrder", "descending")]).await?;
-    cx.expect(descending[..none].iter().cloned().collect())
+    cx.expect(descending.iter().take(none).cloned().collect())
         .to_be(without, "descending: those without userType come first")
 }
 

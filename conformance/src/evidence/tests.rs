@@ -70,6 +70,34 @@ fn a_curl_line_survives_quotes() {
     );
 }
 
+/// What a shell makes of the line, with a curl that shows its body instead of sending it.
+fn body_by_shell(curl: &str) -> String {
+    let stub = "curl() { cat; };";
+    let output =
+        std::process::Command::new("sh").arg("-c").arg(format!("{stub} {curl}")).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_body_that_is_long_by_repetition_is_counted_in_the_curl_line() {
+    let filler = "x".repeat(1024 * 1024);
+    let body = format!("{{\"a\":\"it's {filler}\",\"b\":\"ä{}\"}}", "0".repeat(300));
+    let shown = exchange(&[], "http://h/", &body, "tok-1234567890");
+    assert!(shown.curl.len() < 1000, "{}", shown.curl);
+    assert_eq!(body_by_shell(&shown.curl), body);
+    assert_eq!(shown.request_bytes, body.len());
+    assert!(!shown.request_is_cut());
+}
+
+#[test]
+fn a_body_that_is_long_otherwise_is_named_in_the_curl_line() {
+    let body: String = (0..5000).map(|n| format!("{{\"n\":\n{n}}},")).collect();
+    let shown = exchange(&[], "http://h/", &body, "tok-1234567890");
+    assert!(shown.curl.len() < 500, "{}", shown.curl);
+    assert!(shown.curl.contains(&format!("{} bytes", body.len())), "{}", shown.curl);
+    assert!(shown.curl.lines().count() == 1 && shown.request_is_cut(), "{}", shown.curl);
+}
+
 #[test]
 fn long_bodies_are_cut_between_characters() {
     let body = "ä".repeat(BODY_EXCERPT);

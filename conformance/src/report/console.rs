@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::text::harmless;
 use super::{Conclusion, Ended, Outcome, Report};
 use crate::check::Check;
 use crate::observer::Observer;
@@ -103,7 +104,7 @@ impl Observer for Console {
         let quiet = matches!(outcome.result, Ended::Passed | Ended::Skipped | Ended::Noted);
         if self.bar.is_none() || !quiet {
             let word = painted(outcome.result, self.color);
-            let message = first_line(&outcome.message);
+            let message = first_line(outcome.known.as_ref().unwrap_or(&outcome.message));
             let separator = if message.is_empty() { "" } else { ": " };
             self.line(&format!("{word} {}{separator}{message}", outcome.id));
         }
@@ -140,7 +141,15 @@ pub fn summary(report: &Report, color: bool) -> String {
     }
     for outcome in doubtful {
         let word = painted(outcome.result, color);
-        put(&mut out, format_args!("{word} {}: {}", outcome.id, first_line(&outcome.message)));
+        let why = outcome.known.as_ref().unwrap_or(&outcome.message);
+        put(&mut out, format_args!("{word} {}: {}", outcome.id, first_line(why)));
+    }
+    if !report.mended.is_empty() {
+        out.push('\n');
+    }
+    for mended in &report.mended {
+        let (id, from) = (&mended.check, &mended.from);
+        put(&mut out, format_args!("mended  {id}: it passes; take it off the list of {from}"));
     }
     if !report.problems.is_empty() {
         out.push('\n');
@@ -188,6 +197,9 @@ fn detail(out: &mut String, outcome: &Outcome, color: bool) {
             );
         }
     }
+    for note in &outcome.notes {
+        put(out, format_args!("  {:<9} {}", "note", first_line(note)));
+    }
 }
 
 /// A line of its own.
@@ -212,9 +224,4 @@ fn paint(text: &str, code: &str, color: bool) -> String {
 
 fn first_line(text: &str) -> String {
     harmless(text.lines().next().unwrap_or_default())
-}
-
-/// What a target sent must not steer the terminal.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }

@@ -1,6 +1,11 @@
 //! What a run found, as data. Every report format is made from this, and the JSON report is this.
 
 pub mod console;
+pub mod html;
+pub mod json;
+pub mod junit;
+pub mod markdown;
+mod text;
 
 use std::fmt;
 
@@ -12,6 +17,8 @@ use crate::capability::Capability;
 use crate::check::{Check, Level, Topic};
 use crate::evidence::Exchange;
 use crate::profile::Profile;
+
+pub(crate) use text::harmless;
 
 /// The version of the JSON report's format; grows when a reader has to change.
 pub const FORMAT: u32 = 1;
@@ -52,6 +59,12 @@ pub struct Report {
     pub checks: Vec<Outcome>,
     /// What was created and could not be removed.
     pub leftovers: Vec<Leftover>,
+    /// The lists of known deviations that were taken into account: files by their name, products, the baseline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_from: Vec<String>,
+    /// Checks on such a list that pass now, and can be taken off it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mended: Vec<Mended>,
 }
 
 /// How a run ended.
@@ -128,6 +141,9 @@ pub struct ProfileVerdict {
     pub failed: usize,
     /// How many such checks have passed.
     pub passed: usize,
+    /// How many such checks fail as a list of known deviations says.
+    #[serde(default)]
+    pub known: usize,
 }
 
 /// How one check ended, with everything needed to understand it.
@@ -151,6 +167,9 @@ pub struct Outcome {
     pub deviates: bool,
     /// What is wrong, or why it was skipped or could not be tried; empty where it passed.
     pub message: String,
+    /// Why the deviation is known, and from which list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<String>,
     /// What the clause asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
@@ -182,6 +201,17 @@ pub struct Leftover {
     pub why: String,
 }
 
+/// A check that a list of known deviations has, and that passes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Mended {
+    /// The id of the check.
+    pub check: String,
+    /// The list.
+    pub from: String,
+    /// The reason that stands there.
+    pub reason: String,
+}
+
 impl Outcome {
     /// The outcome of a check that nothing is known of yet.
     pub(crate) fn of(check: &Check, result: Ended, message: impl Into<String>) -> Self {
@@ -195,6 +225,7 @@ impl Outcome {
             result,
             deviates: false,
             message: message.into(),
+            known: None,
             expected: None,
             got: None,
             notes: Vec::new(),
@@ -240,11 +271,14 @@ impl Report {
             let failed = self.checks.iter().filter(|one| one.counts_against(profile)).count();
             let passed = |one: &&Outcome| one.result == Ended::Passed && profile.decides(one.level);
             let passed = self.checks.iter().filter(passed).count();
+            let known = |one: &&Outcome| one.result == Ended::Known && profile.decides(one.level);
+            let known = self.checks.iter().filter(known).count();
             ProfileVerdict {
                 profile,
                 conformant: failed == 0 && self.why.is_none(),
                 failed,
                 passed,
+                known,
             }
         };
         self.profiles = Profile::ALL.iter().copied().map(verdict_in).collect();
@@ -286,10 +320,18 @@ impl Report {
     #[must_use]
     pub fn verdict_line(&self) -> String {
         let Counts { passed, failed, warned, noted, skipped, broken, known } = self.counts;
+        let excused = self.profiles.iter().find(|one| one.profile == self.profile);
+        let excused = excused.map_or(0, |one| one.known);
         let verdict = match (self.verdict, &self.why) {
+            (Conclusion::Conformant, _) if excused > 0 => {
+                format!("conformant but for what is known (profile {})", self.profile)
+            }
             (Conclusion::Conformant, _) => format!("conformant (profile {})", self.profile),
             (Conclusion::NotConformant, _) => format!("not conformant (profile {})", self.profile),
-            (Conclusion::CouldNotRun, Some(why)) => format!("could not run: {why}"),
+            (Conclusion::CouldNotRun, Some(why)) => {
+                let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+                format!("could not run: {}", text::cut(&why, 300))
+            }
             (Conclusion::CouldNotRun, None) => "could not run".to_owned(),
         };
         let mut line = format!(
@@ -327,3 +369,6 @@ impl fmt::Display for Report {
         f.write_str(&self.verdict_line())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -17,7 +17,7 @@ fn program(args: &[&str]) -> Command {
     command
 }
 
-async fn run(args: &[&str]) -> Output {
+pub(crate) async fn run(args: &[&str]) -> Output {
     let mut command = program(args);
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     for text in [&output.stdout, &output.stderr] {
@@ -26,7 +26,7 @@ async fn run(args: &[&str]) -> Output {
     output
 }
 
-fn last_line(output: &Output) -> String {
+pub(crate) fn last_line(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned()
 }
 

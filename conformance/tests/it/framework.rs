@@ -1,5 +1,7 @@
 //! What the frame promises: whatever a check does, its resources go, and its end means what it says.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -110,6 +112,24 @@ async fn what_a_lost_request_created_is_removed_too() {
 }
 
 /// The write is done and its answer lost: no ledger knows the resource, its name tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_breaks_under_the_setup_of_a_check_is_no_judgement() {
+    let turns = Arc::new(AtomicUsize::new(0));
+    let site = Site::with(move |request, next| {
+        let creates = *request.method() == Method::POST && request.uri().path().ends_with("/Users");
+        let lost = creates && turns.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        async move {
+            assert!(!lost, "the connection ends without an answer");
+            next.run(request).await
+        }
+    })
+    .await;
+    let report = Suite::all().only(["delete.answer.status"]).jobs(1).run(&site.target()).await;
+    let outcome = report.outcome("delete.answer.status").unwrap();
+    assert_eq!(outcome.result, Ended::Passed, "{}", outcome.message);
+    assert_eq!(site.resources().await, [0, 0]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_told_us_about_is_found_by_its_name() {
     let site = Site::with(|request, next| async move {

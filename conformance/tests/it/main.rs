@@ -3,6 +3,8 @@
 
 mod binary;
 mod broken;
+mod conditional;
 mod framework;
 mod ours;
+mod reports;
 mod site;

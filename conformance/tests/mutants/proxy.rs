@@ -175,13 +175,15 @@ impl Server {
 
 pub(crate) type Telling = Pin<Box<dyn Future<Output = Result<Told, TransportError>> + Send>>;
 
+type Tell = dyn Fn(&Asked, &mut Told) + Send + Sync;
+
 /// What the proxy does.
 #[derive(Clone)]
 pub(crate) enum Fault {
     /// Changes requests.
     Asked(Arc<dyn Fn(&mut Asked) + Send + Sync>),
     /// Changes answers.
-    Told(Arc<dyn Fn(&Asked, &mut Told) + Send + Sync>),
+    Told(Arc<Tell>),
     /// Stands in for the server.
     Instead(Arc<dyn Fn(Server, Asked) -> Telling + Send + Sync>),
 }

@@ -1,12 +1,9 @@
 //! One bulk request: what fits into it, its body, and which result belongs to which operation.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use scim_core::bulk::{BulkMethod, OperationResult};
 use scim_core::urn;
 use secrecy::SecretString;
-use smol_str::SmolStr;
 
 use super::Prepared;
 use crate::target::Capabilities;
@@ -42,25 +39,22 @@ pub(super) struct Batch {
     pub(super) operations: Vec<Prepared>,
     texts: Vec<String>,
     bytes: usize,
-    /// The bulkIds that the batch creates.
-    pub(super) creates: BTreeSet<SmolStr>,
 }
 
 impl Batch {
-    /// Takes an operation in, or gives it back where it does not fit any more.
-    pub(super) fn add(&mut self, operation: Prepared, limits: Limits) -> Result<(), Prepared> {
+    /// Takes an operation in, or gives it back where there is no room for it.
+    pub(super) fn add(&mut self, operation: Prepared, limits: Limits) -> Option<Prepared> {
         // Numbers and texts of a parsed document can always be written.
         let text = serde_json::to_string(&operation.to_object()).unwrap_or_default();
         let bytes = if self.texts.is_empty() { envelope(Some(u64::MAX)).len() } else { self.bytes };
         let bytes = bytes + text.len() + 1;
         if self.operations.len() >= limits.operations || bytes > limits.bytes {
-            return Err(operation);
+            return Some(operation);
         }
         self.bytes = bytes;
-        self.creates.extend(operation.bulk_id.clone());
         self.operations.push(operation);
         self.texts.push(text);
-        Ok(())
+        None
     }
 
     /// The body.

@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use http::{HeaderMap, Method, StatusCode};
 use scim_core::bulk::{
     BulkItem, BulkMethod, BulkOperation, BulkResponse, BulkTarget, OperationResult, Step, Withheld,
-    link_patch, plan, rewrite, withhold,
+    link_patch, plan, references, rewrite, withhold,
 };
 use scim_core::{Leniency, Object, Patch, Profile, Resource};
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::SmolStr;
 
 use super::batch::{Batch, Limits};
 use super::{BulkOutcome, BulkReport, Fate, Item, Prepared, Target};
 use crate::client::Client;
 use crate::error::{Error, Rejected};
-use crate::request::{Exchange, is_idempotent};
+use crate::request::is_idempotent;
 use crate::resources::{Place, Resources};
 use crate::send::{Answer, Call, Lookup, Safety};
-use crate::target::Capabilities;
+use crate::target::{Action, Capabilities};
 
 /// After so many requests in a row that brought nothing, not even a refusal, nothing more is begun.
 const PATIENCE: u32 = 3;
@@ -41,12 +41,42 @@ pub(crate) struct Job {
     requests: u64,
 }
 
+/// What operations have to wait for: what a batch under construction creates, and others that wait.
+#[derive(Debug, Default)]
+struct Waits {
+    ids: BTreeSet<SmolStr>,
+    /// Resources that a waiting operation is about: a later one must not overtake it.
+    paths: BTreeSet<String>,
+}
+
+impl Waits {
+    fn for_operation(&mut self, operation: &Prepared) {
+        self.ids.extend(operation.bulk_id.clone());
+        match &operation.target {
+            Target::Endpoint => {}
+            Target::Id(_) => drop(self.paths.insert(operation.place().to_path())),
+            Target::BulkId(bulk_id) => drop(self.ids.insert(bulk_id.clone())),
+        }
+    }
+
+    fn concern(&self, operation: &Prepared) -> bool {
+        let target = match &operation.target {
+            Target::Endpoint => None,
+            Target::Id(_) if self.paths.contains(&operation.place().to_path()) => return true,
+            Target::Id(_) => None,
+            Target::BulkId(bulk_id) => Some(bulk_id),
+        };
+        let data = operation.data.iter().flat_map(Object::values);
+        references(target, data).iter().any(|bulk_id| self.ids.contains(bulk_id))
+    }
+}
+
 /// What comes next.
 #[derive(Debug)]
 enum Next {
     Ready(Prepared),
-    /// Something that needs an id which the batch under construction makes.
-    AfterThis,
+    /// An operation that needs what the batch under construction makes.
+    Later(Prepared),
     End,
 }
 
@@ -107,22 +137,40 @@ impl Job {
     ) -> BulkReport {
         let mut limits = Limits::of(capabilities, most);
         loop {
-            let mut batch = Batch::default();
+            let (mut batch, mut later) = (Batch::default(), Vec::new());
+            let mut waits = Waits::default();
             let single = loop {
-                match (self.next(&batch.creates), limits) {
-                    (Next::End | Next::AfterThis, _) => break None,
+                match (self.next(&waits), limits) {
+                    (Next::End, _) => break None,
+                    (Next::Later(operation), _) => {
+                        waits.for_operation(&operation);
+                        later.push(operation);
+                    }
                     (Next::Ready(operation), None) => break Some(operation),
-                    (Next::Ready(operation), Some(limits)) => match batch.add(operation, limits) {
-                        Ok(()) => {}
-                        // Too large for any batch.
-                        Err(operation) if batch.operations.is_empty() => break Some(operation),
-                        Err(operation) => {
-                            self.ready.push_front(operation);
+                    (Next::Ready(mut operation), Some(limits)) => {
+                        if !self.fits_the_target(&mut operation) {
+                            if batch.operations.is_empty() {
+                                break Some(operation);
+                            }
+                            later.push(operation);
                             break None;
                         }
-                    },
+                        let creates = operation.bulk_id.clone();
+                        match batch.add(operation, limits) {
+                            None => waits.ids.extend(creates),
+                            // Too large for any batch.
+                            Some(operation) if batch.operations.is_empty() => {
+                                break Some(operation);
+                            }
+                            Some(operation) => {
+                                later.push(operation);
+                                break None;
+                            }
+                        }
+                    }
                 }
             };
+            self.again(later);
             if let Some(operation) = single {
                 self.single(operation, false).await;
             } else if batch.operations.is_empty() {
@@ -138,8 +186,8 @@ impl Job {
         self.silence >= PATIENCE || self.fail_on_errors.is_some_and(|limit| self.errors >= limit)
     }
 
-    /// The next operation, given what the batch under construction creates.
-    fn next(&mut self, creates: &BTreeSet<SmolStr>) -> Next {
+    /// The next operation, given what has to be waited for.
+    fn next(&mut self, waits: &Waits) -> Next {
         loop {
             let next = match self.ready.pop_front() {
                 Some(operation) => Some(operation),
@@ -152,14 +200,10 @@ impl Job {
             let Some(mut operation) = next.filter(|next| next.link || !self.is_stopped()) else {
                 continue;
             };
-            if let Target::BulkId(bulk_id) = &operation.target
-                && !self.ids.contains_key(bulk_id)
-                && creates.contains(bulk_id)
-            {
-                self.ready.push_front(operation);
-                return Next::AfterThis;
+            if waits.concern(&operation) {
+                return Next::Later(operation);
             }
-            match self.resolve(&mut operation, creates) {
+            match self.resolve(&mut operation) {
                 Ok(()) => return Next::Ready(operation),
                 Err(bulk_id) => self.dangles(&operation, &bulk_id),
             }
@@ -205,27 +249,49 @@ impl Job {
         Some(operation)
     }
 
-    /// Puts ids in the place of references, but for those to the batch under construction, which the target resolves.
-    fn resolve(
-        &self,
-        operation: &mut Prepared,
-        creates: &BTreeSet<SmolStr>,
-    ) -> Result<(), SmolStr> {
+    /// Puts ids in the place of references. Nothing goes out with a reference in it: there are servers that have bulk and
+    /// do not resolve all of them, and store `bulkId:…` as a member.
+    fn resolve(&self, operation: &mut Prepared) -> Result<(), SmolStr> {
         if let Target::BulkId(bulk_id) = &operation.target {
             let id = self.ids.get(bulk_id).ok_or_else(|| bulk_id.clone())?;
             operation.target = Target::Id(id.to_string());
         }
-        let id_of = |bulk_id: &str| match self.ids.get(bulk_id) {
-            Some(id) => Some(id.clone()),
-            None => creates.contains(bulk_id).then(|| format_smolstr!("bulkId:{bulk_id}")),
-        };
+        let id_of = |bulk_id: &str| self.ids.get(bulk_id).cloned();
         let data = operation.data.iter_mut().flat_map(Object::iter_mut);
         data.map(|(_, value)| value).try_for_each(|value| rewrite(value, &id_of))
     }
 
+    /// Whether the target takes the operation as one element of a bulk. What its profile refuses, changes or splits goes
+    /// out alone, where that is done.
+    fn fits_the_target(&self, operation: &mut Prepared) -> bool {
+        let (target, endpoint) = (self.client.target(), operation.place.endpoint_name());
+        let action = match operation.method {
+            BulkMethod::Post => Action::Create,
+            BulkMethod::Put => Action::Replace,
+            BulkMethod::Patch => Action::Patch,
+            BulkMethod::Delete => Action::Delete,
+        };
+        if target.admits_action(endpoint, action).is_err() {
+            return false;
+        }
+        let Some(data) = &operation.data else { return true };
+        if action != Action::Patch {
+            let shaped = target.shape_body(endpoint, action, data.clone());
+            return shaped.is_ok_and(|shaped| shaped.dropped.is_empty() && shaped.body == *data);
+        }
+        let Ok(patch) = read_patch(data.clone()) else { return false };
+        match target.shape(endpoint, &patch) {
+            Ok(shaped) if shaped.dropped.is_empty() && shaped.messages.len() == 1 => {
+                operation.data = shaped.messages.into_iter().next();
+                true
+            }
+            _ => false,
+        }
+    }
+
     async fn batch(&mut self, batch: Batch, limits: &mut Option<Limits>) {
         let place = Place::endpoint("Bulk");
-        let mut call = Call::new(Method::POST, place, Safety::Unsafe);
+        let mut call = Call::new(Method::POST, place.clone(), Safety::Unsafe);
         call.body =
             Some(batch.body(self.fail_on_errors.map(|most| most.saturating_sub(self.errors))));
         call.secrets = batch.secrets();
@@ -236,7 +302,7 @@ impl Job {
                 let pending = Fate::Pending { txn: answer.txn };
                 return batch.operations.iter().for_each(|one| self.ends(one, pending.clone()));
             }
-            Ok(answer) => match read(answer) {
+            Ok(answer) => match read(answer, &place) {
                 Ok(response) => return self.answered(batch, response).await,
                 Err(error) => error,
             },
@@ -256,9 +322,12 @@ impl Job {
             Verdict::TooLarge | Verdict::Refused => {
                 tracing::debug!(%error, "a batch was refused; its operations go out one by one");
                 self.silence = 0;
-                self.one_by_one(batch.operations, None).await;
+                self.one_by_one(batch.operations).await;
             }
-            Verdict::Unclear => self.one_by_one(batch.operations, Some(&error)).await,
+            Verdict::Unclear => {
+                self.silence += 1;
+                self.in_doubt(batch.operations, &error).await;
+            }
             Verdict::Lasting => {
                 self.silence += 1;
                 for operation in &batch.operations {
@@ -292,55 +361,45 @@ impl Job {
                 }
             }
         }
-        self.one_by_one(busy, None).await;
+        self.one_by_one(busy).await;
     }
 
-    /// Sends operations of a batch one by one; after a lost answer with the doubt whether they have been done.
-    async fn one_by_one(&mut self, operations: Vec<Prepared>, lost: Option<&Error>) {
-        for mut operation in operations {
-            if lost.is_none() && self.is_stopped() {
-                continue;
-            }
-            if let Err(bulk_id) = self.resolve(&mut operation, &BTreeSet::new()) {
-                self.dangles(&operation, &bulk_id);
-                continue;
-            }
-            match lost {
-                None => self.single(operation, false).await,
-                Some(error) => self.in_doubt(operation, error).await,
+    /// Sends operations of a batch one by one.
+    async fn one_by_one(&mut self, operations: Vec<Prepared>) {
+        for operation in operations {
+            if !self.is_stopped() {
+                self.single(operation, false).await;
             }
         }
     }
 
-    /// An operation whose answer was lost with that of its batch.
-    async fn in_doubt(&mut self, operation: Prepared, lost: &Error) {
-        let repeats = match operation.method {
-            BulkMethod::Put | BulkMethod::Delete => true,
-            BulkMethod::Patch => {
-                let patch = read_patch(operation.data.clone().unwrap_or_default());
-                operation.version.is_some()
-                    || patch.is_ok_and(|patch| patch.operations().iter().all(is_idempotent))
-            }
-            BulkMethod::Post => match self.look_for(&operation).await {
-                Ok(Some(found)) => return self.created(&operation, &found),
-                Ok(None) => true,
-                Err(error) => {
-                    tracing::warn!(%error, "a create whose answer was lost cannot be looked up");
-                    false
+    /// Finds out what has become of operations whose answer was lost; what surely was not done goes out again.
+    async fn in_doubt(&mut self, operations: Vec<Prepared>, lost: &Error) {
+        let mut undone = Vec::new();
+        for operation in operations {
+            if is_repeatable(&operation) {
+                self.single(operation, true).await;
+            } else if operation.method != BulkMethod::Post {
+                self.ends(&operation, Fate::Unknown(lost.clone()));
+            } else {
+                match self.look_for(&operation).await {
+                    Ok(Some(found)) => self.created(&operation, &found),
+                    Ok(None) => undone.push(operation),
+                    Err(error) => {
+                        tracing::warn!(%error, "a create whose answer was lost cannot be looked up");
+                        self.ends(&operation, Fate::Unknown(lost.clone()));
+                    }
                 }
-            },
-        };
-        if repeats {
-            self.single(operation, true).await;
-        } else {
-            self.ends(&operation, Fate::Unknown(lost.clone()));
+            }
         }
+        self.again(undone);
     }
 
     async fn look_for(&mut self, operation: &Prepared) -> Result<Option<Object>, Error> {
         let sent = Resource::from(operation.data.clone().unwrap_or_default());
+        let lookup = Lookup { by: operation.lookup, sent };
         self.requests += 1;
-        self.client.look_for(&operation.place, &Lookup { by: operation.lookup, sent }).await
+        self.client.look_for(&operation.place, &lookup).await
     }
 
     async fn single(&mut self, operation: Prepared, repeated: bool) {
@@ -418,7 +477,7 @@ impl Job {
         let id = body.and_then(|body| body.get_str("id")).map(str::to_owned).or_else(|| {
             let place =
                 Place::from_url(self.client.base_url(), result.location.as_deref()?).ok()?;
-            place.last().map(str::to_owned)
+            place.id().map(str::to_owned)
         });
         self.is_at(operation, id, result.location.clone(), result.version.clone());
         self.ends(operation, Fate::Done(result.status));
@@ -494,10 +553,9 @@ fn steps(items: &mut [Item]) -> Vec<Step> {
     steps
 }
 
-fn read(answer: Answer) -> Result<BulkResponse, Error> {
-    let exchange = Exchange::new(Method::POST, "/Bulk".to_owned(), &answer);
-    let response = BulkResponse::from_object(answer.body.unwrap_or_default());
-    response.map_err(|error| exchange.undecodable(error.to_string()))
+fn read(mut answer: Answer, place: &Place) -> Result<BulkResponse, Error> {
+    let response = BulkResponse::from_object(answer.body.take().unwrap_or_default());
+    response.map_err(|error| answer.undecodable(place, error.to_string()))
 }
 
 fn read_patch(data: Object) -> Result<Patch, Error> {
@@ -527,6 +585,19 @@ fn refusal(operation: &Prepared, result: OperationResult) -> Error {
         attempts: 1,
         retry_after: None,
     })
+}
+
+/// Whether the operation done twice comes to the same as done once.
+fn is_repeatable(operation: &Prepared) -> bool {
+    let patch = || read_patch(operation.data.clone().unwrap_or_default());
+    match operation.method {
+        BulkMethod::Put | BulkMethod::Delete => true,
+        BulkMethod::Post => false,
+        BulkMethod::Patch => {
+            operation.version.is_some()
+                || patch().is_ok_and(|patch| patch.operations().iter().all(is_idempotent))
+        }
+    }
 }
 
 fn verdict(error: &Error) -> Verdict {

@@ -36,6 +36,8 @@ pub(crate) struct Walk {
     empty_pages: u32,
     /// Whether there was one page so far, shorter than asked for, that said nothing about others.
     lone: bool,
+    /// The digest of the first page that was not empty: where circles mostly lead back to.
+    first: Option<u64>,
     /// The marks of the last page that was not empty, sorted.
     last: Vec<u64>,
     turns: Turns,
@@ -63,6 +65,7 @@ impl Walk {
             total: None,
             empty_pages: 0,
             lone: false,
+            first: None,
             last: Vec::new(),
             turns: Turns::default(),
         }
@@ -95,7 +98,9 @@ impl Walk {
             self.empty_pages += 1;
         } else {
             self.empty_pages = 0;
+            let content = self::digest(&marks);
             if marks.iter().all(|mark| self.last.binary_search(mark).is_ok())
+                || self.first == Some(content)
                 || self.turns.back_at(digest)
             {
                 // A target that does not page, or only by cursor, and had no reason to.
@@ -107,6 +112,7 @@ impl Walk {
                     Err(PagingError::Repeated { page: self.pages })
                 };
             }
+            self.first.get_or_insert(content);
             self.last = marks;
         }
         self.lone = self.pages == 1

@@ -18,12 +18,13 @@ const REFERENCE: &str = "bulkId:";
 
 /// Collects writes, and sends them by `.await`.
 ///
-/// They go out in batches within the limits that the target announces, one after the other, in this order but that a
-/// create moves in front of what refers to it. Where the target has no bulk, or refuses a batch as a whole, they go out
+/// They go out in batches within the limits that the target announces, one after the other, in this order but that what
+/// refers to a create comes after it, in a later batch. Where the target has no bulk, or refuses a batch as a whole, they go out
 /// as single requests. The outcome is a [`BulkReport`] with a line for each operation.
 ///
 /// What refers to a resource that is yet to be created, such as a member of a group, names it by
-/// [`Pushed::reference`]. References reach over batches; those in a circle too, of which one is added with a PATCH.
+/// [`Pushed::reference`]. The client puts the id in its place before it sends anything: there are servers with bulk that
+/// store such references as they are. Of references in a circle one is added with a PATCH.
 ///
 /// When the answer to a batch is lost, creates are looked up before they are sent again, and replaces and deletes are
 /// repeated. Of a PATCH that does not do the same twice the report says that its fate is unknown.

@@ -241,7 +241,8 @@ pub(crate) struct Exchange(Arc<(Method, String, StatusCode, HeaderMap, u32)>);
 
 impl Fetched {
     fn read(answer: Answer, (method, path): (Method, String)) -> Result<Self, Error> {
-        let exchange = Exchange::new(method, path, &answer);
+        let exchange =
+            Exchange(Arc::new((method, path, answer.status, answer.headers, answer.attempts)));
         match read_list(answer.body.unwrap_or_default()) {
             Ok(list) => Ok(Self { list, exchange }),
             Err(problem) => Err(exchange.undecodable(problem)),
@@ -257,10 +258,6 @@ impl Fetched {
 }
 
 impl Exchange {
-    pub(crate) fn new(method: Method, path: String, answer: &Answer) -> Self {
-        Self(Arc::new((method, path, answer.status, answer.headers.clone(), answer.attempts)))
-    }
-
     /// The resource as its type.
     pub(crate) fn view<T: View>(&self, resource: Resource) -> Result<T, Error> {
         let id = resource.id().map(str::to_owned);
@@ -273,7 +270,7 @@ impl Exchange {
     }
 
     /// The error that the body is not what it has to be.
-    pub(crate) fn undecodable(&self, problem: String) -> Error {
+    fn undecodable(&self, problem: String) -> Error {
         let (method, path, status, headers, attempts) = &*self.0;
         Error::Decode(Box::new(Undecodable {
             method: method.clone(),

@@ -7,9 +7,15 @@
 )]
 
 mod auth;
+mod bulk;
 mod errors;
+mod faults;
+mod faulty;
+mod foreign;
 mod help;
+mod liars;
 mod live;
+mod memory;
 mod process;
 mod real;
 mod requests;

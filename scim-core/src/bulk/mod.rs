@@ -24,7 +24,7 @@ use crate::version::{EntityTag, TagList};
 
 pub use order::{Step, plan};
 pub use response::{BulkResponse, OperationResult};
-pub use rewrite::{Withheld, link_patch, rewrite, withhold};
+pub use rewrite::{Withheld, link_patch, references, rewrite, withhold};
 pub use run::{BulkRun, Outcome, Task};
 
 /// What an operation does.
@@ -117,7 +117,7 @@ impl BulkItem {
             BulkTarget::BulkId(id) => Some(id),
             BulkTarget::Endpoint | BulkTarget::Id(_) => None,
         };
-        rewrite::references(path, operation.data.iter().flat_map(Object::values))
+        references(path, operation.data.iter().flat_map(Object::values))
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn reference(text: &str) -> Option<&str> {
 }
 
 /// All bulkIds that a path and values refer to, each once, in the order of their first mention.
-pub(super) fn references<'a>(
+pub fn references<'a>(
     path: Option<&SmolStr>,
     values: impl Iterator<Item = &'a Value>,
 ) -> Vec<SmolStr> {

@@ -1,5 +1,6 @@
 //! When two values of an attribute are the same.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::filter::instant::parse_instant;
@@ -26,6 +27,20 @@ pub(super) fn same(a: &Value, b: &Value, attribute: &Attribute) -> bool {
         keys
     };
     keys(a) == keys(b)
+}
+
+/// Keeps each value of a list once: RFC 7643 section 2.4 wants no pair of type and value to be returned twice.
+///
+/// Values that differ in anything that is shown, such as `display`, all stay: what a client means by them is not known.
+pub(super) fn keep_once(items: &mut Vec<Value>, attribute: &Attribute) {
+    if items.len() < 2 || attribute.is_resource_reference() || attribute.sub("value").is_none() {
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    items.retain(|item| {
+        let shown = |name| item.as_object().and_then(|o| o.get_str(name)).map(str::to_owned);
+        seen.insert((element_key(item, attribute), shown("display"), shown("$ref")))
+    });
 }
 
 fn write_element(key: &mut String, value: &Value, attribute: &Attribute) {
@@ -93,6 +108,20 @@ mod tests {
         assert!(!same_in_user("emails", a, r#"[{"value":"A@x","type":"work"}]"#));
         assert!(!same_in_user("emails", a, r#"[{"value":"A@x"},{"value":"b"}]"#));
         assert!(!same_in_user("name", r#"{"givenName":"a"}"#, r#"{"familyName":"a"}"#));
+    }
+
+    #[test]
+    fn a_value_is_kept_once_with_the_same_type() {
+        let registry = Registry::standard();
+        let emails = registry.user().attribute("emails").unwrap();
+        let mut list: Vec<Value> = serde_json::from_str(
+            r#"[{"value":"A@x","type":"work"},{"value":"A@x","type":"home"},{"value":"A@x","type":"work","display":"A"},
+                {"type":"Work","value":"a@x","primary":false},{"value":"A@x"},{"value":"A@x","type":"home"}]"#,
+        )
+        .unwrap();
+        let kept = list[..3].iter().chain(&list[4..5]).cloned().collect::<Vec<_>>();
+        keep_once(&mut list, emails);
+        assert_eq!(list, kept);
     }
 
     #[test]

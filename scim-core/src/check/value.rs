@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use super::at::At;
-use super::{content, shape};
+use super::{canonical, content, shape};
 use crate::error::Error;
 use crate::name::{SchemaUri, urn};
 use crate::profile::{Leniency, Tolerance};
@@ -146,8 +146,11 @@ impl Checker<'_, '_> {
         if kept.is_empty() {
             return Ok(Value::Null);
         }
-        let list = Value::Array(kept);
+        let mut list = Value::Array(kept);
         shape::one_primary(&list, at)?;
+        if let Value::Array(items) = &mut list {
+            canonical::keep_once(items, attribute);
+        }
         Ok(list)
     }
 

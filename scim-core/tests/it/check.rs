@@ -59,6 +59,20 @@ fn a_user_name_of_white_space_is_none() {
     assert!(create_user(json!({ "userName": "ada lovelace" }), Profile::default()).is_ok());
 }
 
+/// RFC 7643 section 2.4; on POST, and as the value of a PATCH.
+#[test]
+fn the_same_value_of_the_same_type_is_kept_once() {
+    let mail = |kind: &str| json!({ "value": "ada@a.example", "type": kind });
+    let (sent, kept) =
+        (json!([mail("work"), mail("home"), mail("work")]), json!([mail("work"), mail("home")]));
+    for profile in [Profile::default(), Profile::strict()] {
+        assert_eq!(create_user(json!({ "emails": sent }), profile).unwrap()["emails"], kept);
+        assert_eq!(patch_value("emails", sent.clone(), profile).unwrap().0, kept);
+        let primary = json!([{ "value": "a", "primary": true }, { "value": "a", "primary": true }]);
+        assert!(create_user(json!({ "emails": primary }), profile).is_err(), "two are primary");
+    }
+}
+
 const ENTERPRISE: &str = urn::ENTERPRISE_USER;
 
 /// A body, the tolerance that it needs, where the trace points, and what becomes of it with the tolerance.

@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -43,9 +43,13 @@ const MAX_BUFFER: usize = 64 * 1024;
 /// How long, and how much, is read from a client that still talks after the last answer.
 ///
 /// Closing at once would make the system throw away what the client has not read yet, which is
-/// the very answer that tells it to stop.
+/// the very answer that tells it to stop (RFC 9112 section 9.6). Many clients read only when all
+/// of their body is sent, so a body under way may have until its own deadline if this is later.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 1024 * 1024;
+const LINGER_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long a client may pause in such a body.
+const LINGER_PAUSE: Duration = Duration::from_secs(5);
 
 /// The longest a connection of the reserve may take for its head.
 const RESERVE_HEADER: Duration = Duration::from_secs(2);
@@ -162,15 +166,24 @@ pub(super) async fn serve<S: Socket>(socket: S, peer: SocketAddr, shared: Shared
 
     let socket = http.into_parts().io.into_inner().into_inner();
     match end {
-        End::Http(Ok(())) => farewell(socket, None, meter.has_unread()).await,
-        End::Http(Err(error)) => {
-            tracing::debug!(%peer, %error, "connection ended");
-            farewell(socket, None, meter.has_unread()).await;
+        End::Http(result) => {
+            if let Err(error) = result {
+                tracing::debug!(%peer, %error, "connection ended");
+            }
+            let Some(body_by) = meter.unread_until() else {
+                return farewell(socket, None, None).await;
+            };
+            let until = body_by.max(Instant::now() + LINGER);
+            tokio::select! {
+                () = farewell(socket, None, Some(until)) => {}
+                // A stop waits for requests, and this one has been answered.
+                () = async { shared.stop.come().await; sleep(LINGER).await } => {}
+            }
         }
-        End::Close => farewell(socket, None, false).await,
+        End::Close => farewell(socket, None, None).await,
         End::Tell(problem) => {
             tracing::debug!(%peer, ?problem, "connection closed");
-            farewell(socket, Some(problem), true).await;
+            farewell(socket, Some(problem), Some(Instant::now() + LINGER)).await;
         }
         End::Drop => {
             tracing::debug!(%peer, "connection dropped: the client does not read");
@@ -181,7 +194,7 @@ pub(super) async fn serve<S: Socket>(socket: S, peer: SocketAddr, shared: Shared
 
 /// Tells a client why it has no connection.
 pub(super) async fn refuse(socket: TcpStream, problem: Problem) {
-    farewell(socket, Some(problem), true).await;
+    farewell(socket, Some(problem), Some(Instant::now() + LINGER)).await;
 }
 
 /// Tells as much as fits at once.
@@ -191,23 +204,23 @@ pub(super) fn refuse_at_once(socket: &TcpStream, problem: Problem) {
 }
 
 /// The last words, the end of our side, and, where the client may still talk, some listening.
-async fn farewell<S: Socket>(mut socket: S, last: Option<Problem>, listen: bool) {
+async fn farewell<S: Socket>(mut socket: S, last: Option<Problem>, listen_until: Option<Instant>) {
     let words = async {
         if let Some(problem) = last {
             socket.write_all(&problem.bytes()).await?;
         }
         socket.shutdown().await
     };
-    match timeout(LINGER, words).await {
-        Ok(Ok(())) if listen => {}
-        Ok(_) => return,
-        Err(_) => return reset(&socket),
-    }
+    let until = match (timeout(LINGER, words).await, listen_until) {
+        (Ok(Ok(())), Some(until)) => until,
+        (Ok(_), _) => return,
+        (Err(_), _) => return reset(&socket),
+    };
     let listening = async {
         let mut waste = vec![0; 16 * 1024];
         let mut left = LINGER_BYTES;
         while left > 0 {
-            match socket.read(&mut waste).await? {
+            match timeout(LINGER_PAUSE, socket.read(&mut waste)).await?? {
                 0 => break,
                 n => left = left.saturating_sub(n),
             }
@@ -215,7 +228,7 @@ async fn farewell<S: Socket>(mut socket: S, last: Option<Problem>, listen: bool)
         io::Result::Ok(())
     };
     // The end of the patience, of the client or of the connection: all the same here.
-    let _ = timeout(LINGER, listening).await;
+    let _ = timeout_at(until, listening).await;
 }
 
 /// Makes the close throw away what the client has not taken, instead of keeping it for minutes.

@@ -31,6 +31,8 @@ pub(super) struct Meter {
 struct State {
     phase: Phase,
     deadline: Instant,
+    /// Of the request under way: when its body must be complete.
+    body_by: Instant,
     /// Of the request under way: when its answer must begin.
     answer_by: Instant,
     /// When the answer began, and how much of it the socket took.
@@ -83,6 +85,7 @@ impl Meter {
         let state = State {
             phase: Phase::Head { begun: false },
             deadline,
+            body_by: now,
             answer_by: deadline,
             answer_since: now,
             written: 0,
@@ -142,10 +145,10 @@ impl Meter {
         matches!(self.state().phase, Phase::Idle | Phase::Head { .. })
     }
 
-    /// Whether bytes of the client may be left that nobody will read.
-    pub(super) fn has_unread(&self) -> bool {
+    /// Until when the rest of a body may come that nobody will read; `None` where nothing is left.
+    pub(super) fn unread_until(&self) -> Option<Instant> {
         let state = self.state();
-        state.unread || matches!(state.phase, Phase::Body)
+        (state.unread || state.phase == Phase::Body).then_some(state.body_by)
     }
 
     /// Bytes came from the client.
@@ -171,7 +174,8 @@ impl Meter {
         state.unread = has_body;
         if has_body {
             state.phase = Phase::Body;
-            state.deadline = state.answer_by.min(now + self.deadlines.body);
+            state.body_by = state.answer_by.min(now + self.deadlines.body);
+            state.deadline = state.body_by;
         } else {
             state.phase = Phase::Handler;
             state.deadline = state.answer_by;
@@ -211,6 +215,7 @@ impl Meter {
         let now = Instant::now();
         let mut state = self.state();
         state.unread = true;
+        state.body_by = now;
         state.begin_answer(now, self.deadlines.write);
     }
 
@@ -335,9 +340,12 @@ mod tests {
         meter.on_answer();
         meter.on_handed_over();
         meter.on_flush();
-        assert!(meter.has_unread());
+        let until = meter.unread_until().unwrap();
+        assert!(until > after(1) && until <= after(2), "the body's own deadline");
         meter.on_head(true);
         meter.on_body();
-        assert!(!meter.has_unread());
+        assert_eq!(meter.unread_until(), None);
+        meter.on_refusal();
+        assert!(meter.unread_until().unwrap() <= Instant::now(), "a bad head has no body");
     }
 }

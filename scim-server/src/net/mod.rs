@@ -9,6 +9,7 @@
 //! | opens a connection and sends nothing | nothing, closed | [`Deadlines::header`] |
 //! | sends its head byte by byte | 408, closed | [`Deadlines::header`] |
 //! | sends its body byte by byte | 408, closed | [`Deadlines::body`] |
+//! | is answered before its body ends, and sends on | nothing more, closed | 8 MiB, 5 seconds of silence or [`Deadlines::body`], at least 1 second |
 //! | does not take its answer | nothing, reset | [`Deadlines::write`] without progress, or below 16 KiB a second |
 //! | sends nothing more | nothing, closed | [`Deadlines::idle`] |
 //! | sends more than 100 headers or 16 KiB of them | 431, closed | at once |

@@ -11,7 +11,7 @@ use std::{
 use axum::{Router, body::Body, extract::ConnectInfo, routing::future::RouteFuture};
 use bytes::Bytes;
 use http::uri::Authority;
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
 
@@ -102,7 +102,10 @@ impl Future for Answer {
             }
         };
         let stopping = self.meter.on_answer();
-        if self.last || stopping {
+        // Nobody will read the rest of such a body, so no request can follow it.
+        let cut = response.status() == StatusCode::PAYLOAD_TOO_LARGE
+            && self.meter.unread_until().is_some();
+        if self.last || stopping || cut {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }

@@ -214,3 +214,40 @@ async fn a_body_that_breaks_off_or_is_malformed_harms_only_its_sender() {
     malformed.reply().await.is(400);
     server.connect_used().await;
 }
+
+#[tokio::test]
+async fn a_body_without_end_is_not_read_for_ever_after_its_answer() {
+    let server = Running::start(with(Deadlines { body: SHORT, ..NEVER })).await;
+    // As fast as the server takes it, and with pauses: amount and time are both bounded.
+    for pause in [Duration::ZERO, SHORT / 10] {
+        let mut client = server.connect().await;
+        client.send("POST /deaf HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999\r\n\r\n").await;
+        let (mut read, mut write) = client.0.into_split();
+        let sender = tokio::spawn(async move {
+            while write.write_all(&[b'x'; 1024]).await.is_ok() {
+                tokio::time::sleep(pause).await;
+            }
+        });
+        let mut answer = Vec::new();
+        // The end may be a reset, which comes after the answer.
+        let _ = timeout(PATIENCE, read.read_to_end(&mut answer)).await.expect("open for ever");
+        timeout(PATIENCE, sender).await.expect("it may go on for ever").unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    }
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_body_that_nobody_reads() {
+    let server = Running::start(with(NEVER)).await;
+    let mut client = server.connect().await;
+    client.send("POST /deaf HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n").await;
+    assert_eq!(client.reply().await.is(200).body, b"not listening");
+    let trickle = tokio::spawn(async move {
+        while client.0.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    });
+    server.shutdown.stop();
+    assert_eq!(server.finished().await, Drained { dropped: 0 });
+    timeout(PATIENCE, trickle).await.expect("still open").unwrap();
+}

@@ -1,7 +1,9 @@
 //! What only a socket shows: TLS, compression, limits of the request line.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
-use testkit::http::raw;
+use testkit::http::{Connection, raw};
 use testkit::people;
 
 use super::*;
@@ -137,4 +139,43 @@ fn a_filter_of_a_megabyte_in_the_url() {
         }
     }
     assert_eq!(server.client().get("/Users").expect(200)["totalResults"], 0);
+}
+
+/// RFC 9112 section 9.6: the server closes in stages, so that a client that reads only after it has sent everything
+/// finds the answer.
+#[test]
+fn a_payload_that_is_too_large_gets_its_answer_even_if_it_is_sent_to_its_end() {
+    const LIMIT: usize = 4 * 1024 * 1024;
+    let server = launch().args(&["--max-payload", &LIMIT.to_string()]).start();
+    let token = testkit::server::TOKEN;
+    let body = vec![b'x'; LIMIT + 1024 * 1024];
+    let whole = [format!("content-length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat();
+    let mut chunks = b"transfer-encoding: chunked\r\n\r\n".to_vec();
+    for piece in body.chunks(64 * 1024) {
+        chunks.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+        chunks.extend_from_slice(piece);
+        chunks.extend_from_slice(b"\r\n");
+    }
+    chunks.extend_from_slice(b"0\r\n\r\n");
+    let mut closes = BTreeSet::new();
+    for (framing, rest) in [("whole", whole), ("chunks", chunks)] {
+        for time in 1..=20 {
+            let head = format!(
+                "POST /scim/v2/Bulk HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+                 content-type: application/scim+json\r\n"
+            );
+            let mut client = Connection::open(server.address(), SOON).unwrap();
+            let sent = client.send(&[head.as_bytes(), &rest].concat());
+            assert!(sent.is_ok(), "{framing}, {time}: {sent:?}");
+            let answer = client.receive();
+            let answer = answer.unwrap_or_else(|error| panic!("{framing}, {time}: {error}"));
+            let close = answer.header("connection").map(str::to_owned);
+            let document = answer.expect(413);
+            let detail = document["detail"].as_str().unwrap();
+            assert!(detail.contains(&LIMIT.to_string()), "{framing}, {time}: {detail}");
+            assert!(client.closed().unwrap(), "{framing}, {time}");
+            closes.insert(close);
+        }
+    }
+    assert_eq!(closes, BTreeSet::from([Some("close".to_owned())]), "the end is announced");
 }
