@@ -1,8 +1,8 @@
 //! Every crate that is published: complete metadata, and it builds from its packaged files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::workspace::{self, Workspace};
@@ -24,6 +24,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     }
     ensure!(missing.is_empty(), "not ready to be published:\n  {}", missing.join("\n  "));
 
+    for package in &published {
+        forget_earlier(workspace, package)?;
+    }
+
     // `--workspace` lets a crate find its siblings before they are on crates.io, and the dev
     // profile of the workspace lets the builds share what the tests have compiled.
     let mut command = workspace.cargo(&["package", "--workspace", "--locked", "--allow-dirty"]);
@@ -37,6 +41,46 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let names: Vec<&str> = published.iter().map(|package| name(package)).collect();
     println!("packaged and built: {}", names.join(", "));
     Ok(())
+}
+
+/// Removes what earlier runs made of this crate's package.
+///
+/// Cargo takes a version of a registry for something that never changes: without this, a crate would be built against the
+/// sources, and the compiled form, that its siblings had when they were packaged for the first time.
+fn forget_earlier(workspace: &Workspace, package: &Value) -> Result<()> {
+    let version = package["version"].as_str().unwrap_or_default();
+    let extracted = format!("{}-{version}", name(package));
+    // Registries in a folder, such as the one that `cargo package` makes, have a name that begins with a dash.
+    for registry in folders_of(&cargo_home().join("registry/src"), |folder| folder.starts_with('-'))
+    {
+        remove(&registry.join(&extracted))?;
+    }
+    let compiled = format!("{}-", name(package));
+    let fingerprints = workspace.target.join("debug/.fingerprint");
+    for fingerprint in folders_of(&fingerprints, |folder| folder.starts_with(&compiled)) {
+        remove(&fingerprint)?;
+    }
+    Ok(())
+}
+
+fn cargo_home() -> PathBuf {
+    let home = || std::env::home_dir().unwrap_or_default().join(".cargo");
+    std::env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+}
+
+fn folders_of(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name().to_str().is_some_and(&wanted))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))
 }
 
 fn name(package: &Value) -> &str {
