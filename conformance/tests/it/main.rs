@@ -6,5 +6,6 @@ mod broken;
 mod conditional;
 mod framework;
 mod ours;
+mod program;
 mod reports;
 mod site;
