@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use scim_core::bulk::{BulkMethod, OperationResult};
-use scim_core::urn;
+use scim_core::{Object, Value, urn};
 use secrecy::SecretString;
 
 use super::Prepared;
@@ -70,7 +70,7 @@ impl Batch {
     /// What no error may show.
     pub(super) fn secrets(&self) -> Vec<SecretString> {
         let data = self.operations.iter().filter_map(|operation| operation.data.as_ref());
-        data.filter_map(|data| data.get_str("password")).map(SecretString::from).collect()
+        data.flat_map(passwords).map(SecretString::from).collect()
     }
 
     /// Finds the operation of each result. Creates are told by their bulkId, others by their method and location, and
@@ -109,6 +109,24 @@ impl Batch {
 }
 
 /// A bulk request without operations.
+/// The passwords in a resource or in a PATCH message.
+fn passwords(data: &Object) -> Vec<&str> {
+    let operations = data.get("Operations").map(Value::values).unwrap_or_default();
+    let changed = operations.iter().filter_map(|operation| {
+        let operation = operation.as_object()?;
+        match (operation.get_str("path"), operation.get("value")?) {
+            (Some(path), Value::String(text))
+                if path.to_ascii_lowercase().ends_with("password") =>
+            {
+                Some(text.as_str())
+            }
+            (None, Value::Object(resource)) => resource.get_str("password"),
+            _ => None,
+        }
+    });
+    data.get_str("password").into_iter().chain(changed).collect()
+}
+
 fn envelope(fail_on_errors: Option<u64>) -> String {
     let fail = fail_on_errors.map(|n| format!(",\"failOnErrors\":{n}")).unwrap_or_default();
     format!("{{\"schemas\":[\"{}\"]{fail},\"Operations\":[]}}", urn::BULK_REQUEST)

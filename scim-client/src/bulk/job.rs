@@ -8,6 +8,7 @@ use scim_core::bulk::{
     link_patch, plan, references, rewrite, withhold,
 };
 use scim_core::{Leniency, Object, Patch, Profile, Resource};
+use secrecy::{ExposeSecret, SecretString};
 use smol_str::SmolStr;
 
 use super::batch::{Batch, Limits};
@@ -292,8 +293,9 @@ impl Job {
     async fn batch(&mut self, batch: Batch, limits: &mut Option<Limits>) {
         let place = Place::endpoint("Bulk");
         let mut call = Call::new(Method::POST, place.clone(), Safety::Unsafe);
-        call.body =
-            Some(batch.body(self.fail_on_errors.map(|most| most.saturating_sub(self.errors))));
+        // A stopped job still sends the references that it owes; 0 is no number of errors to stop at.
+        let left = self.fail_on_errors.map(|most| most.saturating_sub(self.errors));
+        call.body = Some(batch.body(left.filter(|left| *left > 0)));
         call.secrets = batch.secrets();
         call.operations = batch.operations.len();
         self.requests += 1;
@@ -344,6 +346,7 @@ impl Job {
 
     async fn answered(&mut self, batch: Batch, response: BulkResponse) {
         self.silence = 0;
+        let secrets = batch.secrets();
         let mut busy = Vec::new();
         for (operation, result) in batch.match_up(response.operations) {
             match result {
@@ -351,10 +354,10 @@ impl Job {
                 // Too much at once: alone it is repeated as often as the policy says.
                 Some(result) if matches!(result.status.as_u16(), 429 | 503) => busy.push(operation),
                 Some(result) => {
-                    let error = refusal(&operation, result);
+                    let error = refusal(&operation, result, &secrets);
                     self.ends(&operation, Fate::Failed(error));
                 }
-                None if self.is_stopped() => {}
+                None if self.is_stopped() && !operation.link => {}
                 None => {
                     let text = "the answer of the target does not mention the operation";
                     self.ends(&operation, Fate::Unknown(Error::Request(text.to_owned())));
@@ -367,7 +370,7 @@ impl Job {
     /// Sends operations of a batch one by one.
     async fn one_by_one(&mut self, operations: Vec<Prepared>) {
         for operation in operations {
-            if !self.is_stopped() {
+            if operation.link || !self.is_stopped() {
                 self.single(operation, false).await;
             }
         }
@@ -377,7 +380,10 @@ impl Job {
     async fn in_doubt(&mut self, operations: Vec<Prepared>, lost: &Error) {
         let mut undone = Vec::new();
         for operation in operations {
-            if is_repeatable(&operation) {
+            if self.silence >= PATIENCE {
+                // Nobody answers: looking further would take as long for each of them.
+                self.ends(&operation, Fate::Unknown(lost.clone()));
+            } else if is_repeatable(&operation) {
                 self.single(operation, true).await;
             } else if operation.method != BulkMethod::Post {
                 self.ends(&operation, Fate::Unknown(lost.clone()));
@@ -386,6 +392,7 @@ impl Job {
                     Ok(Some(found)) => self.created(&operation, &found),
                     Ok(None) => undone.push(operation),
                     Err(error) => {
+                        self.silence += 1;
                         tracing::warn!(%error, "a create whose answer was lost cannot be looked up");
                         self.ends(&operation, Fate::Unknown(lost.clone()));
                     }
@@ -565,10 +572,13 @@ fn read_patch(data: Object) -> Result<Patch, Error> {
 }
 
 /// The error of one operation, as if it had been a request of its own.
-fn refusal(operation: &Prepared, result: OperationResult) -> Error {
+fn refusal(operation: &Prepared, result: OperationResult, secrets: &[SecretString]) -> Error {
     let document = result.response.as_ref().and_then(|response| response.as_object());
-    let text =
-        |name: &str| document?.get_str(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let text = |name: &str| {
+        let text = document?.get_str(name).filter(|text| !text.is_empty())?;
+        let masked = secrets.iter().map(ExposeSecret::expose_secret).filter(|s| s.len() > 3);
+        Some(masked.fold(text.to_owned(), |text, secret| text.replace(secret, "***")))
+    };
     Error::from(Rejected {
         method: operation.method(),
         path: operation.place().to_path(),

@@ -32,7 +32,7 @@ pub(crate) async fn create(
     // A new resource is in no group yet; its members are shown with their names.
     let include = Include { groups: false, members: view.include(schema).members };
     let stored = service::refresh(cx, schema, written, include).await;
-    represent(cx, schema, stored, view, StatusCode::CREATED)
+    represent_written(cx, schema, stored, view, StatusCode::CREATED)
 }
 
 /// `GET`, `PUT`, `PATCH`, `DELETE` of `/{type}/{id}`.
@@ -84,7 +84,7 @@ async fn replace(
     view.show_written(schema, resource.object());
     let written = service::replace(cx, schema, id, resource, &guard).await?;
     let stored = service::refresh(cx, schema, written, view.include(schema)).await;
-    represent(cx, schema, stored, view, StatusCode::OK)
+    represent_written(cx, schema, stored, view, StatusCode::OK)
 }
 
 /// 200 with the resource for most types, 204 for groups, whose representation can be huge; 200 for both when the
@@ -106,7 +106,7 @@ async fn patch(
     }
     let view = View::new(cx, &asked, schema);
     let stored = service::refresh(cx, schema, written, view.include(schema)).await;
-    represent(cx, schema, stored, view, StatusCode::OK)
+    represent_written(cx, schema, stored, view, StatusCode::OK)
 }
 
 fn projection(cx: &Cx<'_>, input: &Input<'_>) -> Result<Projection, Failure> {
@@ -114,6 +114,31 @@ fn projection(cx: &Cx<'_>, input: &Input<'_>) -> Result<Projection, Failure> {
         return Ok(Projection::default());
     }
     Ok(Projection::from_query(input.query, &cx.app.limits)?)
+}
+
+/// The answer to a write that has happened. Where there is no room to show the resource it is told without a body: an
+/// error would make the client repeat what is done.
+fn represent_written(
+    cx: &Cx<'_>,
+    schema: &Arc<ResourceSchema>,
+    stored: Stored,
+    view: View,
+    status: StatusCode,
+) -> Reply {
+    let opaque = opaque_version(&stored);
+    let location = cx.links.location(schema, stored.id.as_str());
+    match represent(cx, schema, stored, view, status) {
+        Err(Failure::Crowded) => {
+            let bare = if status == StatusCode::OK { StatusCode::NO_CONTENT } else { status };
+            let mut response = respond(bare, Vec::new());
+            set_etag(&mut response, &opaque);
+            if let Ok(location) = HeaderValue::try_from(location) {
+                response.headers_mut().insert(LOCATION, location);
+            }
+            Ok(response)
+        }
+        reply => reply,
+    }
 }
 
 fn represent(

@@ -29,9 +29,9 @@ impl ReadyHashes {
                 schema.is_some_and(|schema| is_password(schema))
             })
             .filter_map(|operation| Some((operation.method, operation.data.as_ref()?)))
-            .flat_map(|(method, data)| match method {
-                BulkMethod::Patch => patched(data),
-                _ => set(data).into_iter().collect(),
+            .filter_map(|(method, data)| match method {
+                BulkMethod::Patch => patched(data, app.limits.patch_operations),
+                _ => set(data),
             })
             .map(SecretString::from)
             .collect();
@@ -57,22 +57,23 @@ fn set(data: &Object) -> Option<&str> {
     data.get_str("password")
 }
 
-/// The passwords that a PATCH sets, in the two forms that clients use: by path, and in a value without path.
-fn patched(data: &Object) -> Vec<&str> {
+/// The password that a PATCH leaves, in the two forms that clients use: by path, and in a value without path. A message
+/// with more operations than are taken will be refused, and is not worth a hash.
+fn patched(data: &Object, most: usize) -> Option<&str> {
     let operations = data.get("Operations").map(Value::values).unwrap_or_default();
-    operations
-        .iter()
-        .filter_map(|operation| {
-            let operation = operation.as_object()?;
-            match (operation.get_str("path"), operation.get("value")?) {
-                (Some(path), Value::String(text)) if path.eq_ignore_ascii_case("password") => {
-                    Some(text.as_str())
-                }
-                (None, Value::Object(resource)) => set(resource),
-                _ => None,
+    if operations.len() > most {
+        return None;
+    }
+    operations.iter().rev().find_map(|operation| {
+        let operation = operation.as_object()?;
+        match (operation.get_str("path"), operation.get("value")?) {
+            (Some(path), Value::String(text)) if path.eq_ignore_ascii_case("password") => {
+                Some(text.as_str())
             }
-        })
-        .collect()
+            (None, Value::Object(resource)) => set(resource),
+            _ => None,
+        }
+    })
 }
 
 impl fmt::Debug for ReadyHashes {
