@@ -83,6 +83,15 @@ impl Secrets {
     }
 }
 
+impl Secrets {
+    /// Text that came from the target as people may see it: without the secrets, and without what steers a terminal.
+    pub(crate) fn tell(&self, text: &str) -> String {
+        let plain =
+            |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
+        self.mask(text).chars().map(plain).collect()
+    }
+}
+
 /// A request on its way into the evidence.
 pub(crate) struct Sent<'a> {
     pub(crate) method: &'a Method,

@@ -105,7 +105,7 @@ impl Runner<'_> {
     async fn go(&mut self) {
         let (suite, run) = (self.suite, Arc::clone(&self.run));
         if let Err(why) = self.unless_interrupted(ask(&run, suite.timeout)).await {
-            self.report.why = Some(why);
+            self.report.why = Some(run.secrets.tell(&why));
             return;
         }
         let cx = Cx::of_run(Arc::clone(&run), "probe");
@@ -115,7 +115,11 @@ impl Runner<'_> {
             Err(why) => self.report.why = Some(why),
         }
         self.report.capabilities = run.capabilities().listed();
-        self.report.problems = run.served().problems().to_vec();
+        for capability in &mut self.report.capabilities {
+            capability.detail = run.secrets.tell(&capability.detail);
+        }
+        let problems = run.served().problems().iter();
+        self.report.problems = problems.map(|problem| run.secrets.tell(problem)).collect();
         if self.report.why.is_none() {
             self.run_all().await;
         }
@@ -196,7 +200,7 @@ async fn run_one(suite: &Suite, run: Arc<Run>, check: Check) -> Done {
     let lacks =
         needs.into_iter().chain(check.needs).find_map(|n| run.capabilities().lacks(*n, &run));
     if let Some(reason) = lacks {
-        let outcome = Outcome::of(&check, Ended::Skipped, reason);
+        let outcome = Outcome::of(&check, Ended::Skipped, run.secrets.tell(&reason));
         return Done { outcome, leftovers: Vec::new(), silent: false };
     }
     let cx = Arc::new(Cx::new(Arc::clone(&run), &tag(check.id)));
@@ -251,7 +255,9 @@ fn weigh(profile: Profile, check: &Check, verdict: Verdict, cx: &Cx, keep: bool)
     };
     let (ended, failure) = decided;
     let mut outcome = Outcome::of(check, ended, "");
-    outcome.notes = warnings.map(|warning| warning.message).chain(remarks.notes).collect();
+    let tell = |text: String| cx.run.secrets.tell(&text);
+    let notes = warnings.map(|warning| warning.message).chain(remarks.notes);
+    outcome.notes = notes.map(tell).collect();
     if ended == Ended::Failed {
         outcome.deviates = true;
         outcome.result = match check.level {
@@ -263,9 +269,9 @@ fn weigh(profile: Profile, check: &Check, verdict: Verdict, cx: &Cx, keep: bool)
     let last = cx.evidence.len().checked_sub(1);
     let focus = failure.as_ref().and_then(|failure| failure.exchange).or(last);
     if let Some(failure) = failure {
-        outcome.message = failure.message;
-        outcome.expected = failure.expected;
-        outcome.got = failure.got;
+        outcome.message = tell(failure.message);
+        outcome.expected = failure.expected.map(tell);
+        outcome.got = failure.got.map(tell);
     }
     if let Some(focus) = focus
         && (keep || !matches!(outcome.result, Ended::Passed | Ended::Skipped))

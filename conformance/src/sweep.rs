@@ -48,7 +48,7 @@ pub(crate) async fn clean(run: &Arc<Run>, ledger: &Ledger) -> Vec<Leftover> {
     let cx = Cx::new(Arc::clone(run), "clean");
     for path in paths {
         if let Err(why) = remove(&cx, &path).await {
-            left.push(Leftover { path, why });
+            left.push(Leftover { path: run.secrets.tell(&path), why: run.secrets.tell(&why) });
         }
     }
     left
@@ -94,7 +94,7 @@ fn said(stop: Stop) -> String {
 pub async fn sweep(target: &Target, only_look: bool) -> Result<Swept, String> {
     let run = Run::new(target, Profile::Rfc, 0, only_look).map_err(|error| error.to_string())?;
     let run = Arc::new(run);
-    runner::ask(&run, PATIENCE).await?;
+    runner::ask(&run, PATIENCE).await.map_err(|why| run.secrets.tell(&why))?;
     Ok(by_marker(&run, None, !only_look, true).await)
 }
 
@@ -121,6 +121,7 @@ pub(crate) async fn by_marker(
         let found = match find(&cx, &kind.endpoint, naming, &prefix, thorough).await {
             Ok(found) => found,
             Err(why) => {
+                let why = run.secrets.tell(&why);
                 swept.left.push(Leftover { path: kind.endpoint.clone(), why });
                 continue;
             }
@@ -129,10 +130,13 @@ pub(crate) async fn by_marker(
             if remove_them {
                 match remove(&cx, &path).await {
                     Ok(()) => swept.removed += 1,
-                    Err(why) => swept.left.push(Leftover { path: path.clone(), why }),
+                    Err(why) => {
+                        let (path, why) = (run.secrets.tell(&path), run.secrets.tell(&why));
+                        swept.left.push(Leftover { path, why });
+                    }
                 }
             }
-            swept.found.push((path, name));
+            swept.found.push((path, run.secrets.tell(&name)));
         }
     }
     swept

@@ -85,3 +85,32 @@ async fn a_server_without_discovery_is_checked_as_rfc_7643_says() {
     assert_eq!(report.outcome("discovery.schemas.list").unwrap().result, Ended::Failed);
     assert_eq!(site.resources().await, [0, 0]);
 }
+
+/// Some servers repeat the credentials in their errors; a terminal must not take orders from them either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_the_server_repeats_is_masked_everywhere() {
+    let app = Router::new().fallback(|request: axum::extract::Request| async move {
+        let token = request.headers().get("authorization").and_then(|v| v.to_str().ok());
+        let error = serde_json::json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+            "status": "403",
+            "detail": format!("no rights for {}\u{1b}[2J", token.unwrap_or_default()),
+        });
+        let discovery = request.uri().path() == "/ServiceProviderConfig";
+        if discovery {
+            let config = serde_json::json!({
+                "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
+                "patch": {"supported": true},
+            });
+            return (StatusCode::OK, config.to_string());
+        }
+        (StatusCode::FORBIDDEN, error.to_string())
+    });
+    let report = Suite::all().run(&Site::of(app).await.target()).await;
+    let whole = serde_json::to_string(&report).unwrap();
+    assert!(whole.contains("no rights for"), "{report}");
+    let shown = whole.find(TOKEN).map(|at| &whole[at.saturating_sub(200)..at]);
+    assert_eq!(shown, None);
+    assert!(!report.to_string().contains('\u{1b}'), "{report}");
+    assert!(!report.to_string().contains(TOKEN), "{report}");
+}

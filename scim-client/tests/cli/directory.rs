@@ -197,7 +197,8 @@ fn refused_lines_are_named_and_the_others_go_on() {
     lines.push(user("8", "charles").to_string());
     fs::write(&file, lines.join("\n")).unwrap();
     let path = file.to_str().unwrap();
-    let ran = run(&server, &["import", path]);
+    // One after the other: of two lines with one name, the first is to win.
+    let ran = run(&server, &["import", path, "--jobs", "1"]);
     for says in [
         "line 2: POST /Users: 409 Conflict uniqueness",
         "line 3: POST /Users: 400",
