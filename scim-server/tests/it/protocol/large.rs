@@ -306,7 +306,25 @@ async fn large_answers_have_so_much_room_together() {
     // Small ones are answered meanwhile.
     assert_eq!(server.get(&format!("{path}?attributes=userName")).await.status, 200);
     assert_eq!(server.get("/Users?count=0").await.status, 200);
+    // What is written is not told as an error, or it would be written again: there is no room to show it, that is all.
+    let write = |method: &str, path: &str, n: usize| {
+        Request::builder()
+            .method(method)
+            .uri(format!("/scim/v2{path}"))
+            .header("authorization", format!("Bearer {}", server.token))
+            .header("content-type", "application/scim+json")
+            .body(Body::from(body(n).to_string()))
+            .unwrap()
+    };
+    let created = server.raw(write("POST", "/Users", 2)).await;
+    assert_eq!((created.status.as_u16(), created.text.as_str()), (201, ""));
+    assert!(header(&created, "location").is_some() && header(&created, "etag").is_some());
+    let replaced = server.raw(write("PUT", &path, 3)).await;
+    assert_eq!((replaced.status.as_u16(), replaced.text.as_str()), (204, ""));
     drop(slow);
     let answer = server.raw(request()).await;
     assert_eq!(answer.body["displayName"].as_str().map(str::len), Some(270_000));
+    assert_eq!(answer.body["userName"], "large3");
+    let query = "/Users?count=0&filter=userName%20eq%20%22large2%22";
+    assert_eq!(server.get(query).await.body["totalResults"], 1);
 }
