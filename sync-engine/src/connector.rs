@@ -82,6 +82,24 @@ pub struct TypeSchema {
     pub attributes: BTreeMap<AttributeName, AttributeSchema>,
 }
 
+impl TypeSchema {
+    /// The attribute that a rule names.
+    ///
+    /// A SCIM path with a value filter, `emails[type eq "work"].value`, is one value of the attribute without the filter,
+    /// `emails.value`; names without a filter are looked up as they are.
+    #[must_use]
+    pub fn attribute(&self, name: &AttributeName) -> Option<AttributeSchema> {
+        if let Some(found) = self.attributes.get(name) {
+            return Some(*found);
+        }
+        let text = name.as_str();
+        let (before, rest) = text.split_once('[')?;
+        let (_, after) = rest.rsplit_once(']')?;
+        let whole = AttributeName::new(format!("{before}{after}"));
+        self.attributes.get(&whole).map(|found| AttributeSchema { multi_valued: false, ..*found })
+    }
+}
+
 /// What kind of values an attribute has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -302,8 +320,8 @@ pub enum ExportOperation {
         anchor: Anchor,
         /// The version that the change was computed from.
         version: Option<String>,
-        /// New values of attributes; none clear it.
-        attributes: BTreeMap<AttributeName, Values>,
+        /// Values of attributes, before and after.
+        attributes: BTreeMap<AttributeName, AttributeEdit>,
         /// References that come and go.
         references: BTreeMap<AttributeName, ReferenceEdit>,
     },
@@ -314,6 +332,15 @@ pub enum ExportOperation {
         /// The version that was seen last.
         version: Option<String>,
     },
+}
+
+/// A change of one attribute.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttributeEdit {
+    /// The values that the target was last known to have.
+    pub before: Values,
+    /// The values that it shall have; none clear the attribute.
+    pub after: Values,
 }
 
 /// References that come and go.
