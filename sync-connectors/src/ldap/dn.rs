@@ -84,7 +84,8 @@ fn unescape(value: &str) -> String {
 
 /// A value made fit to stand in a name (RFC 4514 section 2.4).
 pub(crate) fn escape(value: &str) -> Cow<'_, str> {
-    let special = |c: char| matches!(c, ',' | '+' | '"' | '\\' | '<' | '>' | ';' | '=' | '\0' | '\n');
+    let special =
+        |c: char| matches!(c, ',' | '+' | '"' | '\\' | '<' | '>' | ';' | '=' | '\0' | '\n');
     if !value.contains(special) && !value.starts_with([' ', '#']) && !value.ends_with(' ') {
         return Cow::Borrowed(value);
     }
@@ -155,7 +156,8 @@ impl<'a> ExtendedDn<'a> {
     pub(crate) fn parse(text: &'a str) -> Self {
         let mut rest = text;
         let mut guid = None;
-        while let Some((label, after)) = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'))
+        while let Some((label, after)) =
+            rest.strip_prefix('<').and_then(|rest| rest.split_once('>'))
         {
             if let Some((name, value)) = label.split_once('=')
                 && name.eq_ignore_ascii_case("GUID")
@@ -221,7 +223,10 @@ mod tests {
         assert_eq!(parsed.dn, "CN=a,DC=x");
         let hex = ExtendedDn::parse("<GUID=0403020106050807090a0b0c0d0e0f10>;CN=a");
         assert_eq!(hex.guid, parsed.guid);
-        assert_eq!(ExtendedDn::parse("CN=a<b>,DC=x"), ExtendedDn { guid: None, dn: "CN=a<b>,DC=x" });
+        assert_eq!(
+            ExtendedDn::parse("CN=a<b>,DC=x"),
+            ExtendedDn { guid: None, dn: "CN=a<b>,DC=x" }
+        );
     }
 
     proptest! {

@@ -38,7 +38,8 @@ pub(crate) fn from_generalized(text: &str) -> Option<DateTime<Utc>> {
     };
     let (fraction, zone) = fraction(rest)?;
     let nanoseconds = unit.num_nanoseconds()?.checked_mul(fraction)? / FRACTION;
-    let local = date.and_hms_opt(part(8, 10)?, minute, second)? + Duration::nanoseconds(nanoseconds);
+    let local =
+        date.and_hms_opt(part(8, 10)?, minute, second)? + Duration::nanoseconds(nanoseconds);
     Some(local.and_utc() - offset(zone)?)
 }
 
@@ -98,7 +99,15 @@ mod tests {
         assert_eq!(of("202601020304.5Z").as_deref(), Some("2026-01-02T03:04:30+00:00"));
         assert_eq!(of("20260102030405+0130").as_deref(), Some("2026-01-02T01:34:05+00:00"));
         assert_eq!(of("20161231235960Z").as_deref(), Some("2016-12-31T23:59:59+00:00"));
-        for wrong in ["", "Z", "20261302030405Z", "20260102030405", "2026010203040Z", "20260102030405.Z", "20260102030405+9"] {
+        for wrong in [
+            "",
+            "Z",
+            "20261302030405Z",
+            "20260102030405",
+            "2026010203040Z",
+            "20260102030405.Z",
+            "20260102030405+9",
+        ] {
             assert_eq!(of(wrong), None, "{wrong}");
         }
     }

@@ -21,9 +21,9 @@ impl Sid {
             return None;
         }
         let authority = authority.iter().fold(0, |sum, &octet| sum << 8 | u64::from(octet));
-        let parts = rest.chunks_exact(4).map(|part| {
-            part.iter().rev().fold(0, |sum: u32, &octet| sum << 8 | u32::from(octet))
-        });
+        let parts = rest
+            .chunks_exact(4)
+            .map(|part| part.iter().rev().fold(0, |sum: u32, &octet| sum << 8 | u32::from(octet)));
         Some(Self { revision, authority, parts: parts.collect() })
     }
 
