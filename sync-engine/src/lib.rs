@@ -2,10 +2,18 @@
 
 pub mod attribute;
 pub mod connector;
+pub mod escrow;
+pub mod export;
+pub mod guard;
 mod id;
 pub mod metaverse;
+pub mod observer;
+pub mod plan;
+pub mod run;
 pub mod space;
+pub mod stop;
 pub mod store;
+pub mod undo;
 
 pub use attribute::{AttributeName, AttributeSet, AttributeValue, Values};
 pub use connector::{Connector, ConnectorError};
