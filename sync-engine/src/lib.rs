@@ -4,8 +4,11 @@ pub mod attribute;
 pub mod connector;
 mod id;
 pub mod metaverse;
+pub mod observer;
+pub mod rules;
 pub mod space;
 pub mod store;
+pub mod sync;
 
 pub use attribute::{AttributeName, AttributeSet, AttributeValue, Values};
 pub use connector::{Connector, ConnectorError};
