@@ -16,7 +16,14 @@ with `sync --once`, and leave `run` to systemd."
 )]
 pub struct Cli {
     /// The configuration file
-    #[arg(long, short, global = true, env = "PROVISIONING_CONFIG", value_name = "FILE", default_value = "provisioning-agent.toml")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "PROVISIONING_CONFIG",
+        value_name = "FILE",
+        default_value = "provisioning-agent.toml"
+    )]
     pub config: PathBuf,
     /// Say nothing but results and errors
     #[arg(long, short, global = true)]

@@ -4,7 +4,6 @@
 //! and `${NAME:-default}`; secrets are only ever named.
 
 mod environment;
-mod guard;
 mod schedule;
 mod secret;
 mod source;
@@ -13,11 +12,11 @@ mod target;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use scim_sync::guard::Guard;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
 pub use environment::{Environment, Process};
-pub use guard::{GuardConfig, Limit};
 pub use schedule::{Period, ScheduleConfig};
 pub use secret::SecretSource;
 pub use source::{CsvSource, LdapSource, ScopeConfig, SourceConfig, SourceKind, Tls, Tracking};
@@ -65,7 +64,7 @@ pub struct Settings {
     pub targets: Vec<TargetConfig>,
     /// How many deletions are too many.
     #[serde(default)]
-    pub guard: GuardConfig,
+    pub guard: Guard,
     /// How often.
     #[serde(default)]
     pub schedule: ScheduleConfig,
@@ -175,7 +174,6 @@ impl Settings {
         for target in &self.targets {
             target.check()?;
         }
-        self.guard.check()?;
         self.schedule.check()
     }
 }

@@ -19,7 +19,7 @@ url = "http://127.0.0.1:8080/scim/v2"
 token = { env = "SCIM_TOKEN" }
 
 [guard]
-deletes = 20
+deletes = { number = 20 }
 
 [[rule]]
 name = "${NOT_EXPANDED}"
@@ -45,7 +45,8 @@ fn a_file_is_read_with_the_environment() {
     assert_eq!(source.servers, ["ldaps://dc1.corp.example"]);
     assert_eq!(source.bind_dn, "reader");
     assert_eq!(source.changes, Tracking::DirSync);
-    assert_eq!(settings.guard.deletes, Some(Limit::AtMost(20)));
+    assert_eq!(settings.guard.deletes.of(10_000), Some(20));
+    assert_eq!(settings.guard.members, scim_sync::guard::Guard::default().members);
     assert_eq!(settings.schedule.every.to_string(), "2m");
     assert_eq!(settings.mode, Mode::Active);
 }
@@ -60,10 +61,9 @@ fn a_mistake_is_named_with_its_place() {
         ("http://127.0.0.1:8080", "http://scim.example", "unencrypted"),
         ("http://127.0.0.1:8080", "ftp://scim.example", "https://"),
         ("${LDAP_URI}", "${LDAP_URL}", "LDAP_URL is not set"),
-        ("deletes = 20", "deletes = \"off\"", "off-because"),
-        ("deletes = 20", "deletes = -1", "not negative"),
-        ("deletes = 20", "delete-percent = 200", "more than 100"),
-        ("deletes = 20", "delets = 20", "delets"),
+        ("{ number = 20 }", "{ off = \"\" }", "reason"),
+        ("number = 20", "number = -1", "limit is"),
+        ("deletes = ", "delets = ", "delets"),
         ("[guard]", "[schedule]\nevery = \"2 minutes\"\n[guard]", "no length of time"),
         ("{ env = \"SCIM_TOKEN\" }", "\"secret\"", "token"),
         ("\"DC=corp,DC=example\"", "\"\"", "root of the domain"),
@@ -76,13 +76,10 @@ fn a_mistake_is_named_with_its_place() {
 
 #[test]
 fn a_limit_may_be_off_with_a_reason() {
-    let text = FILE.replace(
-        "deletes = 20",
-        "deletes = \"off\"\noff-because = \"the domain is being taken down\"",
-    );
-    assert_eq!(parse(&text).unwrap().guard.deletes, Some(Limit::Off));
-    let zero = FILE.replace("deletes = 20", "deletes = 0");
-    assert_eq!(parse(&zero).unwrap().guard.deletes, Some(Limit::AtMost(0)), "zero is a limit");
+    let off = FILE.replace("{ number = 20 }", "{ off = \"the domain is being taken down\" }");
+    assert_eq!(parse(&off).unwrap().guard.deletes.of(100), None);
+    let zero = FILE.replace("number = 20", "number = 0");
+    assert_eq!(parse(&zero).unwrap().guard.deletes.of(100), Some(0), "zero is a limit");
 }
 
 #[test]

@@ -1,0 +1,124 @@
+//! From the configuration to connected systems.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use scim_client::transport::ReqwestTransport;
+use scim_client::{Auth, Client, TargetProfile};
+use scim_sync::{Connector, ConnectorId};
+use scim_sync_connectors::csv::CsvConnector;
+use scim_sync_connectors::scim::{BulkUse, ScimConnector};
+
+use crate::config::{
+    BulkConfig, Config, ConfigError, Environment, SourceConfig, SourceKind, TargetConfig,
+};
+
+/// The connectors of a configuration.
+pub struct Connectors {
+    /// What is read.
+    pub sources: Vec<Arc<dyn Connector>>,
+    /// What is written to.
+    pub targets: Vec<Arc<dyn Connector>>,
+}
+
+impl Connectors {
+    /// Makes them all; nothing is asked of anybody yet.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a secret or a file that is not there.
+    pub fn of(config: &Config, environment: &dyn Environment) -> Result<Self, ConfigError> {
+        let sources =
+            config.settings.sources.iter().map(|source| self::source(source, config, environment));
+        let targets = config.settings.targets.iter().map(|target| {
+            Ok(Arc::new(scim(target, config.folder(), environment)?) as Arc<dyn Connector>)
+        });
+        Ok(Self {
+            sources: sources.collect::<Result<_, ConfigError>>()?,
+            targets: targets.collect::<Result<_, ConfigError>>()?,
+        })
+    }
+}
+
+/// The connector of a source.
+///
+/// # Errors
+/// As [`Connectors::of`].
+pub fn source(
+    source: &SourceConfig,
+    config: &Config,
+    environment: &dyn Environment,
+) -> Result<Arc<dyn Connector>, ConfigError> {
+    let here = |message: String| ConfigError::new(format!("source {:?}: {message}", source.name));
+    match &source.kind {
+        SourceKind::Csv(csv) => {
+            let files = csv.files.iter().map(|(object_type, file)| {
+                let mut file = file.clone();
+                file.path = config.folder().join(&file.path);
+                (object_type.as_str().into(), file)
+            });
+            let connector = CsvConnector::new(ConnectorId::new(&source.name), files.collect());
+            Ok(Arc::new(connector.map_err(|error| here(error.to_string()))?))
+        }
+        SourceKind::ActiveDirectory(_) | SourceKind::OpenLdap(_) => Err(here("not yet".to_owned())),
+    }
+}
+
+/// The connector of a target.
+///
+/// # Errors
+/// As [`Connectors::of`].
+pub fn scim(
+    target: &TargetConfig,
+    folder: &Path,
+    environment: &dyn Environment,
+) -> Result<ScimConnector, ConfigError> {
+    let client = client(target, folder, environment)?;
+    let bulk = match target.bulk {
+        BulkConfig::Never => BulkUse::Never,
+        BulkConfig::Always => BulkUse::Always,
+    };
+    Ok(ScimConnector::new(ConnectorId::new(&target.name), client)
+        .parallel(target.parallel)
+        .bulk(bulk))
+}
+
+/// The client of a target.
+///
+/// # Errors
+/// As [`Connectors::of`].
+pub fn client(
+    target: &TargetConfig,
+    folder: &Path,
+    environment: &dyn Environment,
+) -> Result<Client, ConfigError> {
+    let here = |message: String| ConfigError::new(format!("target {:?}: {message}", target.name));
+    let token = target.token.fetch(folder, environment).map_err(|error| here(error.to_string()))?;
+    let mut transport = ReqwestTransport::builder();
+    if !target.ca_file.as_os_str().is_empty() {
+        let path = folder.join(&target.ca_file);
+        let pem = std::fs::read(&path)
+            .map_err(|error| here(format!("{} cannot be read: {error}", path.display())))?;
+        transport = transport.root_certificates(pem);
+    }
+    let transport = transport.build().map_err(|error| here(error.to_string()))?;
+    let mut builder = Client::builder(&target.url)
+        .auth(Auth::Bearer(token))
+        .transport(transport)
+        .user_agent(concat!("provisioning-agent/", env!("CARGO_PKG_VERSION")));
+    if !target.profile.is_empty() {
+        builder = builder.target(profile(&target.profile, folder).map_err(here)?);
+    }
+    builder.build().map_err(|error| here(error.to_string()))
+}
+
+/// A target profile by its name, or from a file.
+fn profile(name: &str, folder: &Path) -> Result<TargetProfile, String> {
+    if TargetProfile::shipped_names().any(|known| known == name) || name == "generic" {
+        return TargetProfile::named(name).map_err(|error| error.to_string());
+    }
+    let path = folder.join(name);
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        format!("there is no target profile {name:?} (`scim profile list` names them), and the file {} cannot be read: {error}", path.display())
+    })?;
+    TargetProfile::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
