@@ -57,7 +57,7 @@ async fn apply(client: &Client, requests: Vec<MembershipRequest>) -> MembershipR
 async fn what_is_refused_for_everyone_is_given_up_soon() {
     let members = ids(0..1_000);
     for status in [400, 404, 409, 413, 422] {
-        let (client, script) = target(move |_| status);
+        let (client, _) = target(move |_| status);
         let report = apply(&client, vec![adds(&members)]).await;
         let error = report.stopped.as_ref().unwrap();
         assert_eq!(error.status().unwrap().as_u16(), status);
