@@ -91,6 +91,27 @@ async fn a_503_in_a_batch_is_looked_up_first() {
     assert_eq!(asked(&script), ["POST /Bulk 3", "GET /Users 0", "GET /Users 0", "POST /Users 0"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_answered_503_is_looked_up_when_the_wait_is_over() {
+    let (client, script) = target(10, 100_000);
+    script.text(503, &[("Retry-After", "5")], "");
+    script.json(200, &list(&json!([{ "id": "7", "userName": "a" }])));
+    script.json(200, &list(&json!([])));
+    batch(&script, &["201"]);
+    let start = tokio::time::Instant::now();
+    let report = users(&client, &["a", "b"]).await.unwrap();
+    assert!(report.is_done(), "{report}");
+    let expected = ["POST /Bulk 2", "GET /Users 0", "GET /Users 0", "POST /Bulk 1"];
+    assert_eq!(asked(&script), expected);
+    assert!(start.elapsed() >= std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+    // A 429 comes before the work: the batch goes out again as it is.
+    let (client, script) = target(10, 100_000);
+    script.text(429, &[("Retry-After", "5")], "");
+    batch(&script, &["201", "201"]);
+    assert!(users(&client, &["a", "b"]).await.unwrap().is_done());
+    assert_eq!(asked(&script), ["POST /Bulk 2", "POST /Bulk 2"]);
+}
+
 #[tokio::test]
 async fn a_500_in_a_batch_is_no_proof_that_nothing_was_done() {
     let (client, script) = target(10, 100_000);

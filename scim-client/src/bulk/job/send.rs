@@ -52,6 +52,11 @@ impl Job {
             }
             Verdict::Unclear => {
                 self.silence += 1;
+                // Before this, what it may still be doing would be looked for too soon.
+                let wait = error.retry_after().unwrap_or_default();
+                if wait <= self.client.inner.deadline {
+                    tokio::time::sleep(wait).await;
+                }
                 self.in_doubt(batch.operations, &error).await;
             }
             Verdict::Lasting => {
