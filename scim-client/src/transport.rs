@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+#[cfg(feature = "reqwest")]
 use url::Url;
 
 #[cfg(feature = "reqwest")]
@@ -41,12 +42,13 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
 /// The URL of a request as it was put together, beside its text in the request line: a transport that needs it in this
 /// form need not read it again. It is only to be believed where the texts agree, as a transport in between may have
 /// changed the other.
+#[cfg(feature = "reqwest")]
 #[derive(Clone, Debug)]
 pub(crate) struct ParsedUrl(pub(crate) Url);
 
+#[cfg(feature = "reqwest")]
 impl ParsedUrl {
     /// The URL, if it is this one.
-    #[cfg(feature = "reqwest")]
     pub(crate) fn of(self, uri: &http::Uri) -> Option<Url> {
         let rest = self.0.as_str().strip_prefix(uri.scheme_str()?)?.strip_prefix("://")?;
         let rest = rest.strip_prefix(uri.authority()?.as_str())?;

@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::error::{Error, Rejected};
 use crate::retry::retry_after;
 use crate::target::Meaning;
-use crate::transport::{ParsedUrl, TransportError, TransportErrorKind};
+use crate::transport::{TransportError, TransportErrorKind};
 
 /// What a failed attempt left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +221,8 @@ impl Client {
             .as_str()
             .parse()
             .map_err(|e| Error::Request(format!("the URL cannot be used: {e}")))?;
-        request.extensions_mut().insert(ParsedUrl(url.clone()));
+        #[cfg(feature = "reqwest")]
+        request.extensions_mut().insert(crate::transport::ParsedUrl(url.clone()));
         let headers = request.headers_mut();
         headers.clone_from(&call.headers);
         // At once for those below, and for what a transport adds.
