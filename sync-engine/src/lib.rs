@@ -2,6 +2,7 @@
 
 pub mod attribute;
 pub mod connector;
+pub mod cycle;
 pub mod escrow;
 pub mod export;
 pub mod guard;
@@ -11,12 +12,14 @@ pub mod memory;
 pub mod metaverse;
 pub mod observer;
 pub mod plan;
+pub mod rules;
 pub mod run;
 pub mod space;
 pub mod stop;
 pub mod store;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+pub mod sync;
 pub mod undo;
 pub mod verify;
 

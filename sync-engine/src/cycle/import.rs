@@ -91,12 +91,17 @@ impl Import<'_> {
         Ok(report)
     }
 
-    async fn read(&mut self, id: &ConnectorId, mode: ImportMode) -> Result<ImportReport, ImportEnded> {
+    async fn read(
+        &mut self,
+        id: &ConnectorId,
+        mode: ImportMode,
+    ) -> Result<ImportReport, ImportEnded> {
         let full = matches!(mode, ImportMode::Full);
         let kind = if full { ReadKind::Full } else { ReadKind::Delta };
         let request = ImportRequest { mode, shape: self.shape.clone() };
         let mut pages = self.connector.import(request);
-        let mut staging = Staging::begin(&mut *self.store, id, kind, self.now)?.with_shape(self.digest);
+        let mut staging =
+            Staging::begin(&mut *self.store, id, kind, self.now)?.with_shape(self.digest);
         let (mut told, mut expected) = (0, None);
         loop {
             let page = match select(pages.next(), self.stop.wait()).await {

@@ -161,6 +161,7 @@ pub async fn run_cycle(
         (mode, false) => format!("{}, nothing exported", mode.word()),
     };
     let (number, record) = run::begin(input.store, &profile, started, input.options.history)?;
+    observer.event(&Event::CycleStarted { run: number, profile });
     let report = CycleReport {
         run: number,
         started,
@@ -172,8 +173,14 @@ pub async fn run_cycle(
         escrowed: 0,
         stopped: false,
     };
-    let mut cycle =
-        Cycle { input, observer, report, schemas: BTreeMap::new(), failed: BTreeSet::new(), rest: None };
+    let mut cycle = Cycle {
+        input,
+        observer,
+        report,
+        schemas: BTreeMap::new(),
+        failed: BTreeSet::new(),
+        rest: None,
+    };
     let done = cycle.run().await;
     cycle.close(record, done.as_ref().err())?;
     done?;
@@ -195,10 +202,15 @@ impl Cycle<'_, '_> {
     async fn run(&mut self) -> Result<(), CycleError> {
         let (sources, targets) = (self.input.rules.sources(), self.input.rules.targets());
         for id in sources.iter().chain(&targets) {
-            self.connector(id)?;
+            find(self.input.connectors, id)?;
         }
         if !self.input.options.reset.is_empty() {
             run::reset(self.input.store, &sources, &targets, &self.input.options.reset)?;
+        }
+        if self.input.options.export {
+            for target in &targets {
+                self.recover(target).await?;
+            }
         }
         if self.input.options.mode != CycleMode::ExportOnly {
             self.schemas(sources.union(&targets)).await?;
@@ -219,9 +231,26 @@ impl Cycle<'_, '_> {
         Ok(())
     }
 
-    fn connector(&self, id: &ConnectorId) -> Result<&dyn Connector, CycleError> {
-        let found = self.input.connectors.iter().find(|connector| connector.id() == id);
-        found.map(|connector| *connector).ok_or_else(|| CycleError::NoConnector(id.clone()))
+    /// Finds out what became of objects whose making was broken off.
+    async fn recover(&mut self, target: &ConnectorId) -> Result<(), CycleError> {
+        let options = self.export_options(target);
+        let synchronizer = self.synchronizer(self.input.rules);
+        let exporter = Exporter {
+            store: &mut *self.input.store,
+            connector: find(self.input.connectors, target)?,
+            references: &synchronizer,
+            options: &options,
+            now: self.input.now,
+            stop: self.input.stop,
+            undo: &mut *self.input.undo,
+            observer: &mut *self.observer,
+            run: self.report.run,
+        };
+        if let Some(ExportEnd::Broken(why)) = exporter.recover(target).await?.ended {
+            self.failed.insert(target.clone());
+            self.report.errors.push(format!("{target}: {why}"));
+        }
+        Ok(())
     }
 
     fn stopped(&mut self) -> bool {
@@ -238,15 +267,9 @@ impl Cycle<'_, '_> {
         self.report.errors.push(format!("{id}: {error}"));
     }
 
-    async fn schemas(
-        &mut self,
-        ids: impl Iterator<Item = &ConnectorId>,
-    ) -> Result<(), CycleError> {
+    async fn schemas(&mut self, ids: impl Iterator<Item = &ConnectorId>) -> Result<(), CycleError> {
         for id in ids {
-            let connectors = self.input.connectors;
-            let Some(connector) = connectors.iter().find(|connector| connector.id() == id) else {
-                continue;
-            };
+            let connector = find(self.input.connectors, id)?;
             match connector.schema().await {
                 Ok(schema) => {
                     self.schemas.insert(id.clone(), schema);
@@ -304,13 +327,10 @@ impl Cycle<'_, '_> {
         digest: &str,
         full: bool,
     ) -> Result<(), CycleError> {
-        let connectors = self.input.connectors;
-        let Some(connector) = connectors.iter().find(|connector| connector.id() == id) else {
-            return Ok(());
-        };
+        let connector = find(self.input.connectors, id)?;
         let import = Import {
             store: &mut *self.input.store,
-            connector: *connector,
+            connector,
             shape,
             digest,
             now: (self.input.now)(),
@@ -336,9 +356,10 @@ impl Cycle<'_, '_> {
     fn sync(&mut self) -> Result<(), CycleError> {
         let digest = self.input.rules.digest();
         let passed = run::rules_digest(self.input.store)?;
-        let full = self.input.options.mode == CycleMode::Initial || passed.as_ref() != Some(&digest);
+        let full =
+            self.input.options.mode == CycleMode::Initial || passed.as_ref() != Some(&digest);
         let mode = if full { SyncMode::Full } else { SyncMode::Delta };
-        let synchronizer = self.synchronizer();
+        let synchronizer = self.synchronizer(self.input.rules);
         let report = synchronizer.run(self.input.store, mode, &mut *self.observer)?;
         self.report.sync = Some(report);
         if full {
@@ -347,8 +368,8 @@ impl Cycle<'_, '_> {
         Ok(())
     }
 
-    fn synchronizer(&self) -> Synchronizer<'_> {
-        Synchronizer::new(self.input.rules, (self.input.now)())
+    fn synchronizer<'r>(&self, rules: &'r RuleSet) -> Synchronizer<'r> {
+        Synchronizer::new(rules, (self.input.now)())
             .with_schemas(self.schemas.clone())
             .with_batch(self.input.options.sync_batch)
     }
@@ -356,14 +377,9 @@ impl Cycle<'_, '_> {
     async fn target(&mut self, target: &ConnectorId) -> Result<(), CycleError> {
         let options = self.export_options(target);
         let rules = self.input.rules;
-        let synchronizer = Synchronizer::new(rules, options.plan.now)
-            .with_schemas(self.schemas.clone())
-            .with_batch(self.input.options.sync_batch);
-        let started = |phase| Event::PhaseStarted {
-            phase,
-            connector: Some(target.clone()),
-            expected: None,
-        };
+        let synchronizer = self.synchronizer(rules);
+        let started =
+            |phase| Event::PhaseStarted { phase, connector: Some(target.clone()), expected: None };
         self.observer.event(&started(Phase::Plan));
         let plan = ExportPlan::build(self.input.store, target, &synchronizer, &options.plan)?;
         let ended = Event::PhaseEnded { phase: Phase::Plan, connector: Some(target.clone()) };
@@ -371,10 +387,7 @@ impl Cycle<'_, '_> {
         let stop = self.admit(target, &plan)?;
         let mut export = None;
         if stop.is_none() && self.input.options.export {
-            let connectors = self.input.connectors;
-            let Some(connector) = connectors.iter().find(|connector| connector.id() == target) else {
-                return Err(CycleError::NoConnector(target.clone()));
-            };
+            let connector = find(self.input.connectors, target)?;
             self.observer.event(&Event::PhaseStarted {
                 phase: Phase::Export,
                 connector: Some(target.clone()),
@@ -382,7 +395,7 @@ impl Cycle<'_, '_> {
             });
             let exporter = Exporter {
                 store: &mut *self.input.store,
-                connector: *connector,
+                connector,
                 references: &synchronizer,
                 options: &options,
                 now: self.input.now,
@@ -415,7 +428,8 @@ impl Cycle<'_, '_> {
         plan: &ExportPlan,
     ) -> Result<Option<GuardStop>, CycleError> {
         let store = &mut *self.input.store;
-        let linked = store.count_objects(target, Which::Linked)?.saturating_sub(plan.counts().create);
+        let linked =
+            store.count_objects(target, Which::Linked)?.saturating_sub(plan.counts().create);
         let baseline = Baseline { linked, first_run: run::first_run(store, target)? };
         let allowed = run::allowance(store, target)?;
         match self.input.options.guard.admit(plan, &baseline, allowed.as_ref()) {
@@ -428,7 +442,8 @@ impl Cycle<'_, '_> {
             Err(stop) => {
                 run::transaction(store, |store| run::keep_stop(store, target, &stop))?;
                 for step in plan.steps() {
-                    if matches!(step.kind, StepKind::Disable | StepKind::Delete | StepKind::Replace) {
+                    if matches!(step.kind, StepKind::Disable | StepKind::Delete | StepKind::Replace)
+                    {
                         self.observer.event(&Event::StepStaged(Box::new(step.clone())));
                     }
                 }
@@ -468,7 +483,11 @@ impl Cycle<'_, '_> {
     }
 
     /// Ends the run of the history, and keeps how the job is doing.
-    fn close(&mut self, mut record: RunRecord, error: Option<&CycleError>) -> Result<(), CycleError> {
+    fn close(
+        &mut self,
+        mut record: RunRecord,
+        error: Option<&CycleError>,
+    ) -> Result<(), CycleError> {
         let now = (self.input.now)();
         self.report.ended = now;
         let escrows = match crate::escrow::count(self.input.store) {
@@ -495,6 +514,7 @@ impl Cycle<'_, '_> {
             }
         }
         let kept = self.keep(&record, &escrows);
+        self.observer.event(&Event::CycleEnded { run: self.report.run, outcome: record.outcome });
         match (kept, error) {
             (Err(kept), None) => Err(kept.into()),
             _ => Ok(()),
@@ -541,14 +561,27 @@ impl References for Synchronizer<'_> {
         object: &SpaceObject,
         attribute: &AttributeName,
     ) -> Result<Option<Desired>, StoreError> {
-        let desired = self.desired_references(store, object, attribute).map_err(|error| match error {
-            SyncError::Store(error) => error,
-        })?;
+        let desired =
+            self.desired_references(store, object, attribute).map_err(|error| match error {
+                SyncError::Store(error) => error,
+            })?;
         Ok(desired.map(|desired| Desired {
-            sources: desired.sources.into_iter().map(|source| (source.from, source.attribute)).collect(),
+            sources: desired
+                .sources
+                .into_iter()
+                .map(|source| (source.from, source.attribute))
+                .collect(),
             adds_only: desired.add_only,
         }))
     }
+}
+
+fn find<'c>(
+    connectors: &[&'c dyn Connector],
+    id: &ConnectorId,
+) -> Result<&'c dyn Connector, CycleError> {
+    let found = connectors.iter().find(|connector| connector.id() == id);
+    found.copied().ok_or_else(|| CycleError::NoConnector(id.clone()))
 }
 
 /// Stands for what is read of a system.

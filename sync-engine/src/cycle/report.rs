@@ -105,7 +105,11 @@ impl CycleReport {
     /// How many writes happened.
     #[must_use]
     pub fn writes(&self) -> u64 {
-        self.targets.iter().filter_map(|target| target.export.as_ref()).map(ExportReport::writes).sum()
+        self.targets
+            .iter()
+            .filter_map(|target| target.export.as_ref())
+            .map(ExportReport::writes)
+            .sum()
     }
 
     /// The counts, by the names of the job status.
