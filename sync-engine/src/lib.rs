@@ -2,6 +2,7 @@
 
 pub mod attribute;
 pub mod connector;
+pub mod cycle;
 pub mod escrow;
 pub mod export;
 pub mod guard;

@@ -99,6 +99,24 @@ pub enum Event {
     },
     /// A write to a target was tried.
     StepDone(Box<Step>),
+    /// The guard stopped a plan: nothing of it was written.
+    GuardStopped(Box<crate::guard::GuardStop>),
+    /// An object that the stopped plan would switch off or remove (a staged delete of the provisioning log).
+    StepStaged(Box<crate::plan::Step>),
+    /// A cycle begins; what is told until its end belongs to it.
+    CycleStarted {
+        /// Its number in the history.
+        run: u64,
+        /// What is run.
+        profile: String,
+    },
+    /// A cycle came to its end.
+    CycleEnded {
+        /// Its number in the history.
+        run: u64,
+        /// How it ended, in the words of the history.
+        outcome: String,
+    },
 }
 
 /// A part of a run.

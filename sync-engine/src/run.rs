@@ -152,7 +152,10 @@ pub fn reset(
         transaction(store, |store| {
             for connector in &all {
                 let state = store.connector(connector)?;
-                store.put_connector(connector, &ConnectorState { watermark: None, shape: None, ..state })?;
+                store.put_connector(
+                    connector,
+                    &ConnectorState { watermark: None, shape: None, ..state },
+                )?;
             }
             Ok(())
         })?;
@@ -200,7 +203,8 @@ fn forget_objects(
     transaction(store, |store| {
         for connector in all {
             let read = store.connector(connector)?.read;
-            store.put_connector(connector, &ConnectorState { read, ..ConnectorState::default() })?;
+            store
+                .put_connector(connector, &ConnectorState { read, ..ConnectorState::default() })?;
         }
         for target in targets {
             store.put_fact(&exported_fact(target), None)?;
@@ -273,7 +277,11 @@ fn read_fact<T: for<'de> Deserialize<'de>>(
         .map_err(|error| StoreError::Damaged(format!("the fact `{name}`: {error}")))
 }
 
-fn write_fact(store: &mut dyn SyncStore, name: &str, value: &impl Serialize) -> Result<(), StoreError> {
+fn write_fact(
+    store: &mut dyn SyncStore,
+    name: &str,
+    value: &impl Serialize,
+) -> Result<(), StoreError> {
     let text = serde_json::to_string(value)
         .map_err(|error| StoreError::Damaged(format!("the fact `{name}`: {error}")))?;
     store.put_fact(name, Some(&text))
@@ -283,7 +291,10 @@ fn write_fact(store: &mut dyn SyncStore, name: &str, value: &impl Serialize) -> 
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn stopped(store: &dyn SyncStore, target: &ConnectorId) -> Result<Option<GuardStop>, StoreError> {
+pub fn stopped(
+    store: &dyn SyncStore,
+    target: &ConnectorId,
+) -> Result<Option<GuardStop>, StoreError> {
     read_fact(store, &stopped_fact(target))
 }
 

@@ -162,20 +162,12 @@ impl Exporter<'_> {
     /// [`ExportError`]. Everything else that goes wrong is in the report.
     pub async fn run(self, plan: &ExportPlan) -> Result<ExportReport, ExportError> {
         let counts = plan.counts();
-        let target = plan.target().clone();
-        let complete = self.store.connector(&target)?.complete;
-        let mut work = Work {
-            budget: Budget {
-                disable: counts.disable,
-                delete: counts.delete + counts.replace,
-                switch_off: counts.switched_off,
-            },
-            target,
-            complete,
-            report: ExportReport::default(),
-            settled: BTreeSet::new(),
-            with: self,
+        let budget = Budget {
+            disable: counts.disable,
+            delete: counts.delete + counts.replace,
+            switch_off: counts.switched_off,
         };
+        let mut work = self.work(plan.target(), budget)?;
         for phase in Phase::ALL {
             if phase == Phase::References {
                 if counts.references > 0 || counts.references_waiting > 0 || counts.create > 0 {
@@ -191,6 +183,31 @@ impl Exporter<'_> {
             }
         }
         Ok(work.report)
+    }
+}
+
+impl<'a> Exporter<'a> {
+    /// Finds out what became of objects whose making was broken off before its outcome was kept. Nothing is written.
+    ///
+    /// Done before anything else of a cycle, so that the rules see an object that was made as one that is there.
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    pub async fn recover(self, target: &ConnectorId) -> Result<ExportReport, ExportError> {
+        let mut work = self.work(target, Budget { disable: 0, delete: 0, switch_off: 0 })?;
+        work.recover().await?;
+        Ok(work.report)
+    }
+
+    fn work(self, target: &ConnectorId, budget: Budget) -> Result<Work<'a>, ExportError> {
+        Ok(Work {
+            budget,
+            target: target.clone(),
+            complete: self.store.connector(target)?.complete,
+            report: ExportReport::default(),
+            settled: BTreeSet::new(),
+            with: self,
+        })
     }
 }
 

@@ -11,6 +11,27 @@ use crate::{Anchor, ObjectType};
 const PAGE: usize = 500;
 
 impl Work<'_> {
+    /// Looks up all objects whose making was broken off.
+    pub(super) async fn recover(&mut self) -> Result<(), ExportError> {
+        let mut after = None;
+        loop {
+            let page = self.with.store.objects(&self.target, Which::PendingExport, after, PAGE)?;
+            let Some(last) = page.last().map(|object| object.id) else { return Ok(()) };
+            let ended = page.len() < PAGE;
+            after = Some(last);
+            let broken_off = |object: &SpaceObject| {
+                let sent = object.pending_export.as_ref().is_some_and(|p| p.sent.is_some());
+                sent && object.anchor.is_none()
+            };
+            let page: Vec<_> = page.into_iter().filter(broken_off).collect();
+            let Some(unmade) = self.not_there_yet(page).await? else { return Ok(()) };
+            self.not_begun(&unmade)?;
+            if ended || self.over() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Carries out one phase for one type.
     pub(super) async fn values(
         &mut self,

@@ -29,6 +29,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use smol_str::SmolStr;
 
+pub(crate) use self::digest::hex;
 use self::digest::{Item, ItemHash, SetDigest};
 use self::references::{Edit, Edits, leaves};
 use crate::metaverse::{Life, ReleaseCause};
@@ -355,7 +356,9 @@ impl<'o> PlanBuilder<'o> {
         let there = store.edge_counts(object.id)?;
         let mut deltas = Vec::new();
         for attribute in &pending.references {
-            let Some(mut edits) = Edits::of(references, store, object, attribute)? else { continue };
+            let Some(mut edits) = Edits::of(references, store, object, attribute)? else {
+                continue;
+            };
             let before = there.iter().find(|(name, _)| name == attribute).map_or(0, |(_, n)| *n);
             let mut delta = ReferenceDelta {
                 name: SmolStr::new(attribute.as_str()),

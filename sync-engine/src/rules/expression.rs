@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::scope::Subject;
-use crate::{AttributeName, Values};
+use crate::{AttributeName, AttributeValue, Values};
 
 /// The language that an expression is written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +37,33 @@ pub(crate) enum Evaluated {
 }
 
 /// What an evaluation may ask beside the object's values.
+#[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
-    pub(crate) now: DateTime<Utc>,
-    pub(crate) parameters: &'a BTreeMap<String, String>,
+    now: DateTime<Utc>,
+    parameters: &'a BTreeMap<String, String>,
+    imported: Option<&'a dyn Subject>,
+    unique: Option<&'a Probe<'a>>,
+}
+
+/// Whether another object of the target has a value.
+type Probe<'a> = dyn Fn(&AttributeValue) -> Result<bool, String> + 'a;
+
+impl<'a> Surroundings<'a> {
+    pub(crate) fn new(now: DateTime<Utc>, parameters: &'a BTreeMap<String, String>) -> Self {
+        Self { now, parameters, imported: None, unique: None }
+    }
+
+    /// What the target was last known to have.
+    pub(crate) fn imported(mut self, imported: &'a dyn Subject) -> Self {
+        self.imported = Some(imported);
+        self
+    }
+
+    /// Whom to ask whether a value is taken.
+    pub(crate) fn unique(mut self, probe: &'a Probe<'a>) -> Self {
+        self.unique = Some(probe);
+        self
+    }
 }
 
 impl Compiled {
@@ -59,6 +83,12 @@ impl Compiled {
     /// Whether it chooses among values by asking which are taken.
     #[must_use]
     pub fn is_unique_candidate(&self) -> bool {
+        false
+    }
+
+    /// Whether what it gives must not be shown.
+    #[must_use]
+    pub fn redacts(&self) -> bool {
         false
     }
 

@@ -17,6 +17,12 @@ pub trait Subject {
     /// The values of an attribute; none where there is no such attribute.
     fn values(&self, name: &AttributeName) -> Cow<'_, [AttributeValue]>;
 
+    /// Whether the values are references to other objects, shown as their names.
+    fn is_reference(&self, name: &AttributeName) -> bool {
+        let _ = name;
+        false
+    }
+
     /// Whether it is a direct member of the group with this name or anchor.
     ///
     /// # Errors
@@ -185,6 +191,18 @@ impl Scope {
     #[must_use]
     pub fn asks_membership(&self) -> bool {
         matches!(self, Self::Groups(groups) if groups.iter().flatten().any(Clause::asks_membership))
+    }
+}
+
+impl Scope {
+    /// The groups whose members it asks for.
+    pub(crate) fn groups_asked(&self) -> Vec<String> {
+        let Self::Groups(groups) = self else { return Vec::new() };
+        let asking = groups.iter().flatten().filter(|clause| clause.asks_membership());
+        asking
+            .flat_map(|clause| &clause.operands)
+            .map(|it| super::text_of(it).into_owned())
+            .collect()
     }
 }
 

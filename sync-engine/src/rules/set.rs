@@ -179,6 +179,23 @@ impl RuleSet {
         rules.into_iter().next().map_or(&[], |rule| rule.disable.as_slice())
     }
 
+    /// Whether a rule redacts what flows to an attribute of a target: logs and previews do not show it.
+    #[must_use]
+    pub fn is_redacted(
+        &self,
+        target: &ConnectorId,
+        object_type: &ObjectType,
+        attribute: &AttributeName,
+    ) -> bool {
+        self.of(Direction::Outbound, target, object_type).iter().any(|rule| {
+            let flows = rule.flows.iter().chain(&rule.disable);
+            flows.filter(|flow| flow.to == *attribute).any(|flow| match &flow.source {
+                Source::Expression(expression) => expression.redacts(),
+                _ => false,
+            })
+        })
+    }
+
     /// What must be read of a connector for these rules: the types and attributes that any of them asks for.
     #[must_use]
     pub fn shape(&self, connector: &ConnectorId) -> ImportShape {

@@ -7,20 +7,38 @@
 //! Nothing here writes to a system. The same state, rules and `now` come to the same result, in whatever order the
 //! objects were imported. An object that cannot be handled goes to escrow with a sentence that says why; the others go on.
 
+mod contribute;
+mod desire;
+mod evaluate;
 mod explain;
+mod inbound;
+mod join;
+mod outbound;
+mod program;
+mod references;
+mod run;
+mod trouble;
+mod view;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
 use crate::connector::ConnectorSchema;
-use crate::metaverse::ReferenceSource;
-use crate::observer::Observer;
-use crate::rules::RuleSet;
+use crate::metaverse::{MetaverseObject, ReferenceSource};
+use crate::observer::{Event, Observer};
+use crate::rules::{RuleSet, Surroundings};
 use crate::space::SpaceObject;
+use crate::store::JoinKey;
 use crate::{AttributeName, ConnectorId, SpaceId, StoreError, SyncStore};
+use inbound::Pass;
+use program::Programs;
+use run::Run;
 
-pub use explain::Explanation;
+pub use explain::{
+    ActionSection, ClauseSection, Explanation, FlowSection, IdentitySection, IdentityValue,
+    ImportSection, MatchSection, ScopeSection,
+};
 
 /// Which objects a synchronisation looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +88,7 @@ pub struct Synchronizer<'r> {
     now: DateTime<Utc>,
     schemas: BTreeMap<ConnectorId, ConnectorSchema>,
     batch: usize,
+    programs: Programs<'r>,
 }
 
 /// What the references of one attribute of a target's object must be.
@@ -85,7 +104,8 @@ impl<'r> Synchronizer<'r> {
     /// A synchronisation by these rules, at this moment.
     #[must_use]
     pub fn new(rules: &'r RuleSet, now: DateTime<Utc>) -> Self {
-        Self { rules, now, schemas: BTreeMap::new(), batch: 500 }
+        let programs = Programs::new(rules);
+        Self { rules, now, schemas: BTreeMap::new(), batch: 500, programs }
     }
 
     /// With what the systems have: values are brought into the kind that the target's attribute has.
@@ -108,11 +128,11 @@ impl<'r> Synchronizer<'r> {
     /// [`SyncError::Store`]; what was committed before stays, and the next run goes on from there.
     pub fn run(
         &self,
-        _store: &mut dyn SyncStore,
-        _mode: SyncMode,
-        _observer: &mut dyn Observer,
+        store: &mut dyn SyncStore,
+        mode: SyncMode,
+        observer: &mut dyn Observer,
     ) -> Result<SyncReport, SyncError> {
-        Ok(SyncReport::default())
+        Run::new(self, store, observer).run(mode)
     }
 
     /// What the rules make of one object and why, in a transaction of its own that is taken back.
@@ -121,10 +141,48 @@ impl<'r> Synchronizer<'r> {
     /// [`SyncError::Store`].
     pub fn explain(
         &self,
-        _store: &mut dyn SyncStore,
-        _object: SpaceId,
+        store: &mut dyn SyncStore,
+        object: SpaceId,
     ) -> Result<Explanation, SyncError> {
-        Ok(Explanation::default())
+        store.begin()?;
+        let explained = self.explain_within(store, object);
+        store.rollback()?;
+        explained
+    }
+
+    /// The same within a transaction of the caller, who takes it back.
+    ///
+    /// # Errors
+    /// [`SyncError::Store`].
+    pub fn explain_within(
+        &self,
+        store: &mut dyn SyncStore,
+        object: SpaceId,
+    ) -> Result<Explanation, SyncError> {
+        let mut events: Vec<Event> = Vec::new();
+        let mut explanation = Explanation::default();
+        let Some(before) = store.object(object)? else { return Ok(explanation) };
+        explanation.import = Some(ImportSection::of(&before, store.edge_counts(object)?));
+        let mut run = Run::new(self, store, &mut events);
+        run.trace = Some(explanation);
+        run.one(object, Pass::Joining)?;
+        if let Some(link) = run.store.object(object)?.and_then(|object| object.link) {
+            run.identity(link.metaverse)?;
+        }
+        let mut explanation = run.trace.take().unwrap_or_default();
+        explanation.troubles = events
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Escrowed { message, .. } => Some(message),
+                _ => None,
+            })
+            .collect();
+        explanation.redact(|section, attribute| {
+            section.object_type.as_ref().is_some_and(|object_type| {
+                self.rules.is_redacted(&section.connector, object_type, attribute)
+            })
+        });
+        Ok(explanation)
     }
 
     /// What the references `attribute` of an object of a target must be: of an object that is linked, and not to be
@@ -134,10 +192,26 @@ impl<'r> Synchronizer<'r> {
     /// [`SyncError::Store`].
     pub fn desired_references(
         &self,
-        _store: &dyn SyncStore,
-        _object: &SpaceObject,
-        _attribute: &AttributeName,
+        store: &dyn SyncStore,
+        object: &SpaceObject,
+        attribute: &AttributeName,
     ) -> Result<Option<DesiredReferences>, SyncError> {
-        Ok(None)
+        Ok(references::desired(self, store, object, attribute)?)
+    }
+
+    /// The values by which an object is found: what [`SyncStore::index_object`] is given.
+    #[must_use]
+    pub fn keys_of(&self, object: &SpaceObject) -> Vec<JoinKey> {
+        self.programs.keys_of(object)
+    }
+
+    /// The values by which an identity is found: what [`SyncStore::index_metaverse`] is given.
+    #[must_use]
+    pub fn keys_of_identity(&self, identity: &MetaverseObject) -> Vec<JoinKey> {
+        self.programs.keys_of_identity(identity)
+    }
+
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings::new(self.now, self.rules.parameters())
     }
 }

@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 
 use super::entry::{Inverse, UndoEntry, UndoFileError, read_entries};
 use crate::connector::{
-    AttributeEdit, Connector, ConnectorError, ExportOperation, ExportOutcome, ExportWrite, Exported,
-    FailureKind, ImportChange, ImportPage, ImportedObject, ReferenceEdit, ReferenceTo, SourceScope,
+    AttributeEdit, Connector, ConnectorError, ExportOperation, ExportOutcome, ExportWrite,
+    Exported, FailureKind, ImportChange, ImportPage, ImportedObject, ReferenceEdit, ReferenceTo,
+    SourceScope,
 };
 use crate::export::same_values;
 use crate::import::{ReadKind, Staging, StagingError};
@@ -18,9 +19,7 @@ use crate::plan::{
 };
 use crate::space::{PendingImport, SpaceObject};
 use crate::stop::Stop;
-use crate::{
-    Anchor, AttributeName, AttributeSet, ConnectorId, SpaceId, StoreError, SyncStore,
-};
+use crate::{Anchor, AttributeName, AttributeSet, ConnectorId, SpaceId, StoreError, SyncStore};
 
 /// An undo file that was read.
 #[derive(Clone, Debug)]
@@ -105,7 +104,9 @@ impl Undo {
                 let hologram = there.as_ref().map_or(&empty, |object| &object.hologram);
                 let none = BTreeMap::new();
                 let (kind, phase, anchor, values) = match &entry.inverse {
-                    Inverse::Remove { anchor, .. } => (StepKind::Delete, Phase::Delete, anchor, &none),
+                    Inverse::Remove { anchor, .. } => {
+                        (StepKind::Delete, Phase::Delete, anchor, &none)
+                    }
                     Inverse::Change { anchor, attributes, references, .. } => {
                         if attributes.is_empty() && !references.is_empty() {
                             (StepKind::References, Phase::References, anchor, attributes)
@@ -113,7 +114,9 @@ impl Undo {
                             (StepKind::Update, Phase::Update, anchor, attributes)
                         }
                     }
-                    Inverse::Recreate { anchor, .. } => (StepKind::Create, Phase::Create, anchor, &none),
+                    Inverse::Recreate { anchor, .. } => {
+                        (StepKind::Create, Phase::Create, anchor, &none)
+                    }
                 };
                 let step = Step {
                     phase,
@@ -148,7 +151,11 @@ impl Undo {
         self.entries.iter().rev().filter(move |entry| entry.target == target)
     }
 
-    fn row(&self, store: &dyn SyncStore, entry: &UndoEntry) -> Result<Option<SpaceObject>, StoreError> {
+    fn row(
+        &self,
+        store: &dyn SyncStore,
+        entry: &UndoEntry,
+    ) -> Result<Option<SpaceObject>, StoreError> {
         let (Inverse::Remove { anchor, .. }
         | Inverse::Change { anchor, .. }
         | Inverse::Recreate { anchor, .. }) = &entry.inverse;
@@ -200,14 +207,23 @@ impl Undo {
                     report.done += 1;
                 }
                 Some(ExportOutcome::Failed(failure)) => {
-                    report.failed.push(format!("{} {}: {}", entry.object_type, one_line(&entry.name), failure.message));
+                    report.failed.push(format!(
+                        "{} {}: {}",
+                        entry.object_type,
+                        one_line(&entry.name),
+                        failure.message
+                    ));
                     if failure.kind == FailureKind::Busy {
                         report.stopped = true;
                         break;
                     }
                 }
                 None => {
-                    report.failed.push(format!("{} {}: the target gave no answer", entry.object_type, one_line(&entry.name)));
+                    report.failed.push(format!(
+                        "{} {}: the target gave no answer",
+                        entry.object_type,
+                        one_line(&entry.name)
+                    ));
                 }
             }
         }
@@ -360,7 +376,11 @@ impl Taking<'_> {
         Ok(())
     }
 
-    fn keep_made(&mut self, attributes: &AttributeSet, exported: &Exported) -> Result<(), UndoError> {
+    fn keep_made(
+        &mut self,
+        attributes: &AttributeSet,
+        exported: &Exported,
+    ) -> Result<(), UndoError> {
         let Some(anchor) = exported.anchor.clone() else {
             self.skip("it was made again and the target did not say its new identifier; the next full read finds it");
             return Ok(());
@@ -377,8 +397,12 @@ impl Taking<'_> {
             references: BTreeMap::<AttributeName, Vec<ReferenceTo>>::new(),
             version: exported.version.clone(),
         };
-        let mut staging = Staging::begin(self.store, &self.entry.target, ReadKind::Delta, self.now)?;
-        staging.page(ImportPage { changes: vec![ImportChange::Object(object)], ..ImportPage::default() })?;
+        let mut staging =
+            Staging::begin(self.store, &self.entry.target, ReadKind::Delta, self.now)?;
+        staging.page(ImportPage {
+            changes: vec![ImportChange::Object(object)],
+            ..ImportPage::default()
+        })?;
         staging.finish()?;
         Ok(())
     }

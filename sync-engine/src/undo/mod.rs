@@ -3,8 +3,8 @@
 mod apply;
 mod entry;
 
-pub(crate) use entry::open;
 pub use apply::{Undo, UndoError, UndoReport};
+pub(crate) use entry::open;
 pub use entry::{
     Inverse, NoUndo, UndoEntry, UndoFileError, UndoLines, UndoReferences, UndoSink, read_entries,
 };
