@@ -36,10 +36,6 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a configuration file: asks, or takes every answer as an option
-    Setup(Box<SetupArgs>),
-    /// Check the connections, rights and rules, and say of each what to mend
-    Doctor,
     /// Read both sides and show what would be written; nothing is, not even the state
     Plan(Shown),
     /// Show what becomes of one object: every rule, every value; nothing is written
@@ -177,9 +173,6 @@ pub struct LogArgs {
 pub struct ExportConfigArgs {
     /// Where to; standard output without it
     pub file: Option<PathBuf>,
-    /// In the shape of Microsoft's synchronization schema
-    #[arg(long)]
-    pub graph: bool,
 }
 
 /// Options of `import-config`.

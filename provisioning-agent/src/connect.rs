@@ -21,7 +21,18 @@ pub struct Connectors {
     pub targets: Vec<Arc<dyn Connector>>,
 }
 
+impl std::fmt::Debug for Connectors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.all().map(|connector| connector.id().to_string())).finish()
+    }
+}
+
 impl Connectors {
+    /// All of them, sources first.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Connector>> {
+        self.sources.iter().chain(&self.targets)
+    }
+
     /// Makes them all; nothing is asked of anybody yet.
     ///
     /// # Errors

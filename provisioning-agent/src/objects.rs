@@ -22,10 +22,10 @@ pub struct ObjectLog {
 }
 
 impl ObjectLog {
-    /// Appends to the file, under the number of a cycle.
+    /// Appends to the file, each line with the number of its cycle.
     #[must_use]
-    pub fn new(path: PathBuf, cycle: u64, now: fn() -> DateTime<Utc>) -> Self {
-        Self { path, file: None, cycle, now }
+    pub fn new(path: PathBuf, now: fn() -> DateTime<Utc>) -> Self {
+        Self { path, file: None, cycle: 0, now }
     }
 
     fn write(&mut self, mut line: Value) -> io::Result<()> {
@@ -64,7 +64,17 @@ fn older(path: &Path) -> PathBuf {
 
 impl Observer for ObjectLog {
     fn event(&mut self, event: &Event) {
-        if !matches!(event, Event::StepDone(_) | Event::Escrowed { .. }) {
+        if let Event::CycleStarted { run, .. } = event {
+            self.cycle = *run;
+        }
+        let kept = matches!(
+            event,
+            Event::StepDone(_)
+                | Event::StepStaged(_)
+                | Event::Escrowed { .. }
+                | Event::GuardStopped(_)
+        );
+        if !kept {
             return;
         }
         let written =
@@ -119,7 +129,8 @@ mod tests {
     fn lines_are_kept_and_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("objects.jsonl");
-        let mut log = ObjectLog::new(path.clone(), 7, epoch);
+        let mut log = ObjectLog::new(path.clone(), epoch);
+        log.event(&Event::CycleStarted { run: 7, profile: "incremental".to_owned() });
         for n in 0..5 {
             log.event(&Event::Escrowed {
                 object: SpaceId(n),
