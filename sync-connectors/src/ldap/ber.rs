@@ -44,7 +44,9 @@ impl fmt::Display for BerError {
         match self {
             Self::Truncated => f.write_str("the value ends too early"),
             Self::Length => f.write_str("a length that no value has"),
-            Self::Tag { wanted, found } => write!(f, "tag {found:#04x} where {wanted:#04x} belongs"),
+            Self::Tag { wanted, found } => {
+                write!(f, "tag {found:#04x} where {wanted:#04x} belongs")
+            }
             Self::Number => f.write_str("a number that is empty or too large"),
             Self::Trailing => f.write_str("octets after the end of the value"),
         }
@@ -200,7 +202,10 @@ mod tests {
         assert_eq!(Reader::new(&[0x04, 0x05, 1, 2]).any(), Err(BerError::Truncated));
         assert_eq!(Reader::new(&[0x30, 0x80, 0, 0]).any(), Err(BerError::Length));
         assert_eq!(Reader::new(&[0x04, 0x85, 1, 1, 1, 1, 1]).any(), Err(BerError::Length));
-        assert_eq!(Reader::new(&[0x04, 0x84, 0xff, 0xff, 0xff, 0xff]).any(), Err(BerError::Truncated));
+        assert_eq!(
+            Reader::new(&[0x04, 0x84, 0xff, 0xff, 0xff, 0xff]).any(),
+            Err(BerError::Truncated)
+        );
         assert_eq!(Reader::new(&[]).any(), Err(BerError::Truncated));
     }
 

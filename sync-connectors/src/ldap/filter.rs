@@ -132,7 +132,10 @@ mod tests {
         assert_eq!(users.to_string(), "(&(objectClass=user)(!(objectClass=computer)))");
         assert_eq!(LdapFilter::all([]).to_string(), "(objectClass=*)");
         assert_eq!(LdapFilter::any([]).to_string(), "(!(objectClass=*))");
-        assert_eq!(LdapFilter::equal("objectGUID", [0, 0x41, 0xff]).to_string(), r"(objectGUID=\00A\ff)");
+        assert_eq!(
+            LdapFilter::equal("objectGUID", [0, 0x41, 0xff]).to_string(),
+            r"(objectGUID=\00A\ff)"
+        );
         assert_eq!(
             LdapFilter::InChain("memberOf".into(), "CN=a(b),DC=x".into()).to_string(),
             r"(memberOf:1.2.840.113556.1.4.1941:=CN=a\28b\29,DC=x)"
