@@ -7,10 +7,17 @@ use scim_client::transport::ReqwestTransport;
 use scim_client::{Auth, Client, TargetProfile};
 use scim_sync::{Connector, ConnectorId};
 use scim_sync_connectors::csv::CsvConnector;
+use scim_sync_connectors::ldap::{
+    ChangeTracking, Directory, LdapBind, LdapConfig, LdapConnector, LdapScope, LdapServer,
+    ScopeGroup,
+};
 use scim_sync_connectors::scim::{BulkUse, ScimConnector};
 
+use url::Url;
+
 use crate::config::{
-    BulkConfig, Config, ConfigError, Environment, SourceConfig, SourceKind, TargetConfig,
+    BulkConfig, Config, ConfigError, Environment, SourceConfig, SourceKind, TargetConfig, Tls,
+    Tracking, is_loopback,
 };
 
 /// The connectors of a configuration.
@@ -70,8 +77,74 @@ pub fn source(
             let connector = CsvConnector::new(ConnectorId::new(&source.name), files.collect());
             Ok(Arc::new(connector.map_err(|error| here(error.to_string()))?))
         }
-        SourceKind::ActiveDirectory(_) | SourceKind::OpenLdap(_) => Err(here("not yet".to_owned())),
+        SourceKind::ActiveDirectory(_) | SourceKind::OpenLdap(_) => {
+            let connector = LdapConnector::new(ldap(source, config.folder(), environment)?);
+            Ok(Arc::new(connector.map_err(|error| here(error.to_string()))?))
+        }
     }
+}
+
+/// How the directory of a source is reached and read.
+///
+/// # Errors
+/// As [`Connectors::of`]; and where the source is no directory.
+pub fn ldap(
+    source: &SourceConfig,
+    folder: &Path,
+    environment: &dyn Environment,
+) -> Result<LdapConfig, ConfigError> {
+    let here = |message: String| ConfigError::new(format!("source {:?}: {message}", source.name));
+    let (SourceKind::ActiveDirectory(ldap) | SourceKind::OpenLdap(ldap)) = &source.kind else {
+        return Err(here("it is no directory".to_owned()));
+    };
+    let password =
+        ldap.password.fetch(folder, environment).map_err(|error| here(error.to_string()))?;
+    let bind = LdapBind::Simple { name: ldap.bind_dn.clone(), password };
+    let ca_file = (!ldap.ca_file.as_os_str().is_empty()).then(|| folder.join(&ldap.ca_file));
+    let mut servers = Vec::with_capacity(ldap.servers.len());
+    let mut loopback = true;
+    for url in &ldap.servers {
+        let parsed =
+            Url::parse(url).map_err(|error| here(format!("the server {url:?}: {error}")))?;
+        let own = is_loopback(&parsed);
+        loopback &= own;
+        let server = LdapServer::new(url);
+        // On the way to this machine itself nobody can read the password; where there is a certificate to hold the
+        // server to, it is held to it all the same.
+        let start_tls =
+            url.starts_with("ldap://") && ldap.tls == Tls::Required && (!own || ca_file.is_some());
+        servers.push(if start_tls { server.with_start_tls() } else { server });
+    }
+    let (first, base) = (LdapServer::new(""), ldap.base.as_str());
+    let made = match &source.kind {
+        SourceKind::OpenLdap(_) => LdapConfig::open_ldap(&source.name, first, bind, base),
+        _ => LdapConfig::active_directory(&source.name, first, bind, base),
+    };
+    let directory = match (made.directory, ldap.changes) {
+        (Directory::OpenLdap, _) => Directory::OpenLdap,
+        (_, Tracking::DirSync) => {
+            Directory::ActiveDirectory(ChangeTracking::DirSync { object_security: false })
+        }
+        (_, Tracking::DirSyncOrdinary) => {
+            Directory::ActiveDirectory(ChangeTracking::DirSync { object_security: true })
+        }
+        (_, Tracking::UsnChanged) => Directory::ActiveDirectory(ChangeTracking::UsnChanged),
+    };
+    let scope = &ldap.scope;
+    Ok(LdapConfig {
+        servers,
+        ca_file,
+        allow_plaintext: ldap.tls == Tls::Off || loopback,
+        directory,
+        scope: LdapScope {
+            include: scope.include.clone(),
+            exclude: scope.exclude.clone(),
+            group: (!scope.group.is_empty())
+                .then(|| ScopeGroup { name: scope.group.clone(), nested: scope.nested }),
+            ..LdapScope::default()
+        },
+        ..made
+    })
 }
 
 /// The connector of a target.

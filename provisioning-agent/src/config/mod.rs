@@ -20,6 +20,7 @@ pub use environment::{Environment, Process};
 pub use schedule::{Period, ScheduleConfig};
 pub use secret::SecretSource;
 pub use source::{CsvSource, LdapSource, ScopeConfig, SourceConfig, SourceKind, Tls, Tracking};
+pub(crate) use target::is_loopback;
 pub use target::{BulkConfig, TargetConfig};
 
 /// The keys that rules have at the top of the file.

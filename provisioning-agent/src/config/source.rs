@@ -73,10 +73,10 @@ pub enum Tls {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tracking {
-    /// By DirSync, with the right to replicate where the account has it and else with its ordinary rights.
+    /// By DirSync, with the right to replicate changes (`DS-Replication-Get-Changes`).
     #[default]
     DirSync,
-    /// By DirSync with the account's ordinary rights.
+    /// By DirSync, with the account's ordinary rights: what it may not read is not told.
     DirSyncOrdinary,
     /// By `uSNChanged`, for servers without DirSync.
     UsnChanged,
