@@ -38,7 +38,49 @@ async fn a_server_that_only_fails_speaks_no_scim() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_web_page_speaks_no_scim() {
     let app = Router::new().fallback(|| async { Html("<html><h1>Welcome</h1></html>") });
-    could_not_run(&Suite::all().run(&Site::of(app).await.target()).await, "speaks SCIM");
+    could_not_run(&Suite::all().run(&Site::of(app).await.target()).await, "is no SCIM server");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_to_sign_in_is_named() {
+    let page = "<!doctype html><html><title>Sign in to\n Contoso</title><form></form></html>";
+    let app = Router::new().fallback(move || async move { Html(page) });
+    let report = Suite::all().run(&Site::of(app).await.target()).await;
+    could_not_run(&report, "is no SCIM server: /ServiceProviderConfig was answered 200");
+    could_not_run(&report, "\"Sign in to Contoso\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_is_named_with_the_url_to_use() {
+    use axum::extract::Request;
+    use axum::response::Redirect;
+    for (to, why) in [
+        (
+            "https://other.example:8443/scim/v2",
+            "to https://other.example:8443/scim/v2: use that URL",
+        ),
+        ("/v3", "/v3: use that URL"),
+    ] {
+        let moved = move |request: Request| async move {
+            Redirect::permanent(&format!("{to}{}", request.uri().path()))
+        };
+        let site = Site::of(Router::new().fallback(moved)).await;
+        could_not_run(&Suite::all().run(&site.target()).await, why);
+    }
+    let app = Router::new().fallback(|| async { Redirect::to("/login?next=%2F") });
+    let site = Site::of(app).await;
+    let report = Suite::all().run(&site.target()).await;
+    could_not_run(&report, &format!("{}/login?next=%2F", site.url));
+    could_not_run(&report, "most likely a page to sign in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_it_is_unavailable_is_not_called_silent() {
+    let app = Router::new()
+        .fallback(|| async { (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "3600")], "") });
+    let report = Suite::all().run(&Site::of(app).await.target()).await;
+    could_not_run(&report, "the target says that it is unavailable");
+    assert!(!report.verdict_line().contains("no answer"), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
