@@ -7,6 +7,7 @@ use http::Method;
 
 use crate::check::Stop;
 use crate::context::Cx;
+use crate::pace::shown;
 use crate::run::Run;
 
 /// How often a target that does not answer is asked: one that has crashed may be started again.
@@ -15,8 +16,8 @@ const TRIES: u32 = 3;
 /// How long to wait between.
 const BETWEEN: Duration = Duration::from_secs(1);
 
-/// How long a try may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a try may take: a target that is only slow has some time.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Asks the target for something small; any answer will do.
 ///
@@ -34,7 +35,7 @@ pub(crate) async fn probe(run: &Arc<Run>, patience: Duration) -> Result<(), Stri
         said = match run.pacer.within(patience, request.send()).await {
             Some(Err(Stop::Broken(text))) => text,
             Some(_) => return Ok(()),
-            None => format!("no answer within {patience:?}"),
+            None => return Err(format!("no answer within {}", shown(patience))),
         };
     }
     Err(said)

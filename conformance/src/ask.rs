@@ -30,8 +30,13 @@ pub(crate) async fn ask(run: &Arc<Run>, patience: Duration) -> Result<(), String
     if let Some(why) = run.pacer.gave_up() {
         return Err(why);
     }
-    let users = run.served().types().first().map_or("/Users", |kind| &kind.endpoint);
-    let users = asked(users.to_owned()).await;
+    let users = if run.answers() == 0 {
+        // It would only be waited for once more.
+        Err(Stop::Broken("not asked".to_owned()))
+    } else {
+        let kind = run.served().types().first();
+        asked(kind.map_or("/Users", |kind| &kind.endpoint).to_owned()).await
+    };
     if let Some(why) = run.pacer.gave_up() {
         return Err(why);
     }
@@ -46,7 +51,7 @@ pub(crate) async fn ask(run: &Arc<Run>, patience: Duration) -> Result<(), String
         let why = why.unwrap_or("nothing could be sent");
         // Answers that only ask for patience are answers, and the reason says so.
         return Err(match run.answers() {
-            0 => format!("no answer from {base}: {why}"),
+            0 => format!("no answer from {base}: {why}{}", hint(&base, why)),
             _ => why.to_owned(),
         });
     };
@@ -56,7 +61,7 @@ pub(crate) async fn ask(run: &Arc<Run>, patience: Duration) -> Result<(), String
         let credentials = if run.target.has_credentials() {
             "the credentials are refused"
         } else {
-            "the target wants credentials, and the run has none"
+            "the target wants credentials, and the run has none; SCIM_TOKEN or --token-file gives it a token"
         };
         let said = users.map_or_else(|_| "401".to_owned(), |answer| answer.summary());
         return Err(format!("{credentials}: {base} answered {said}"));
@@ -70,15 +75,46 @@ pub(crate) async fn ask(run: &Arc<Run>, patience: Duration) -> Result<(), String
     };
     Err(match elsewhere(first, &base) {
         Some(why) => why,
-        None if is_page(first) => format!(
+        None if is_page(first) && first.status() < 500 => format!(
             "{base} is no SCIM server: {path} was answered {} with a web page{}. Give the base URL of the SCIM \
              interface, what stands before /Users; a web page is often the one to sign in for people",
             first.status(),
             title(first).map(|title| format!(" ({title:?})")).unwrap_or_default(),
         ),
-        None => format!("nothing at {base} speaks SCIM: {path} was answered {}", first.summary()),
+        None => format!(
+            "nothing at {base} speaks SCIM: {path} was answered {}{}",
+            first.summary(),
+            above(&base, first)
+        ),
     })
 }
+
+/// What most likely is wrong where there is no answer.
+fn hint(base: &str, why: &str) -> &'static str {
+    // What rustls says of an answer that is no TLS.
+    if base.starts_with("https:") && why.contains("InvalidContentType") {
+        return "; it does not speak TLS there, so try http://";
+    }
+    ""
+}
+
+/// What most likely is wrong with a base URL below which there is nothing.
+fn above(base: &str, answer: &Answer) -> String {
+    let endpoint = base
+        .rsplit_once('/')
+        .filter(|(_, last)| ENDPOINTS.iter().any(|endpoint| endpoint.eq_ignore_ascii_case(last)));
+    match endpoint {
+        Some((above, _)) => format!(". Give what stands before the endpoint: {above}"),
+        None if matches!(answer.status(), 404 | 405) => {
+            ". Give the base URL, what stands before /Users; it often ends in /scim/v2".to_owned()
+        }
+        None => String::new(),
+    }
+}
+
+/// What is easily left at the end of a base URL.
+const ENDPOINTS: &[&str] =
+    &["Users", "Groups", "ServiceProviderConfig", "ResourceTypes", "Schemas", "Bulk", "Me"];
 
 /// Where a redirect leads, and what to do about it.
 fn elsewhere(answer: &Answer, base: &str) -> Option<String> {
@@ -94,6 +130,9 @@ fn elsewhere(answer: &Answer, base: &str) -> Option<String> {
         Ok(to) => to.to_string(),
         Err(_) => location.to_owned(),
     };
+    if to == asked.as_str() {
+        return Some(format!("{base} redirects ({status}) every request to itself"));
+    }
     // The base of the same document elsewhere; anything else is a page, to sign in most likely.
     let plain = to.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
     let there = plain.strip_suffix("/ServiceProviderConfig").filter(|there| *there != base);
@@ -109,8 +148,13 @@ fn elsewhere(answer: &Answer, base: &str) -> Option<String> {
 /// Whether an answer is for a browser.
 fn is_page(answer: &Answer) -> bool {
     let page = |media: &str| matches!(media, "text/html" | "application/xhtml+xml");
+    let begins = |tag: &[u8]| {
+        let text = answer.bytes().trim_ascii_start();
+        text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag))
+    };
     answer.media_type().is_some_and(|media| page(&media))
-        || answer.bytes().trim_ascii_start().first() == Some(&b'<')
+        || begins(b"<!doctype html")
+        || begins(b"<html")
 }
 
 /// What a web page calls itself.

@@ -144,7 +144,7 @@ pub(crate) struct Run {
     pub(crate) seed: Option<u32>,
 
     /// The domain of made-up user names and e-mail addresses
-    #[arg(long, default_value = "example.org", value_name = "DOMAIN", help_heading = "Checks")]
+    #[arg(long, default_value = "example.org", value_parser = domain, value_name = "DOMAIN", help_heading = "Checks")]
     pub(crate) mail_domain: String,
 
     /// Deviations that decide nothing: those of an earlier JSON report, so that only news fails
@@ -299,6 +299,19 @@ fn patience(text: &str) -> Result<Duration, String> {
     if duration > LONGEST { Err("a day at the most".to_owned()) } else { Ok(duration) }
 }
 
+/// The name of a host, so that the addresses made with it are some.
+fn domain(text: &str) -> Result<String, String> {
+    let is_label = |label: &str| {
+        let inside = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        !label.is_empty() && label.chars().all(inside) && !label.starts_with('-')
+    };
+    if text.split('.').all(is_label) {
+        Ok(text.to_owned())
+    } else {
+        Err("a domain has letters, digits, dots and hyphens: example.org".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -308,6 +321,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_domain_makes_addresses() {
+        for good in ["example.org", "a-b.c", "localhost"] {
+            assert_eq!(domain(good).as_deref(), Ok(good));
+        }
+        for wrong in ["", ".", "a..b", "not a domain", "a@b", "-a.b"] {
+            assert!(domain(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

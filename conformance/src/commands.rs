@@ -101,8 +101,7 @@ fn known(name: &str) -> Result<Known> {
 }
 
 fn report(path: &Path) -> Result<Report> {
-    json::read(&text(path)?)
-        .with_context(|| format!("{} is no report as `run --json` writes it", path.display()))
+    json::read(&text(path)?).with_context(|| path.display().to_string())
 }
 
 /// The first signal ends the run in order, the second at once but for the reports, the third everything.
@@ -157,7 +156,7 @@ fn select(selection: &Selection) -> Result<Suite> {
         bail!("{first:?} names no check{near}; `scim-conformance list` shows them all");
     }
     if suite.checks().is_empty() {
-        bail!("no check is left to run: --skip leaves out all that --only names");
+        bail!("--only and --skip leave no check to run");
     }
     Ok(suite)
 }

@@ -29,6 +29,9 @@ const NO_TIME: &str = "there was no time left for it";
 /// Pages that a search for the marker reads at most.
 const MOST_PAGES: usize = 10_000;
 
+/// Told the paths and names of what is found, before anything is removed.
+pub(crate) type Tell<'a> = &'a mut (dyn FnMut(&[(String, String)]) + Send);
+
 /// What a sweep did.
 #[derive(Clone, Debug, Default)]
 pub struct Swept {
@@ -138,7 +141,7 @@ pub(crate) async fn by_marker(
     of_run: Option<u32>,
     remove_them: bool,
     thorough: bool,
-    tell: &mut (dyn FnMut(&[(String, String)]) + Send),
+    tell: Tell<'_>,
 ) -> Swept {
     let prefix = of_run.map_or_else(|| MARKER.to_owned(), |seed| format!("{MARKER}{seed:08x}-"));
     let cx = Cx::new(Arc::clone(run), "sweep");

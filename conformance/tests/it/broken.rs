@@ -51,6 +51,14 @@ async fn a_page_to_sign_in_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_about_an_error_is_no_page_to_sign_in() {
+    let page = (StatusCode::BAD_GATEWAY, Html("<html><h1>502 Bad Gateway</h1></html>"));
+    let app = Router::new().fallback(move || async move { page });
+    let report = Suite::all().run(&Site::of(app).await.target()).await;
+    could_not_run(&report, "speaks SCIM: /ServiceProviderConfig was answered 502");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_named_with_the_url_to_use() {
     use axum::extract::Request;
     use axum::response::Redirect;
@@ -67,6 +75,9 @@ async fn a_redirect_is_named_with_the_url_to_use() {
         let site = Site::of(Router::new().fallback(moved)).await;
         could_not_run(&Suite::all().run(&site.target()).await, why);
     }
+    let itself = |request: Request| async move { Redirect::to(&request.uri().to_string()) };
+    let report = Suite::all().run(&Site::of(Router::new().fallback(itself)).await.target()).await;
+    could_not_run(&report, "redirects (303) every request to itself");
     let app = Router::new().fallback(|| async { Redirect::to("/login?next=%2F") });
     let site = Site::of(app).await;
     let report = Suite::all().run(&site.target()).await;
@@ -96,7 +107,20 @@ async fn a_wrong_token_is_named_and_not_repeated() {
 async fn no_token_where_one_is_wanted_is_named() {
     let site = Site::ours().await;
     let report = Suite::all().run(&Target::new(&site.url).unwrap()).await;
-    could_not_run(&report, "the run has none");
+    could_not_run(&report, "the run has none; SCIM_TOKEN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_that_is_nearly_the_base_is_put_right() {
+    let site = Site::ours().await;
+    for (url, why) in [
+        (format!("{}/Users", site.url), format!("before the endpoint: {}", site.url)),
+        (site.url.replace("/scim/v2", "/scim"), "it often ends in /scim/v2".to_owned()),
+        (site.url.replace("http:", "https:"), "so try http://".to_owned()),
+    ] {
+        let report = Suite::all().run(&Target::new(&url).unwrap().bearer(TOKEN)).await;
+        could_not_run(&report, &why);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
