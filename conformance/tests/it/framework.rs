@@ -376,7 +376,7 @@ async fn a_sweep_removes_what_the_suite_makes_and_nothing_else() {
         "ada".to_owned(),
         format!("x{MARKER}0000002a-811c9dc5-0-a"),
         format!("{MARKER}service-account"),
-        format!("{MARKER}0000002a-admin"),
+        format!("{MARKER}0000002a-admin-1-x"),
     ] {
         let user = json!({"schemas": [scim_core::urn::USER], "userName": name});
         site.request(Method::POST, "Users", &user.to_string()).await;
