@@ -62,12 +62,20 @@ pub enum PendingImport {
     None,
     /// The object is new.
     Add,
-    /// These attributes changed, references among them; a name that is `dn` stands for the object's place.
+    /// These attributes changed, references among them; [`PendingImport::DN`] stands for the object's place and
+    /// [`PendingImport::SCOPE`] for whether the connector takes it in.
     Update(BTreeSet<AttributeName>),
     /// The object was deleted.
     Delete,
     /// The object was deleted and one of another type has its anchor now.
     DeleteAdd,
+}
+
+impl PendingImport {
+    /// The name that stands for the object's place among the names of changed attributes.
+    pub const DN: &'static str = "dn";
+    /// The name that stands for the connector's scope among the names of changed attributes.
+    pub const SCOPE: &'static str = "scope";
 }
 
 /// What has to be written to one object of a target.

@@ -1,0 +1,1 @@
+//! Staging, on the memory store.
