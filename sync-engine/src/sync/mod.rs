@@ -215,3 +215,6 @@ impl<'r> Synchronizer<'r> {
         Surroundings::new(self.now, self.rules.parameters())
     }
 }
+
+#[cfg(test)]
+mod tests;
