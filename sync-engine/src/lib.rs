@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod attribute;
+pub mod expr;
 mod id;
 
 pub use attribute::{AttributeName, AttributeSet, AttributeValue, Values};
