@@ -1,0 +1,149 @@
+//! The connector space: what is known of each object of one connected system.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::connector::SourceScope;
+use crate::{
+    Anchor, AttributeName, AttributeSet, ConnectorId, Dn, MetaverseId, ObjectType, SpaceId, Values,
+};
+
+/// One object of a connector space. Its references are edges, kept beside it by the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceObject {
+    /// Its row.
+    pub id: SpaceId,
+    /// The space that it is in.
+    pub connector: ConnectorId,
+    /// What it is; of a placeholder, as far as known.
+    pub object_type: Option<ObjectType>,
+    /// What identifies it; none before the target has made it, and for placeholders known by name only.
+    pub anchor: Option<Anchor>,
+    /// Where it is.
+    pub dn: Option<Dn>,
+    /// Staged, placeholder or transient.
+    pub kind: SpaceKind,
+    /// Whether the connector's own scope takes it in.
+    pub scope: SourceScope,
+    /// The values that the system was last known to have.
+    pub hologram: AttributeSet,
+    /// The version (entity tag) that belongs to the hologram.
+    pub version: Option<String>,
+    /// What an import brought that no synchronisation has seen yet.
+    pub pending_import: PendingImport,
+    /// What a synchronisation decided that the system does not have yet.
+    pub pending_export: Option<PendingExport>,
+    /// What was written and has not been read back; the values by which a confirming import is judged.
+    pub unconfirmed: Option<Unconfirmed>,
+    /// The identity that it belongs to; `None` is a disconnector.
+    pub link: Option<Link>,
+}
+
+/// What kind of object a row stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SpaceKind {
+    /// An object that was imported, or that is to be made.
+    Staged,
+    /// Something that another object refers to and that was never read. Never linked.
+    Placeholder,
+    /// An object whose name another anchor has now; it waits to be told where it went.
+    Transient,
+}
+
+/// What an import staged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PendingImport {
+    /// Nothing.
+    #[default]
+    None,
+    /// The object is new.
+    Add,
+    /// These attributes changed, references among them; a name that is `dn` stands for the object's place.
+    Update(BTreeSet<AttributeName>),
+    /// The object was deleted.
+    Delete,
+    /// The object was deleted and one of another type has its anchor now.
+    DeleteAdd,
+}
+
+/// What has to be written to one object of a target.
+///
+/// References are named and not listed: what to add and remove is the difference between the edges that the metaverse
+/// asks for and those of the space, which the store gives in order, however many there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingExport {
+    /// What to do.
+    pub kind: ExportKind,
+    /// New values; no values clear the attribute.
+    pub attributes: BTreeMap<AttributeName, Values>,
+    /// The reference attributes to be compared.
+    pub references: BTreeSet<AttributeName>,
+    /// Why, in words for the plan: the rule that asks for it and what happened.
+    pub reason: String,
+    /// Set before the write is sent and taken away with its outcome: after a crash, an object that was being made is
+    /// looked up before it is made again.
+    pub sent: Option<DateTime<Utc>>,
+}
+
+/// What to do to an object of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ExportKind {
+    /// Make it.
+    Add,
+    /// Change it.
+    Update,
+    /// Switch it off (counts as a deletion for the guard).
+    Disable,
+    /// Remove it.
+    Delete,
+    /// Remove it and make one of another type.
+    DeleteAdd,
+}
+
+/// Written, not read back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unconfirmed {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What, to be compared with what the next import tells.
+    pub attributes: BTreeMap<AttributeName, Values>,
+    /// How many times the target told something else afterwards.
+    pub mismatches: u32,
+}
+
+/// That a space object belongs to an identity, and how that came about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The identity.
+    pub metaverse: MetaverseId,
+    /// How the link was made.
+    pub origin: LinkOrigin,
+}
+
+/// How a link was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LinkOrigin {
+    /// An inbound rule made the identity from this object.
+    Projected {
+        /// The rule.
+        rule: String,
+    },
+    /// The object was found by its values.
+    Joined {
+        /// The rule.
+        rule: String,
+        /// The attribute that matched.
+        by: String,
+    },
+    /// An outbound rule made this object from the identity.
+    Provisioned {
+        /// The rule.
+        rule: String,
+    },
+}
