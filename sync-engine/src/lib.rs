@@ -2,6 +2,7 @@
 
 pub mod attribute;
 pub mod connector;
+pub mod expr;
 mod id;
 pub mod import;
 pub mod memory;
