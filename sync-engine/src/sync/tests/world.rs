@@ -13,6 +13,7 @@ use crate::rules::RuleSet;
 use crate::space::{ExportKind, SpaceObject};
 use crate::store::Which;
 use crate::sync::{SyncMode, SyncReport, Synchronizer};
+use crate::verify::verify;
 use crate::{
     Anchor, AttributeName, AttributeSet, AttributeValue, ConnectorId, MemoryStore, SpaceId,
     SyncStore, Values,
@@ -158,10 +159,6 @@ impl World {
         self.now += TimeDelta::hours(hours);
     }
 
-    pub(super) fn synchronizer(&self) -> Synchronizer<'_> {
-        Synchronizer::new(&self.rules, self.now)
-    }
-
     /// A complete read: what is not in it is gone.
     pub(super) fn import(&mut self, connector: &ConnectorId, objects: Vec<ImportedObject>) {
         let changes = objects.into_iter().map(ImportChange::Object).collect();
@@ -184,6 +181,12 @@ impl World {
         let synchronizer = Synchronizer::new(&self.rules, self.now).with_batch(3);
         let report = synchronizer.run(&mut self.store, mode, &mut Silent).unwrap();
         assert_eq!(self.store.dirty(None, 1).unwrap(), []);
+        let connectors: Vec<ConnectorId> =
+            self.rules.sources().union(&self.rules.targets()).cloned().collect();
+        let synchronizer = Synchronizer::new(&self.rules, self.now);
+        let notes = verify(&self.store, &connectors, Some(&synchronizer)).unwrap();
+        let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
+        assert_eq!(notes, [] as [String; 0]);
         report
     }
 
