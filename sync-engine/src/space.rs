@@ -41,6 +41,17 @@ pub struct SpaceObject {
     pub link: Option<Link>,
 }
 
+impl SpaceObject {
+    /// Whether [`dn`](Self::dn) is where it is: the name of a transient is another object's, and that of an object that was
+    /// deleted is free. Stores find objects by names that they hold.
+    #[must_use]
+    pub fn holds_its_name(&self) -> bool {
+        self.dn.is_some()
+            && self.kind != SpaceKind::Transient
+            && self.pending_import != PendingImport::Delete
+    }
+}
+
 /// What kind of object a row stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

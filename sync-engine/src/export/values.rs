@@ -1,8 +1,11 @@
 //! Sends what is about single objects: creates, updates, disables, deletes.
 
+use std::collections::BTreeSet;
+
 use super::adopt::{Found, locate};
 use super::{ExportEnd, ExportError, Work};
-use crate::connector::{AttributeEdit, ExportOperation, ExportOutcome, ExportWrite};
+use crate::connector::{AttributeEdit, ExportOperation, ExportOutcome, ExportWrite, Exported};
+use crate::plan::references::leaves;
 use crate::plan::{Phase, hold, type_of, value_step};
 use crate::space::{ExportKind, PendingExport, SpaceObject};
 use crate::store::{EscrowStage, Which};
@@ -11,7 +14,8 @@ use crate::{Anchor, ObjectType};
 const PAGE: usize = 500;
 
 impl Work<'_> {
-    /// Looks up all objects whose making was broken off.
+    /// Finds out about all writes that were broken off, as far as that matters: objects that were being made, and objects
+    /// that were being removed.
     pub(super) async fn recover(&mut self) -> Result<(), ExportError> {
         let mut after = None;
         loop {
@@ -19,15 +23,39 @@ impl Work<'_> {
             let Some(last) = page.last().map(|object| object.id) else { return Ok(()) };
             let ended = page.len() < PAGE;
             after = Some(last);
-            let broken_off = |object: &SpaceObject| {
-                let sent = object.pending_export.as_ref().is_some_and(|p| p.sent.is_some());
-                sent && object.anchor.is_none()
+            let sent = |object: &SpaceObject| {
+                object.pending_export.as_ref().is_some_and(|pending| pending.sent.is_some())
             };
-            let page: Vec<_> = page.into_iter().filter(broken_off).collect();
-            let Some(unmade) = self.not_there_yet(page).await? else { return Ok(()) };
+            let (making, other): (Vec<_>, Vec<_>) =
+                page.into_iter().filter(sent).partition(|object| object.anchor.is_none());
+            let Some(unmade) = self.not_there_yet(making).await? else { return Ok(()) };
             self.not_begun(&unmade)?;
-            if ended || self.over() {
+            let removing: Vec<_> = other.into_iter().filter(leaves).collect();
+            if !self.removed_already(removing).await? || ended || self.over() {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Keeps that objects are gone whose removal was broken off after it happened; whether the target could be asked.
+    async fn removed_already(&mut self, objects: Vec<SpaceObject>) -> Result<bool, ExportError> {
+        if objects.is_empty() {
+            return Ok(true);
+        }
+        let anchors: Vec<Anchor> = objects.iter().filter_map(|object| object.anchor.clone()).collect();
+        match self.with.connector.read(&anchors, &self.with.options.shape).await {
+            Ok(read) => {
+                let there: BTreeSet<Anchor> = read.into_iter().map(|found| found.anchor).collect();
+                let gone = |object: &SpaceObject| {
+                    object.anchor.as_ref().is_some_and(|anchor| !there.contains(anchor))
+                };
+                let gone = objects.into_iter().filter(gone);
+                self.keep_done(gone.map(|object| (object, Exported::default())).collect())?;
+                Ok(true)
+            }
+            Err(error) => {
+                self.broken(&error);
+                Ok(false)
             }
         }
     }

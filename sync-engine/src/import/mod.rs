@@ -327,9 +327,14 @@ impl<'s> Staging<'s> {
 
     fn gone(&mut self, mut row: SpaceObject, staged: &mut Staged) -> Result<(), StagingError> {
         if row.pending_import != PendingImport::Delete {
+            let name = row.dn.clone().filter(|_| row.holds_its_name());
             row.pending_import = PendingImport::Delete;
             self.store.put_object(&row)?;
             staged.deleted += 1;
+            // Who was told to refer to the name now, refers to whoever gets it.
+            if let Some(name) = name {
+                self.read_anew(row.id, &name)?;
+            }
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ impl Staging<'_> {
 
     /// Notes that `before` has another name now.
     pub(super) fn renamed(before: &SpaceObject, moved: &mut Moved) {
-        if before.kind != SpaceKind::Transient
+        if before.holds_its_name()
             && let Some(dn) = &before.dn
         {
             moved.lost.push((before.id, dn.clone()));
@@ -55,6 +55,10 @@ impl Staging<'_> {
 
     /// Carries out what the arrival of the object `id` at its name does to others.
     pub(super) fn moved(&mut self, id: SpaceId, moved: Moved) -> Result<(), StagingError> {
+        // First what left this object, then what comes to it: else the second would be taken for the first.
+        for (had, dn) in moved.lost {
+            self.read_anew(had, &dn)?;
+        }
         if let Some(stand_in) = moved.stand_in {
             loop {
                 let page = self.store.referrers(stand_in, None, PAGE)?;
@@ -67,14 +71,11 @@ impl Staging<'_> {
             }
             self.store.remove_object(stand_in)?;
         }
-        for (had, dn) in moved.lost {
-            self.read_anew(had, &dn)?;
-        }
         Ok(())
     }
 
     /// References that this read told by the name `dn`, when `had` was still known by it, are to whoever has it now.
-    fn read_anew(&mut self, had: SpaceId, dn: &Dn) -> Result<(), StagingError> {
+    pub(super) fn read_anew(&mut self, had: SpaceId, dn: &Dn) -> Result<(), StagingError> {
         if self.by_name.is_empty() {
             return Ok(());
         }

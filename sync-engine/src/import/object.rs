@@ -100,15 +100,15 @@ impl Staging<'_> {
         self.current = before.as_ref().map(|row| row.id);
         self.touched.clear();
         let is_named_anew = before.as_ref().is_none_or(|before| {
-            before.kind == SpaceKind::Transient || folded(before) != folded(&after)
+            (after.dn.is_some() && !before.holds_its_name()) || folded(before) != folded(&after)
         });
         let mut moved = Moved::default();
         if is_named_anew {
-            if let Some(dn) = &after.dn {
-                self.claim(dn, self.current, &mut moved)?;
-            }
             if let Some(before) = &before {
                 Self::renamed(before, &mut moved);
+            }
+            if let Some(dn) = &after.dn {
+                self.claim(dn, self.current, &mut moved)?;
             }
         }
         // In its row before references are looked up, which may be to itself.

@@ -6,7 +6,7 @@ use super::table::{Table, Transactional};
 use crate::metaverse::MetaverseObject;
 use crate::space::{PendingImport, SpaceKind, SpaceObject};
 use crate::store::{ConnectorState, Escrow, JoinKey, RunRecord, Which};
-use crate::{Anchor, AttributeName, ConnectorId, MetaverseId, SpaceId, StoreError};
+use crate::{Anchor, AttributeName, ConnectorId, Dn, MetaverseId, SpaceId, StoreError};
 
 /// What gives out row numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -242,12 +242,9 @@ fn no_key() -> JoinKey {
     JoinKey { attribute: AttributeName::new(""), value: SmolStr::default() }
 }
 
-/// The form of the name that must be unique: a transient's name is another object's.
+/// The form of the name that must be unique.
 fn unique_name(object: &SpaceObject) -> Option<SmolStr> {
-    match object.kind {
-        SpaceKind::Transient => None,
-        SpaceKind::Staged | SpaceKind::Placeholder => object.dn.as_ref().map(crate::Dn::folded),
-    }
+    object.dn.as_ref().filter(|_| object.holds_its_name()).map(Dn::folded)
 }
 
 /// The lists that a row is in, without that of the escrow.

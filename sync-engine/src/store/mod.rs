@@ -9,8 +9,8 @@
 //!   everything, row numbers among it. A program that dies within a transaction has changed nothing.
 //! - *A refused call changes nothing*, and the transaction goes on: the caller may try something else.
 //! - *Row numbers* grow from 1 and are given once; the numbers of a transaction that was taken back are given again.
-//! - *Unique in a space*: the anchor, placeholders included; the folded name, transients excluded; the object of an
-//!   identity. What refers to a row (an edge, a link, an index entry, an escrow entry) asks that the row is there
+//! - *Unique in a space*: the anchor, placeholders included; the folded name ([`SpaceObject::holds_its_name`]); the object of
+//!   an identity. What refers to a row (an edge, a link, an index entry, an escrow entry) asks that the row is there
 //!   ([`StoreError::Missing`]) and goes with it.
 //! - *Removing what is not there* is done already.
 //! - *Lists* are ordered by row number and given in pages, so that memory does not grow with the state. A page begins after
@@ -91,7 +91,7 @@ pub trait SyncStore: Send {
         anchor: &Anchor,
     ) -> Result<Option<SpaceId>, StoreError>;
 
-    /// The object with this name, compared by [`Dn::folded`]; transients have none.
+    /// The object that holds this name ([`SpaceObject::holds_its_name`]), compared by [`Dn::folded`].
     ///
     /// # Errors
     /// [`StoreError`].

@@ -33,7 +33,7 @@ macro_rules! store_suite {
             objects: [
                 an_object_comes_back_as_it_was_put,
                 an_object_is_found_by_anchor_within_its_space,
-                an_object_is_found_by_folded_name_and_a_transient_is_not,
+                an_object_is_found_by_the_folded_name_that_it_holds,
                 anchors_names_and_links_are_unique_in_a_space,
                 what_an_object_gives_up_is_free_again,
                 a_transient_leaves_its_name_to_another,

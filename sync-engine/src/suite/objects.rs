@@ -93,14 +93,18 @@ pub fn an_object_is_found_by_anchor_within_its_space(store: &mut dyn SyncStore) 
     assert_eq!(store.object_by_anchor(&"hr".into(), &"x".into()).unwrap(), None);
 }
 
-pub fn an_object_is_found_by_folded_name_and_a_transient_is_not(store: &mut dyn SyncStore) {
+pub fn an_object_is_found_by_the_folded_name_that_it_holds(store: &mut dyn SyncStore) {
     store.begin().unwrap();
     let a = add(store, &ad(), "Zoë");
     assert_eq!(store.object_by_dn(&ad(), &"cn=ZOË , dc=X".into()).unwrap(), Some(a));
-    let transient = SpaceObject { kind: SpaceKind::Transient, ..store.object(a).unwrap().unwrap() };
-    store.put_object(&transient).unwrap();
-    assert_eq!(store.object_by_dn(&ad(), &"cn=Zoë,dc=x".into()).unwrap(), None);
-    assert_eq!(store.object(a).unwrap().unwrap().dn, transient.dn, "it keeps the text");
+    let row = store.object(a).unwrap().unwrap();
+    let transient = SpaceObject { kind: SpaceKind::Transient, ..row.clone() };
+    let deleted = SpaceObject { pending_import: PendingImport::Delete, ..row.clone() };
+    for nameless in [transient, deleted] {
+        store.put_object(&nameless).unwrap();
+        assert_eq!(store.object_by_dn(&ad(), &"cn=Zoë,dc=x".into()).unwrap(), None);
+        assert_eq!(store.object(a).unwrap().unwrap().dn, row.dn, "it keeps the text");
+    }
     store.commit().unwrap();
 }
 

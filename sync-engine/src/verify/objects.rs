@@ -78,7 +78,7 @@ impl Check<'_> {
         }
         if let Some(dn) = &object.dn {
             let is_found = self.store.object_by_dn(&object.connector, dn)? == Some(object.id);
-            if is_found == (object.kind == SpaceKind::Transient) {
+            if is_found != object.holds_its_name() {
                 let but = if is_found { "it is found" } else { "it is not found" };
                 self.error(about, format!("{but} by its name {dn}"));
             }

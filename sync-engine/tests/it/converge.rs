@@ -89,6 +89,7 @@ fn a_state_that_was_thrown_away_is_rebuilt_without_a_write() {
         let (mut world, mut dice) = world(seed);
         for _ in 0..2 {
             world.cycle();
+            world.harm();
             for _ in 0..dice.below(8) {
                 world.edit(&mut dice);
             }
@@ -211,7 +212,7 @@ fn meddle(world: &mut World, dice: &mut Dice) {
     let anchors: Vec<_> = state.resources.keys().cloned().collect();
     let Some(anchor) = dice.pick(&anchors).cloned() else { return };
     match dice.below(4) {
-        0 => {
+        0 if anchors.len() > 1 => {
             state.resources.remove(&anchor);
             for other in state.resources.values_mut() {
                 for to in other.references.values_mut() {
