@@ -49,7 +49,7 @@ pub(super) fn check(
 fn lacking(rule: &Rule, known: &TypeSchema, at: &Path, document: Document<'_>) -> Vec<RuleError> {
     let mut errors = Vec::new();
     for (index, flow) in rule.flows.iter().enumerate() {
-        if !known.attributes.contains_key(&flow.to) && !matches!(flow.source, Source::None) {
+        if known.attribute(&flow.to).is_none() && !matches!(flow.source, Source::None) {
             let message = format!(
                 "rule `{}`: `{}` of `{}` has no attribute `{}`; take the flow out or mend its name",
                 rule.name, rule.object_type, rule.connector, flow.to

@@ -13,7 +13,7 @@ use crate::{AttributeName, ConnectorId, ObjectType};
 
 /// The names that every object of a space has beside its attributes: its name, its anchor, and the DNS name that the
 /// `DC=` parts of its name make. A real attribute of that name goes before.
-pub const VIRTUAL: [&str; 3] = ["dn", "anchor", "dn.domain"];
+pub(super) const VIRTUAL: [&str; 3] = ["dn", "anchor", "dn.domain"];
 
 /// Rules that were loaded and checked.
 ///
@@ -261,7 +261,7 @@ impl RuleSet {
             let Some(schema) = schemas.get(&connector) else { continue };
             for (object_type, names) in self.shape(&connector).types {
                 let Some(known) = schema.types.get(&object_type) else { continue };
-                let lacking = names.into_iter().filter(|name| !known.attributes.contains_key(name));
+                let lacking = names.into_iter().filter(|name| known.attribute(name).is_none());
                 missing.extend(lacking.map(|name| (connector.clone(), object_type.clone(), name)));
             }
         }

@@ -180,8 +180,7 @@ impl Run<'_, '_> {
 
     fn schema_of(&self, object: &SpaceObject, name: &AttributeName) -> Option<AttributeSchema> {
         let schema = self.sync.schemas.get(&object.connector)?;
-        let known = schema.types.get(object.object_type.as_ref()?)?;
-        known.attributes.get(name).copied()
+        schema.types.get(object.object_type.as_ref()?)?.attribute(name)
     }
 
     /// Brings values into the kind that the target's attribute has.
