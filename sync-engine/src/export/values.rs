@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::adopt::{Found, locate};
 use super::{ExportEnd, ExportError, Work};
 use crate::connector::{AttributeEdit, ExportOperation, ExportOutcome, ExportWrite, Exported};
+use crate::metaverse::Life;
 use crate::plan::references::leaves;
 use crate::plan::{Phase, hold, type_of, value_step};
 use crate::space::{ExportKind, PendingExport, SpaceObject};
@@ -29,7 +30,15 @@ impl Work<'_> {
             let (making, other): (Vec<_>, Vec<_>) =
                 page.into_iter().filter(sent).partition(|object| object.anchor.is_none());
             let Some(unmade) = self.not_there_yet(making).await? else { return Ok(()) };
-            self.not_begun(&unmade)?;
+            self.transaction(|work| {
+                for object in &unmade {
+                    work.clear_sent(object)?;
+                    if let Some(link) = &object.link {
+                        work.with.store.mark_dirty(link.metaverse)?;
+                    }
+                }
+                Ok(())
+            })?;
             let removing: Vec<_> = other.into_iter().filter(leaves).collect();
             if !self.removed_already(removing).await? || ended || self.over() {
                 return Ok(());
@@ -42,7 +51,8 @@ impl Work<'_> {
         if objects.is_empty() {
             return Ok(true);
         }
-        let anchors: Vec<Anchor> = objects.iter().filter_map(|object| object.anchor.clone()).collect();
+        let anchors: Vec<Anchor> =
+            objects.iter().filter_map(|object| object.anchor.clone()).collect();
         match self.with.connector.read(&anchors, &self.with.options.shape).await {
             Ok(read) => {
                 let there: BTreeSet<Anchor> = read.into_iter().map(|found| found.anchor).collect();
@@ -115,7 +125,15 @@ impl Work<'_> {
         if !self.within_plan(&objects) {
             return Ok(());
         }
-        let Some(mut objects) = self.not_there_yet(objects).await? else { return Ok(()) };
+        let Some(found) = self.not_there_yet(objects).await? else { return Ok(()) };
+        let mut objects = Vec::with_capacity(found.len());
+        for object in found {
+            if object.anchor.is_some() || self.is_held(&object)? {
+                objects.push(object);
+            } else {
+                self.leave(&object, "nothing asks for it any more")?;
+            }
+        }
         if objects.is_empty() {
             return Ok(());
         }
@@ -195,6 +213,13 @@ impl Work<'_> {
         }
         plain.sort_by_key(|object| object.id);
         Ok(Some(plain))
+    }
+
+    /// Whether the identity of an object lives: what was sent to be made may have been released since.
+    fn is_held(&self, object: &SpaceObject) -> Result<bool, ExportError> {
+        let Some(link) = &object.link else { return Ok(false) };
+        let identity = self.with.store.metaverse(link.metaverse)?;
+        Ok(identity.is_some_and(|identity| identity.life == Life::Held))
     }
 
     /// Keeps that none of these writes was begun.

@@ -22,6 +22,7 @@ fn seeds(default: u64) -> Range<u64> {
 fn world(seed: u64) -> (World, Dice) {
     let mut dice = Dice::new(seed);
     let mut world = World::new();
+    world.user("first");
     world.directory.page = 1 + dice.below(6);
     world.directory.sparse = dice.percent(50);
     world.target.tells = dice.percent(60);
@@ -93,6 +94,10 @@ fn a_state_that_was_thrown_away_is_rebuilt_without_a_write() {
             for _ in 0..dice.below(8) {
                 world.edit(&mut dice);
             }
+        }
+        // What is out of scope is nobody's without the state: it is as if somebody else had put it into the target.
+        for anchor in world.anchors("user").iter().chain(&world.anchors("group")) {
+            world.change(anchor, |entry| entry.in_scope = true);
         }
         settle(&mut world, seed);
         let before = world.resources();

@@ -313,7 +313,10 @@ impl World {
                 }
             }
             6 => {
-                if let Some(user) = dice.pick(&users) {
+                // A directory is never left empty: a complete read that tells nothing is taken for a fault.
+                if let Some(user) = dice.pick(&users)
+                    && users.len() > 1
+                {
                     self.delete(user);
                 }
             }
