@@ -1,8 +1,12 @@
 //! Sends what is about single objects: creates, updates, disables, deletes.
 
+use std::collections::BTreeSet;
+
 use super::adopt::{Found, locate};
 use super::{ExportEnd, ExportError, Work};
-use crate::connector::{AttributeEdit, ExportOperation, ExportOutcome, ExportWrite};
+use crate::connector::{AttributeEdit, ExportOperation, ExportOutcome, ExportWrite, Exported};
+use crate::metaverse::Life;
+use crate::plan::references::leaves;
 use crate::plan::{Phase, hold, type_of, value_step};
 use crate::space::{ExportKind, PendingExport, SpaceObject};
 use crate::store::{EscrowStage, Which};
@@ -11,7 +15,8 @@ use crate::{Anchor, ObjectType};
 const PAGE: usize = 500;
 
 impl Work<'_> {
-    /// Looks up all objects whose making was broken off.
+    /// Finds out about all writes that were broken off, as far as that matters: objects that were being made, and objects
+    /// that were being removed.
     pub(super) async fn recover(&mut self) -> Result<(), ExportError> {
         let mut after = None;
         loop {
@@ -19,15 +24,48 @@ impl Work<'_> {
             let Some(last) = page.last().map(|object| object.id) else { return Ok(()) };
             let ended = page.len() < PAGE;
             after = Some(last);
-            let broken_off = |object: &SpaceObject| {
-                let sent = object.pending_export.as_ref().is_some_and(|p| p.sent.is_some());
-                sent && object.anchor.is_none()
+            let sent = |object: &SpaceObject| {
+                object.pending_export.as_ref().is_some_and(|pending| pending.sent.is_some())
             };
-            let page: Vec<_> = page.into_iter().filter(broken_off).collect();
-            let Some(unmade) = self.not_there_yet(page).await? else { return Ok(()) };
-            self.not_begun(&unmade)?;
-            if ended || self.over() {
+            let (making, other): (Vec<_>, Vec<_>) =
+                page.into_iter().filter(sent).partition(|object| object.anchor.is_none());
+            let Some(unmade) = self.not_there_yet(making).await? else { return Ok(()) };
+            self.transaction(|work| {
+                for object in &unmade {
+                    work.clear_sent(object)?;
+                    if let Some(link) = &object.link {
+                        work.with.store.mark_dirty(link.metaverse)?;
+                    }
+                }
+                Ok(())
+            })?;
+            let removing: Vec<_> = other.into_iter().filter(leaves).collect();
+            if !self.removed_already(removing).await? || ended || self.over() {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Keeps that objects are gone whose removal was broken off after it happened; whether the target could be asked.
+    async fn removed_already(&mut self, objects: Vec<SpaceObject>) -> Result<bool, ExportError> {
+        if objects.is_empty() {
+            return Ok(true);
+        }
+        let anchors: Vec<Anchor> =
+            objects.iter().filter_map(|object| object.anchor.clone()).collect();
+        match self.with.connector.read(&anchors, &self.with.options.shape).await {
+            Ok(read) => {
+                let there: BTreeSet<Anchor> = read.into_iter().map(|found| found.anchor).collect();
+                let gone = |object: &SpaceObject| {
+                    object.anchor.as_ref().is_some_and(|anchor| !there.contains(anchor))
+                };
+                let gone = objects.into_iter().filter(gone);
+                self.keep_done(gone.map(|object| (object, Exported::default())).collect())?;
+                Ok(true)
+            }
+            Err(error) => {
+                self.broken(&error);
+                Ok(false)
             }
         }
     }
@@ -87,7 +125,15 @@ impl Work<'_> {
         if !self.within_plan(&objects) {
             return Ok(());
         }
-        let Some(mut objects) = self.not_there_yet(objects).await? else { return Ok(()) };
+        let Some(found) = self.not_there_yet(objects).await? else { return Ok(()) };
+        let mut objects = Vec::with_capacity(found.len());
+        for object in found {
+            if object.anchor.is_some() || self.is_held(&object)? {
+                objects.push(object);
+            } else {
+                self.leave(&object, "nothing asks for it any more")?;
+            }
+        }
         if objects.is_empty() {
             return Ok(());
         }
@@ -167,6 +213,13 @@ impl Work<'_> {
         }
         plain.sort_by_key(|object| object.id);
         Ok(Some(plain))
+    }
+
+    /// Whether the identity of an object lives: what was sent to be made may have been released since.
+    fn is_held(&self, object: &SpaceObject) -> Result<bool, ExportError> {
+        let Some(link) = &object.link else { return Ok(false) };
+        let identity = self.with.store.metaverse(link.metaverse)?;
+        Ok(identity.is_some_and(|identity| identity.life == Life::Held))
     }
 
     /// Keeps that none of these writes was begun.

@@ -89,7 +89,7 @@ pub struct Synchronizer<'r> {
     now: DateTime<Utc>,
     schemas: BTreeMap<ConnectorId, ConnectorSchema>,
     batch: usize,
-    random: Option<&'r dyn Random>,
+    random: Option<&'r (dyn Random + Sync)>,
     programs: Programs<'r>,
 }
 
@@ -126,7 +126,7 @@ impl<'r> Synchronizer<'r> {
 
     /// With a source of random numbers, for expressions that make passwords; without one, these fail.
     #[must_use]
-    pub fn with_random(mut self, random: &'r dyn Random) -> Self {
+    pub fn with_random(mut self, random: &'r (dyn Random + Sync)) -> Self {
         self.random = Some(random);
         self
     }
@@ -221,7 +221,11 @@ impl<'r> Synchronizer<'r> {
     }
 
     fn surroundings(&self) -> Surroundings<'_> {
-        Surroundings::new(self.now, self.rules.parameters(), self.random)
+        Surroundings::new(
+            self.now,
+            self.rules.parameters(),
+            self.random.map(|random| random as &dyn Random),
+        )
     }
 }
 
