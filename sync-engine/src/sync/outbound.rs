@@ -466,15 +466,18 @@ impl<'r> Run<'_, 'r> {
             self.store.remove_object(object.id)?;
             return Ok(());
         }
+        if object.anchor.is_none() {
+            // It was sent to be made and nobody knows what became of it. The export finds out first, and makes nothing
+            // for an identity that is not held.
+            return Ok(());
+        }
         let reason = format!("{why} (rule `{}`)", rule.name);
-        let sent = object.pending_export.as_ref().and_then(|pending| pending.sent);
-        let sent = if object.anchor.is_none() { sent } else { None };
         let pending = |kind, attributes| PendingExport {
             kind,
             attributes,
             references: std::collections::BTreeSet::new(),
             reason,
-            sent,
+            sent: None,
         };
         match what {
             Release::Delete => {
