@@ -41,7 +41,7 @@ fn a_job_schema_becomes_rules() {
     assert_eq!(to("locale").from, None);
     assert_eq!(to("userType").constant.as_ref().unwrap().0, ["Employee".into()]);
     assert_eq!(to("emails").flow_type, crate::rules::FlowType::MultiValueAddOnly);
-    assert_eq!(to("manager").export_missing_references, true);
+    assert!(to("manager").export_missing_references);
 }
 
 #[test]

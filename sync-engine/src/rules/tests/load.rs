@@ -32,7 +32,7 @@ fn mistakes_in_toml_are_told_with_line_and_column() {
         ("join = [[]]\n", 9, 9, "would join anything"),
         ("match = [\"x\"]\n", 9, 9, "belongs to outbound rules"),
         ("[[rule.flow]]\nto = \"a\"\nfrom = \"b\"\nconstant = 1\n", 9, 1, "one of `from`"),
-        ("[[rule.flow]]\nto = \"a\"\nexpression = 'Left([b], 3'\n", 11, 26, ""),
+        ("[[rule.flow]]\nto = \"a\"\nexpression = 'Left([b], 3'\n", 11, 19, "never closed"),
         ("[[rule.flow]]\nto = \"a\"\nexpression = 'Nope([b])'\n", 11, 15, "Nope"),
         ("[[rule.flow]]\nto = \"a\"\nbehavior = \"FlowAlways\"\n", 11, 12, "outbound"),
         ("flow = [{ to = \"a\" }, { to = \"A\" }]\n", 9, 30, "two flows"),

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::world::{RULES, With, World, ad, cloud, group, user};
-use crate::store::{SyncStore, Which};
 use crate::observer::Silent;
+use crate::store::{SyncStore, Which};
 use crate::sync::{SyncMode, Synchronizer};
 
 /// Run with `--release -- --ignored --nocapture` for figures that mean something.
@@ -16,7 +16,8 @@ fn a_hundred_thousand_identities() {
     let names: Vec<String> = (0..count).map(|number| format!("user-{number:06}")).collect();
     let mut objects = Vec::new();
     for name in &names {
-        let person = user(name).with("title", "Engineer").with("mail", format!("{name}@x").as_str());
+        let person =
+            user(name).with("title", "Engineer").with("mail", format!("{name}@x").as_str());
         objects.push(person.refers("manager", &[names[0].as_str()]));
     }
     for (number, members) in names.chunks(100).enumerate() {
