@@ -20,7 +20,9 @@ fn notes(make: impl FnOnce(&mut MemoryStore)) -> Vec<String> {
 }
 
 fn about(row: SpaceObject) -> Vec<String> {
-    notes(|store| drop(store.insert_object(&row).unwrap()))
+    notes(|store| {
+        store.insert_object(&row).unwrap();
+    })
 }
 
 fn export(kind: ExportKind) -> PendingExport {
