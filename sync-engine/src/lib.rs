@@ -5,6 +5,7 @@ pub mod connector;
 pub mod cycle;
 pub mod escrow;
 pub mod export;
+pub mod expr;
 pub mod guard;
 mod id;
 pub mod import;

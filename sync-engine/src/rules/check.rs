@@ -38,8 +38,9 @@ pub(super) fn check(
             errors.push(document.error(&at.key("object-type"), message));
             continue;
         };
-        if rule.direction == Direction::Outbound {
-            errors.extend(lacking(rule, known, &at, document));
+        match rule.direction {
+            Direction::Outbound => errors.extend(lacking(rule, known, &at, document)),
+            Direction::Inbound => errors.extend(ill_typed(rule, known, &at, document)),
         }
     }
     errors
@@ -55,6 +56,21 @@ fn lacking(rule: &Rule, known: &TypeSchema, at: &Path, document: Document<'_>) -
                 rule.name, rule.object_type, rule.connector, flow.to
             );
             errors.push(document.error(&at.key("flow").index(index).key("to"), message));
+        }
+    }
+    errors
+}
+
+/// Expressions whose types do not fit what the directory has.
+fn ill_typed(rule: &Rule, known: &TypeSchema, at: &Path, document: Document<'_>) -> Vec<RuleError> {
+    let mut errors = Vec::new();
+    for (index, flow) in rule.flows.iter().enumerate() {
+        if let Source::Expression(expression) = &flow.source
+            && let Err((offset, message)) = expression.check(known)
+        {
+            let at = at.key("flow").index(index).key("expression");
+            let message = format!("rule `{}`, flow to `{}`: {message}", rule.name, flow.to);
+            errors.push(document.error_within(&at, expression.text(), offset, message));
         }
     }
     errors

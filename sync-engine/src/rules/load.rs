@@ -145,10 +145,14 @@ impl Compiler<'_> {
             LinkType::Join | LinkType::StickyJoin => (Release::Keep, Release::Keep),
         };
         let flows = self.flows(&source.flow, &self.at.key("flow"))?;
-        let disable = if source.disable.is_empty() {
-            vec![default_disable()]
-        } else {
-            self.flows(&source.disable, &self.at.key("disable"))?
+        let on_delete = source.on_delete.unwrap_or(on_delete);
+        let on_out_of_scope = source.on_out_of_scope.unwrap_or(on_out_of_scope);
+        // What is never switched off needs no attribute to be switched off by: groups have none.
+        let disables = [on_delete, on_out_of_scope].contains(&Release::Disable);
+        let disable = match source.disable.as_slice() {
+            [] if disables => vec![default_disable()],
+            [] => Vec::new(),
+            written => self.flows(written, &self.at.key("disable"))?,
         };
         Ok(Rule {
             name: source.name.clone(),
@@ -163,8 +167,8 @@ impl Compiler<'_> {
             join: self.join()?,
             matching: self.matching(&flows)?,
             flows,
-            on_delete: source.on_delete.unwrap_or(on_delete),
-            on_out_of_scope: source.on_out_of_scope.unwrap_or(on_out_of_scope),
+            on_delete,
+            on_out_of_scope,
             disable,
             operations,
         })

@@ -289,6 +289,8 @@ impl<'r> Run<'_, 'r> {
             let keys = self.sync.programs.keys_of_identity(&after);
             if keys != self.sync.programs.keys_of_identity(&before) {
                 self.store.index_metaverse(id, &keys)?;
+                // Who fitted several identities may fit one now, whichever way the values went.
+                self.look_for_joiners(&before)?;
                 self.look_for_joiners(&after)?;
             }
         }
@@ -335,7 +337,12 @@ impl<'r> Run<'_, 'r> {
         if self.remove_if_unlinked(identity)? {
             return Ok(());
         }
-        match self.recompute(identity, None, Some(gone)) {
+        let before = self.store.metaverse(identity)?;
+        let recomputed = self.recompute(identity, None, Some(gone));
+        if let Some(before) = before {
+            self.look_for_joiners(&before)?;
+        }
+        match recomputed {
             Err(Trouble::Object { object: Some(other), message }) => {
                 self.escrow(other, crate::store::EscrowStage::Sync, message)?;
                 self.store.mark_dirty(identity)?;
@@ -350,6 +357,8 @@ impl<'r> Run<'_, 'r> {
         if !self.store.links(id)?.is_empty() {
             return Ok(false);
         }
+        let Some(identity) = self.store.metaverse(id)? else { return Ok(true) };
+        self.look_for_joiners(&identity)?;
         self.store.clear_dirty(id)?;
         self.store.index_metaverse(id, &[])?;
         self.store.remove_metaverse(id)?;

@@ -145,8 +145,8 @@ impl<'r> Run<'_, 'r> {
             }
             let linked = self.store.object(*linked)?;
             established |= linked.is_some_and(|linked| {
-                linked.anchor.is_some()
-                    || linked.pending_export.is_some_and(|pending| pending.sent.is_some())
+                let sent = linked.pending_export.as_ref().is_some_and(|it| it.sent.is_some());
+                self.is_ours(&linked) && (linked.anchor.is_some() || sent)
             });
         }
         if !established && object.anchor < other.anchor {

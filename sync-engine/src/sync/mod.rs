@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::connector::ConnectorSchema;
+use crate::expr::Random;
 use crate::metaverse::{MetaverseObject, ReferenceSource};
 use crate::observer::{Event, Observer};
 use crate::rules::{RuleSet, Surroundings};
@@ -88,6 +89,7 @@ pub struct Synchronizer<'r> {
     now: DateTime<Utc>,
     schemas: BTreeMap<ConnectorId, ConnectorSchema>,
     batch: usize,
+    random: Option<&'r (dyn Random + Sync)>,
     programs: Programs<'r>,
 }
 
@@ -105,7 +107,7 @@ impl<'r> Synchronizer<'r> {
     #[must_use]
     pub fn new(rules: &'r RuleSet, now: DateTime<Utc>) -> Self {
         let programs = Programs::new(rules);
-        Self { rules, now, schemas: BTreeMap::new(), batch: 500, programs }
+        Self { rules, now, schemas: BTreeMap::new(), batch: 500, random: None, programs }
     }
 
     /// With what the systems have: values are brought into the kind that the target's attribute has.
@@ -119,6 +121,13 @@ impl<'r> Synchronizer<'r> {
     #[must_use]
     pub fn with_batch(mut self, batch: usize) -> Self {
         self.batch = batch.max(1);
+        self
+    }
+
+    /// With a source of random numbers, for expressions that make passwords; without one, these fail.
+    #[must_use]
+    pub fn with_random(mut self, random: &'r (dyn Random + Sync)) -> Self {
+        self.random = Some(random);
         self
     }
 
@@ -212,6 +221,13 @@ impl<'r> Synchronizer<'r> {
     }
 
     fn surroundings(&self) -> Surroundings<'_> {
-        Surroundings::new(self.now, self.rules.parameters())
+        Surroundings::new(
+            self.now,
+            self.rules.parameters(),
+            self.random.map(|random| random as &dyn Random),
+        )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,7 +128,7 @@ impl<'r> Run<'_, 'r> {
 
     /// Whether an object of the target is there on behalf of outbound rules: what an identity was made from is not
     /// removed when that identity goes.
-    fn is_ours(&self, object: &SpaceObject) -> bool {
+    pub(super) fn is_ours(&self, object: &SpaceObject) -> bool {
         let rule = match object.link.as_ref().map(|link| &link.origin) {
             None | Some(LinkOrigin::Projected { .. }) => return false,
             Some(LinkOrigin::Joined { rule, .. } | LinkOrigin::Provisioned { rule }) => rule,

@@ -175,3 +175,15 @@ pub(super) fn joins(left: &AttributeValue, right: &AttributeValue, case_sensitiv
 pub(super) fn is_case_exact(name: &AttributeName) -> bool {
     ["externalId", "id", "anchor"].iter().any(|exact| *name == AttributeName::new(exact))
 }
+
+impl crate::verify::Recompute for super::Synchronizer<'_> {
+    /// Those that it has and those that it is about to get. What was written and not synchronised since is not known.
+    fn object_keys(&self, object: &SpaceObject) -> Option<Vec<JoinKey>> {
+        let settled = object.pending_import == crate::space::PendingImport::None;
+        (settled && object.unconfirmed.is_none()).then(|| self.programs.keys_of(object))
+    }
+
+    fn metaverse_keys(&self, identity: &MetaverseObject) -> Option<Vec<JoinKey>> {
+        Some(self.programs.keys_of_identity(identity))
+    }
+}

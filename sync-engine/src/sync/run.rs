@@ -63,14 +63,20 @@ impl<'a, 'r> Run<'a, 'r> {
             }
         }
         self.inbound_list(due)?;
-        while !self.again.is_empty() {
-            let again = std::mem::take(&mut self.again);
-            self.inbound_list(again.into_iter().collect())?;
-        }
         if mode == SyncMode::Full {
             self.mark_all_dirty()?;
         }
-        self.outbound_all()?;
+        // An identity that goes on the way out may let others join.
+        loop {
+            while !self.again.is_empty() {
+                let again = std::mem::take(&mut self.again);
+                self.inbound_list(again.into_iter().collect())?;
+            }
+            self.outbound_all()?;
+            if self.again.is_empty() {
+                break;
+            }
+        }
         Ok(self.report)
     }
 

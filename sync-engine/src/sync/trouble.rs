@@ -98,12 +98,12 @@ mod tests {
     #[test]
     fn a_try_before_its_time_does_not_count() {
         let first = DateTime::UNIX_EPOCH;
-        let entry = |before, hours| {
+        let at = |before, hours| {
             entry(before, EscrowStage::Sync, "x".to_owned(), first + TimeDelta::hours(hours))
         };
-        let one = entry(None, 0);
-        assert_eq!(entry(Some(one.clone()), 5).attempts, 1);
-        assert_eq!(entry(Some(one.clone()), 6).attempts, 2);
-        assert_eq!(entry(Some(one), 6).first, first);
+        let one = at(None, 0);
+        assert_eq!(at(Some(one.clone()), 5).attempts, 1);
+        assert_eq!(at(Some(one.clone()), 6).attempts, 2);
+        assert_eq!(at(Some(one), 6).first, first);
     }
 }

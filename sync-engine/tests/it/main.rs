@@ -3,6 +3,7 @@
 mod converge;
 mod crashing;
 mod cycle;
+mod expr;
 mod guard;
 mod plan;
 mod simulated;
