@@ -140,6 +140,19 @@ fn what_the_target_refuses_waits_in_escrow_and_the_others_go_on() {
 }
 
 #[test]
+fn what_was_refused_is_tried_at_once_when_it_is_mended_in_the_source() {
+    let mut world = World::new();
+    let ada = world.user("ada");
+    *world.target.faults.lock().unwrap() = always(Faults { refused: 100, ..Faults::default() });
+    assert_eq!(world.cycle().escrowed, 1);
+    *world.target.faults.lock().unwrap() = always(Faults::default());
+    assert_eq!(world.cycle().writes(), 0);
+    world.set(&ada, "displayName", "Ada");
+    let report = world.cycle();
+    assert_eq!((report.outcome(), report.writes()), (Outcome::Done, 1));
+}
+
+#[test]
 fn an_answer_that_was_lost_makes_no_second_object() {
     let mut world = World::new();
     world.user("ada");
