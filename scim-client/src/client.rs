@@ -27,12 +27,14 @@ use crate::transport::Transport;
 /// **What is repeated.** A request is made again after a failure that may pass, as often and as fast as the
 /// [`RetryPolicy`] says and never past the deadline of the call, and only where that is safe:
 ///
-/// | | connection refused, 429, 503 with `Retry-After` | answer lost, 408, 500, 502, 503, 504 |
+/// | | connection refused, 425, 429 | answer lost, 408, 500, 502, 503, 504 |
 /// |---|---|---|
 /// | read, search | again | again |
 /// | replace, delete | again | again; a delete that then finds nothing has succeeded |
 /// | patch | again | again if its operations do the same twice, else it is left to the caller |
 /// | create | again | looked up first, by `userName`, `externalId` or what else tells the resource; found, that is the answer; without such an attribute it is left to the caller |
+///
+/// A 429, and a 503 with `Retry-After`, are waited out up to the deadline.
 ///
 /// **What is never done.** Redirects are not followed; URLs in answers that lead to another origin are not followed;
 /// credentials go nowhere else than to the base URL, and appear in no error, log or `Debug`.

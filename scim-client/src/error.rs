@@ -210,7 +210,9 @@ impl Error {
             Error::Transport { source, .. } => source.may_have_been_sent(),
             Error::Deadline { may_have_been_sent, .. } => *may_have_been_sent,
             Error::Scim(rejected) => {
-                rejected.after_lost_answer || rejected.status.is_server_error()
+                rejected.after_lost_answer
+                    || rejected.status.is_server_error()
+                    || rejected.status == StatusCode::REQUEST_TIMEOUT
             }
             Error::Decode(_) | Error::Partly { .. } => true,
             _ => false,

@@ -200,15 +200,6 @@ impl Place {
         self.segments.first().map_or("", String::as_str)
     }
 
-    /// The place as the target spells its endpoint.
-    pub(crate) fn spelled(&self, target: &TargetProfile) -> Self {
-        let mut place = self.clone();
-        if let Some(first) = place.segments.first_mut() {
-            *first = target.endpoint(first).to_owned();
-        }
-        place
-    }
-
     /// Another resource of the same endpoint.
     #[must_use]
     pub(crate) fn sibling(mut self, id: &str) -> Self {
@@ -269,14 +260,15 @@ impl Place {
         Ok(Self { segments })
     }
 
-    /// The URL of the place.
-    pub(crate) fn url(&self, base: &Url) -> Result<Url, Error> {
+    /// The URL of the place, its endpoint as the target spells it.
+    pub(crate) fn url(&self, base: &Url, target: &TargetProfile) -> Result<Url, Error> {
         let mut url = base.clone();
         let Ok(mut path) = url.path_segments_mut() else {
             return Err(Error::Request("the base URL cannot have a path".to_owned()));
         };
-        for segment in &self.segments {
-            if matches!(segment.as_str(), "" | "." | "..") {
+        for (i, segment) in self.segments.iter().enumerate() {
+            let segment = if i == 0 { target.endpoint(segment) } else { segment.as_str() };
+            if matches!(segment, "" | "." | "..") {
                 return Err(Error::Request(format!(
                     "{segment:?} is no id: it cannot stand in a URL"
                 )));

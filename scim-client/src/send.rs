@@ -108,7 +108,9 @@ impl Call {
 
     /// Sends this as the body.
     pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self, Error> {
-        let bytes = serde_json::to_vec(body)
+        // A usual user, without growing on the way.
+        let mut bytes = Vec::with_capacity(1_024);
+        serde_json::to_writer(&mut bytes, body)
             .map_err(|e| Error::Request(format!("the body cannot be written as JSON: {e}")))?;
         self.body = Some(Bytes::from(bytes));
         Ok(self)

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+#[cfg(feature = "reqwest")]
+use url::Url;
 
 #[cfg(feature = "reqwest")]
 pub use crate::transport_reqwest::{ReqwestBuilder, ReqwestTransport};
@@ -34,6 +36,23 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, TransportError> {
         (**self).send(request).await
+    }
+}
+
+/// The URL of a request as it was put together, beside its text in the request line: a transport that needs it in this
+/// form need not read it again. It is only to be believed where the texts agree, as a transport in between may have
+/// changed the other.
+#[cfg(feature = "reqwest")]
+#[derive(Clone, Debug)]
+pub(crate) struct ParsedUrl(pub(crate) Url);
+
+#[cfg(feature = "reqwest")]
+impl ParsedUrl {
+    /// The URL, if it is this one.
+    pub(crate) fn of(self, uri: &http::Uri) -> Option<Url> {
+        let rest = self.0.as_str().strip_prefix(uri.scheme_str()?)?.strip_prefix("://")?;
+        let rest = rest.strip_prefix(uri.authority()?.as_str())?;
+        (rest == uri.path_and_query()?.as_str()).then_some(self.0)
     }
 }
 
@@ -110,5 +129,34 @@ impl fmt::Display for TransportError {
 impl StdError for TransportError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(self.source.as_ref())
+    }
+}
+
+#[cfg(all(test, feature = "reqwest"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_believed_where_the_request_says_the_same() {
+        let parsed = |url: &str| ParsedUrl(url.parse().unwrap());
+        for url in [
+            "https://scim.example/v2/Users/7?attributes=userName",
+            "http://127.0.0.1:8080/scim/v2/Users/a%20b",
+            "https://[::1]:8443/",
+            "https://scim.example/",
+        ] {
+            let own = parsed(url);
+            assert_eq!(own.clone().of(&url.parse().unwrap()), Some(own.0), "{url}");
+        }
+        for (url, uri) in [
+            ("https://scim.example/v2/Users", "https://scim.example/v2/Users?count=1"),
+            ("https://scim.example/v2/Users", "https://scim.example/v2/User"),
+            ("https://scim.example/v2/Users", "http://scim.example/v2/Users"),
+            ("https://scim.example/v2/Users", "https://scim.example.net/v2/Users"),
+            ("https://scim.example/v2/Users", "https://scim.example:8443/v2/Users"),
+            ("https://scim.example/v2/Users", "/v2/Users"),
+        ] {
+            assert_eq!(parsed(url).of(&uri.parse().unwrap()), None, "{uri}");
+        }
     }
 }

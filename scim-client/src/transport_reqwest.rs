@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use secrecy::{ExposeSecret, SecretBox, SecretSlice};
 
-use crate::transport::{Transport, TransportError, TransportErrorKind};
+use crate::transport::{ParsedUrl, Transport, TransportError, TransportErrorKind};
 
 /// HTTP/1.1 and HTTP/2 over rustls, with a pool of connections.
 ///
@@ -132,25 +132,52 @@ impl Transport for ReqwestTransport {
         &self,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, TransportError> {
-        let request = reqwest::Request::try_from(request).map_err(unusable)?;
-        let mut answer = self.client.execute(request).await.map_err(failed)?;
-        let announced = answer.content_length().and_then(|length| usize::try_from(length).ok());
-        if announced.is_some_and(|length| length > self.body_limit) {
-            return Err(too_large(self.body_limit));
-        }
-        let mut body = BytesMut::with_capacity(announced.unwrap_or(0));
-        while let Some(chunk) = answer.chunk().await.map_err(broken)? {
-            if chunk.len() > self.body_limit - body.len() {
-                return Err(too_large(self.body_limit));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let mut response = http::Response::new(body.freeze());
+        let mut answer = self.client.execute(prepared(request)?).await.map_err(failed)?;
+        let body = self.body(&mut answer).await?;
+        let mut response = http::Response::new(body);
         *response.status_mut() = answer.status();
         *response.version_mut() = answer.version();
         *response.headers_mut() = std::mem::take(answer.headers_mut());
         Ok(response)
     }
+}
+
+impl ReqwestTransport {
+    async fn body(&self, answer: &mut reqwest::Response) -> Result<Bytes, TransportError> {
+        let announced = answer.content_length().and_then(|length| usize::try_from(length).ok());
+        if announced.is_some_and(|length| length > self.body_limit) {
+            return Err(too_large(self.body_limit));
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+            if chunk.len() > self.body_limit - body.len() {
+                return Err(too_large(self.body_limit));
+            }
+            if body.is_empty() {
+                // Most bodies come as a whole: they are not copied.
+                if announced == Some(chunk.len()) {
+                    return Ok(chunk);
+                }
+                body.reserve(announced.unwrap_or(0));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+}
+
+/// The request as reqwest takes it: with a URL where `http` has a URI.
+fn prepared(mut request: http::Request<Bytes>) -> Result<reqwest::Request, TransportError> {
+    let parsed = request.extensions_mut().remove::<ParsedUrl>();
+    let Some(url) = parsed.and_then(|parsed| parsed.of(request.uri())) else {
+        return reqwest::Request::try_from(request).map_err(unusable);
+    };
+    let (parts, body) = request.into_parts();
+    let mut request = reqwest::Request::new(parts.method, url);
+    *request.headers_mut() = parts.headers;
+    *request.version_mut() = parts.version;
+    *request.body_mut() = Some(body.into());
+    Ok(request)
 }
 
 fn failed(error: reqwest::Error) -> TransportError {

@@ -320,6 +320,9 @@ pub enum ExportOperation {
         anchor: Anchor,
         /// The version that the change was computed from.
         version: Option<String>,
+        /// All values that the target was last known to have, so that a connector can tell a value that is new from one
+        /// that changes inside something that is there.
+        current: AttributeSet,
         /// Values of attributes, before and after.
         attributes: BTreeMap<AttributeName, AttributeEdit>,
         /// References that come and go.
@@ -368,8 +371,22 @@ pub struct Exported {
     pub anchor: Option<Anchor>,
     /// Its version after the write.
     pub version: Option<String>,
-    /// The object as the target told it in its answer: confirms the write without reading again.
+    /// The object as the target told it in its answer: confirms the write without reading again. Only the attributes
+    /// that were written are in it.
     pub observed: Option<AttributeSet>,
+    /// References that the target would not take, while the rest of the write happened.
+    pub refused: Vec<RefusedReference>,
+}
+
+/// A reference that the target would not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedReference {
+    /// Of this attribute,
+    pub attribute: AttributeName,
+    /// to this object.
+    pub anchor: Anchor,
+    /// What the target said.
+    pub message: String,
 }
 
 /// A write that did not happen, or of which nobody knows.
@@ -397,7 +414,7 @@ pub enum FailureKind {
     Unknown,
     /// The target has no time now; it did not happen.
     Busy,
-    /// The credentials lack a right.
+    /// The credentials were not accepted, or lack a right.
     Forbidden,
 }
 

@@ -18,7 +18,8 @@ pub(crate) fn all(workspace: &Workspace) -> Result<()> {
     deny(workspace)?;
     python(workspace)?;
     node(workspace)?;
-    curl(workspace)
+    curl(workspace)?;
+    directories(workspace)
 }
 
 /// The test runner: any version will do.
@@ -53,6 +54,34 @@ pub(crate) fn node(workspace: &Workspace) -> Result<()> {
 /// curl, because the README and the server tell people to paste a curl line.
 pub(crate) fn curl(workspace: &Workspace) -> Result<()> {
     system(workspace, &["curl", "--version"], "curl", &["curl"])
+}
+
+/// The directories that the synchronisation is tried on: a Samba domain controller and an OpenLDAP server.
+///
+/// Samba sets up its domain as root only, in a network namespace of its own.
+pub(crate) fn directories(workspace: &Workspace) -> Result<()> {
+    const SAMBA: &[&str] = &[
+        "samba",
+        "samba-ad-dc",
+        "samba-ad-provision",
+        "samba-dsdb-modules",
+        "samba-vfs-modules",
+        "winbind",
+        "ldb-tools",
+        "python3-samba",
+    ];
+    // Servers are not on everybody's path.
+    let probe = |programs: &str| {
+        format!(
+            "PATH=$PATH:/usr/sbin:/sbin; for program in {programs}; do command -v $program || exit 1; done"
+        )
+    };
+    let samba = probe("samba samba-tool ldbmodify winbindd");
+    system(workspace, &["sh", "-c", &samba], "Samba with what a domain controller needs", SAMBA)?;
+    system(workspace, &["sh", "-c", &probe("slapd")], "OpenLDAP's server", &["slapd"])?;
+    let around = probe("ldapsearch openssl socat ip nsenter unshare");
+    let packages = &["ldap-utils", "openssl", "socat", "iproute2", "util-linux"];
+    system(workspace, &["sh", "-c", &around], "what starts and fills the directories", packages)
 }
 
 #[derive(Debug)]

@@ -108,7 +108,6 @@ impl Batch {
     }
 }
 
-/// A bulk request without operations.
 /// The passwords in a resource or in a PATCH message.
 fn passwords(data: &Object) -> Vec<&str> {
     let operations = data.get("Operations").map(Value::values).unwrap_or_default();
@@ -127,6 +126,7 @@ fn passwords(data: &Object) -> Vec<&str> {
     data.get_str("password").into_iter().chain(changed).collect()
 }
 
+/// A bulk request without operations.
 fn envelope(fail_on_errors: Option<u64>) -> String {
     let fail = fail_on_errors.map(|n| format!(",\"failOnErrors\":{n}")).unwrap_or_default();
     format!("{{\"schemas\":[\"{}\"]{fail},\"Operations\":[]}}", urn::BULK_REQUEST)

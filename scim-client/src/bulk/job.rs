@@ -1,24 +1,26 @@
 //! The job: batch after batch, with what each refers to already there.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod ends;
+mod judge;
+mod send;
+mod waits;
 
-use http::{HeaderMap, Method, StatusCode};
+use std::collections::{BTreeMap, VecDeque};
+
+use scim_core::Object;
 use scim_core::bulk::{
-    BulkItem, BulkMethod, BulkOperation, BulkResponse, BulkTarget, OperationResult, Step, Withheld,
-    link_patch, plan, references, rewrite, withhold,
+    BulkItem, BulkMethod, BulkOperation, BulkTarget, Step, Withheld, link_patch, plan, rewrite,
+    withhold,
 };
-use scim_core::{Leniency, Object, Patch, Profile, Resource};
-use secrecy::{ExposeSecret, SecretString};
 use smol_str::SmolStr;
 
 use super::batch::{Batch, Limits};
 use super::{BulkOutcome, BulkReport, Fate, Item, Prepared, Target};
 use crate::client::Client;
-use crate::error::{Error, Rejected};
-use crate::request::is_idempotent;
-use crate::resources::{Place, Resources};
-use crate::send::{Answer, Call, Lookup, Safety};
 use crate::target::{Action, Capabilities};
+
+use judge::read_patch;
+use waits::Waits;
 
 /// After so many requests in a row that brought nothing, not even a refusal, nothing more is begun.
 const PATIENCE: u32 = 3;
@@ -42,36 +44,6 @@ pub(crate) struct Job {
     requests: u64,
 }
 
-/// What operations have to wait for: what a batch under construction creates, and others that wait.
-#[derive(Debug, Default)]
-struct Waits {
-    ids: BTreeSet<SmolStr>,
-    /// Resources that a waiting operation is about: a later one must not overtake it.
-    paths: BTreeSet<String>,
-}
-
-impl Waits {
-    fn for_operation(&mut self, operation: &Prepared) {
-        self.ids.extend(operation.bulk_id.clone());
-        match &operation.target {
-            Target::Endpoint => {}
-            Target::Id(_) => drop(self.paths.insert(operation.place().to_path())),
-            Target::BulkId(bulk_id) => drop(self.ids.insert(bulk_id.clone())),
-        }
-    }
-
-    fn concern(&self, operation: &Prepared) -> bool {
-        let target = match &operation.target {
-            Target::Endpoint => None,
-            Target::Id(_) if self.paths.contains(&operation.place().to_path()) => return true,
-            Target::Id(_) => None,
-            Target::BulkId(bulk_id) => Some(bulk_id),
-        };
-        let data = operation.data.iter().flat_map(Object::values);
-        references(target, data).iter().any(|bulk_id| self.ids.contains(bulk_id))
-    }
-}
-
 /// What comes next.
 #[derive(Debug)]
 enum Next {
@@ -79,21 +51,6 @@ enum Next {
     /// An operation that needs what the batch under construction makes.
     Later(Prepared),
     End,
-}
-
-/// What a failed batch means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// The target has no bulk.
-    Missing,
-    /// The target takes less at a time.
-    TooLarge,
-    /// The target does not take these operations together.
-    Refused,
-    /// The batch may have been done, in whole or in part.
-    Unclear,
-    /// Nothing was done, and nothing will be.
-    Lasting,
 }
 
 impl Job {
@@ -290,246 +247,9 @@ impl Job {
         }
     }
 
-    async fn batch(&mut self, batch: Batch, limits: &mut Option<Limits>) {
-        let place = Place::endpoint("Bulk");
-        let mut call = Call::new(Method::POST, place.clone(), Safety::Unsafe);
-        // A stopped job still sends the references that it owes; 0 is no number of errors to stop at.
-        let left = self.fail_on_errors.map(|most| most.saturating_sub(self.errors));
-        call.body = Some(batch.body(left.filter(|left| *left > 0)));
-        call.secrets = batch.secrets();
-        call.operations = batch.operations.len();
-        self.requests += 1;
-        let error = match self.client.send(call).await {
-            Ok(answer) if answer.status == StatusCode::ACCEPTED => {
-                let pending = Fate::Pending { txn: answer.txn };
-                return batch.operations.iter().for_each(|one| self.ends(one, pending.clone()));
-            }
-            Ok(answer) => match read(answer, &place) {
-                Ok(response) => return self.answered(batch, response).await,
-                Err(error) => error,
-            },
-            Err(error) => error,
-        };
-        match verdict(&error) {
-            Verdict::Missing => {
-                tracing::debug!(%error, "the target has no bulk; single requests instead");
-                *limits = None;
-                self.again(batch.operations);
-            }
-            Verdict::TooLarge if batch.operations.len() > 1 => {
-                let operations = batch.operations.len() / 2;
-                *limits = limits.map(|limits| Limits { operations, ..limits });
-                self.again(batch.operations);
-            }
-            Verdict::TooLarge | Verdict::Refused => {
-                tracing::debug!(%error, "a batch was refused; its operations go out one by one");
-                self.silence = 0;
-                self.one_by_one(batch.operations).await;
-            }
-            Verdict::Unclear => {
-                self.silence += 1;
-                self.in_doubt(batch.operations, &error).await;
-            }
-            Verdict::Lasting => {
-                self.silence += 1;
-                for operation in &batch.operations {
-                    self.ends(operation, Fate::Failed(error.clone()));
-                }
-            }
-        }
-    }
-
     /// Puts operations back to the front.
     fn again(&mut self, operations: Vec<Prepared>) {
         operations.into_iter().rev().for_each(|operation| self.ready.push_front(operation));
-    }
-
-    async fn answered(&mut self, batch: Batch, response: BulkResponse) {
-        self.silence = 0;
-        let secrets = batch.secrets();
-        let mut busy = Vec::new();
-        for (operation, result) in batch.match_up(response.operations) {
-            match result {
-                Some(result) if result.is_success() => self.done(&operation, &result),
-                // Too much at once: alone it is repeated as often as the policy says.
-                Some(result) if matches!(result.status.as_u16(), 429 | 503) => busy.push(operation),
-                Some(result) => {
-                    let error = refusal(&operation, result, &secrets);
-                    self.ends(&operation, Fate::Failed(error));
-                }
-                None if self.is_stopped() && !operation.link => {}
-                None => {
-                    let text = "the answer of the target does not mention the operation";
-                    self.ends(&operation, Fate::Unknown(Error::Request(text.to_owned())));
-                }
-            }
-        }
-        self.one_by_one(busy).await;
-    }
-
-    /// Sends operations of a batch one by one.
-    async fn one_by_one(&mut self, operations: Vec<Prepared>) {
-        for operation in operations {
-            if operation.link || !self.is_stopped() {
-                self.single(operation, false).await;
-            }
-        }
-    }
-
-    /// Finds out what has become of operations whose answer was lost; what surely was not done goes out again.
-    async fn in_doubt(&mut self, operations: Vec<Prepared>, lost: &Error) {
-        let mut undone = Vec::new();
-        for operation in operations {
-            if self.silence >= PATIENCE {
-                // Nobody answers: looking further would take as long for each of them.
-                self.ends(&operation, Fate::Unknown(lost.clone()));
-            } else if is_repeatable(&operation) {
-                self.single(operation, true).await;
-            } else if operation.method != BulkMethod::Post {
-                self.ends(&operation, Fate::Unknown(lost.clone()));
-            } else {
-                match self.look_for(&operation).await {
-                    Ok(Some(found)) => self.created(&operation, &found),
-                    Ok(None) => undone.push(operation),
-                    Err(error) => {
-                        self.silence += 1;
-                        tracing::warn!(%error, "a create whose answer was lost cannot be looked up");
-                        self.ends(&operation, Fate::Unknown(lost.clone()));
-                    }
-                }
-            }
-        }
-        self.again(undone);
-    }
-
-    async fn look_for(&mut self, operation: &Prepared) -> Result<Option<Object>, Error> {
-        let sent = Resource::from(operation.data.clone().unwrap_or_default());
-        let lookup = Lookup { by: operation.lookup, sent };
-        self.requests += 1;
-        self.client.look_for(&operation.place, &lookup).await
-    }
-
-    async fn single(&mut self, operation: Prepared, repeated: bool) {
-        let resources: Resources<Resource> =
-            Resources::new(self.client.clone(), operation.place.clone(), operation.lookup);
-        let Prepared { method, target, version, data, .. } = &operation;
-        let data = data.clone().unwrap_or_default();
-        let id = match target {
-            Target::Id(id) => id.as_str(),
-            Target::Endpoint | Target::BulkId(_) => "",
-        };
-        self.requests += 1;
-        let written = match (method, version) {
-            (BulkMethod::Post, _) => resources.create(&Resource::from(data)).await,
-            (BulkMethod::Put, None) => resources.replace(id, &Resource::from(data)).await,
-            (BulkMethod::Put, Some(version)) => {
-                resources.replace(id, &Resource::from(data)).if_match(version).await
-            }
-            (BulkMethod::Patch, version) => match (read_patch(data), version) {
-                (Ok(patch), None) => resources.patch(id, patch).await,
-                (Ok(patch), Some(version)) => resources.patch(id, patch).if_match(version).await,
-                (Err(error), _) => Err(error),
-            },
-            (BulkMethod::Delete, version) => {
-                let delete = resources.delete(id);
-                let deleted = match version {
-                    None => delete.await,
-                    Some(version) => delete.if_match(version).await,
-                };
-                let fate = match deleted {
-                    Ok(_) => Fate::Done(StatusCode::NO_CONTENT),
-                    // The first attempt has deleted it.
-                    Err(error) if repeated && error.is_not_found() => {
-                        Fate::Done(StatusCode::NO_CONTENT)
-                    }
-                    Err(error) => self.failed(error, repeated),
-                };
-                return self.ends(&operation, fate);
-            }
-        };
-        match written {
-            Ok(written) if written.is_pending() => {
-                let txn = written.txn().map(str::to_owned);
-                self.ends(&operation, Fate::Pending { txn });
-            }
-            Ok(written) => {
-                self.silence = 0;
-                self.is_at(
-                    &operation,
-                    written.id().ok().map(str::to_owned),
-                    written.location().map(str::to_owned),
-                    written.version().map(str::to_owned),
-                );
-                self.ends(&operation, Fate::Done(written.status()));
-            }
-            Err(error) => {
-                let fate = self.failed(error, repeated);
-                self.ends(&operation, fate);
-            }
-        }
-    }
-
-    fn failed(&mut self, error: Error, repeated: bool) -> Fate {
-        match error.status() {
-            Some(_) => self.silence = 0,
-            None => self.silence += 1,
-        }
-        // Our own first attempt may have changed the version.
-        let own = repeated && error.is_precondition_failed();
-        if own || error.may_have_been_done() { Fate::Unknown(error) } else { Fate::Failed(error) }
-    }
-
-    fn done(&mut self, operation: &Prepared, result: &OperationResult) {
-        let body = result.response.as_ref().and_then(|response| response.as_object());
-        let id = body.and_then(|body| body.get_str("id")).map(str::to_owned).or_else(|| {
-            let place =
-                Place::from_url(self.client.base_url(), result.location.as_deref()?).ok()?;
-            place.id().map(str::to_owned)
-        });
-        self.is_at(operation, id, result.location.clone(), result.version.clone());
-        self.ends(operation, Fate::Done(result.status));
-    }
-
-    fn created(&mut self, operation: &Prepared, found: &Object) {
-        let meta = |name: &str| found.get("meta")?.as_object()?.get_str(name).map(str::to_owned);
-        let id = found.get_str("id").map(str::to_owned);
-        self.is_at(operation, id, meta("location"), meta("version"));
-        self.ends(operation, Fate::Done(StatusCode::CREATED));
-    }
-
-    /// Remembers where the resource of an operation is.
-    fn is_at(
-        &mut self,
-        operation: &Prepared,
-        id: Option<String>,
-        location: Option<String>,
-        version: Option<String>,
-    ) {
-        if let (Some(bulk_id), Some(id)) = (&operation.bulk_id, &id) {
-            self.ids.insert(bulk_id.clone(), SmolStr::new(id));
-        }
-        let outcome = &mut self.outcomes[operation.index];
-        outcome.id = outcome.id.take().or(id);
-        outcome.location = location.or(outcome.location.take());
-        outcome.version = version.or(outcome.version.take());
-    }
-
-    fn dangles(&mut self, operation: &Prepared, bulk_id: &str) {
-        self.ends(operation, Fate::Dangling { bulk_id: bulk_id.to_owned() });
-    }
-
-    /// Writes down how an operation ended.
-    fn ends(&mut self, operation: &Prepared, fate: Fate) {
-        let outcome = &mut self.outcomes[operation.index];
-        let good = matches!(fate, Fate::Done(_) | Fate::Pending { .. });
-        if operation.link && (good || !outcome.is_done()) {
-            // The operation itself has been counted.
-            return;
-        }
-        outcome.fate = fate;
-        if !good {
-            self.errors += 1;
-        }
     }
 }
 
@@ -558,70 +278,4 @@ fn steps(items: &mut [Item]) -> Vec<Step> {
         item.data = planned.operation.ok().and_then(|operation| operation.data);
     }
     steps
-}
-
-fn read(mut answer: Answer, place: &Place) -> Result<BulkResponse, Error> {
-    let response = BulkResponse::from_object(answer.body.take().unwrap_or_default());
-    response.map_err(|error| answer.undecodable(place, error.to_string()))
-}
-
-fn read_patch(data: Object) -> Result<Patch, Error> {
-    let limits = scim_core::Limits { patch_operations: usize::MAX, ..scim_core::Limits::default() };
-    Patch::from_object(data, &limits, &mut Leniency::new(Profile::default()))
-        .map_err(|error| Error::Request(error.to_string()))
-}
-
-/// The error of one operation, as if it had been a request of its own.
-fn refusal(operation: &Prepared, result: OperationResult, secrets: &[SecretString]) -> Error {
-    let document = result.response.as_ref().and_then(|response| response.as_object());
-    let text = |name: &str| {
-        let text = document?.get_str(name).filter(|text| !text.is_empty())?;
-        let masked = secrets.iter().map(ExposeSecret::expose_secret).filter(|s| s.len() > 3);
-        Some(masked.fold(text.to_owned(), |text, secret| text.replace(secret, "***")))
-    };
-    Error::from(Rejected {
-        method: operation.method(),
-        path: operation.place().to_path(),
-        status: result.status,
-        headers: HeaderMap::new(),
-        scim_type: text("scimType"),
-        detail: text("detail"),
-        body_excerpt: None,
-        is_scim: true,
-        meaning: None,
-        hint: None,
-        confirmed_missing: false,
-        after_lost_answer: false,
-        attempts: 1,
-        retry_after: None,
-    })
-}
-
-/// Whether the operation done twice comes to the same as done once.
-fn is_repeatable(operation: &Prepared) -> bool {
-    let patch = || read_patch(operation.data.clone().unwrap_or_default());
-    match operation.method {
-        BulkMethod::Put | BulkMethod::Delete => true,
-        BulkMethod::Post => false,
-        BulkMethod::Patch => {
-            operation.version.is_some()
-                || patch().is_ok_and(|patch| patch.operations().iter().all(is_idempotent))
-        }
-    }
-}
-
-fn verdict(error: &Error) -> Verdict {
-    match error {
-        Error::Target(_) => Verdict::Missing,
-        Error::Scim(rejected) => match rejected.status.as_u16() {
-            403 | 404 | 405 | 501 => Verdict::Missing,
-            413 => Verdict::TooLarge,
-            401 | 429 => Verdict::Lasting,
-            _ if error.may_have_been_done() => Verdict::Unclear,
-            400..=499 => Verdict::Refused,
-            _ => Verdict::Lasting,
-        },
-        error if error.may_have_been_done() => Verdict::Unclear,
-        _ => Verdict::Lasting,
-    }
 }

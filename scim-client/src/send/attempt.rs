@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
+use url::Url;
 
 use super::lookup::Found;
 use super::{Answer, Call, Lookup, Progress, Safety};
@@ -25,10 +26,18 @@ enum Fault {
     NotDone,
     /// The peer asks for patience, and has not acted.
     Patience,
-    /// The peer may have acted.
-    Unclear,
+    /// The peer may have acted. Patient: it asks for patience all the same, as with a 503 that comes from something
+    /// between here and there that gave up waiting.
+    Unclear { patient: bool },
     /// Another attempt would bring the same.
     Lasting,
+}
+
+impl Fault {
+    /// Whether the peer asks for patience.
+    fn is_patient(self) -> bool {
+        matches!(self, Self::Patience | Self::Unclear { patient: true })
+    }
 }
 
 /// What an exchange brought.
@@ -61,15 +70,17 @@ impl Client {
                 Err(failed) => failed,
             };
             match fault {
-                Fault::Unclear => progress.lost.store(true, Ordering::Relaxed),
+                Fault::Unclear { .. } => progress.lost.store(true, Ordering::Relaxed),
                 // Seen in the wild: the create is done and answered 429.
                 Fault::Patience => progress.disturbed.store(true, Ordering::Relaxed),
                 Fault::NotDone | Fault::Lasting => {}
             }
             let lookup = match (&call.safety, fault) {
                 (_, Fault::Lasting) => return Err(error),
-                (Safety::Unsafe | Safety::Create(None), Fault::Unclear) => return Err(error),
-                (Safety::Create(Some(lookup)), Fault::Unclear) => Some(lookup),
+                (Safety::Unsafe | Safety::Create(None), Fault::Unclear { .. }) => {
+                    return Err(error);
+                }
+                (Safety::Create(Some(lookup)), Fault::Unclear { .. }) => Some(lookup),
                 _ => None,
             };
             self.pause(&error, fault, attempt, until).await?;
@@ -87,7 +98,7 @@ impl Client {
     async fn attempt(
         &self,
         call: &Call,
-        url: &str,
+        url: &Url,
         progress: &Progress,
         until: Instant,
     ) -> Result<Answer, (Error, Fault)> {
@@ -98,7 +109,9 @@ impl Client {
         let answer = exchanged.outcome.map_err(|source| {
             let fault = match source.kind() {
                 TransportErrorKind::Connect => Fault::NotDone,
-                TransportErrorKind::Lost | TransportErrorKind::Timeout => Fault::Unclear,
+                TransportErrorKind::Lost | TransportErrorKind::Timeout => {
+                    Fault::Unclear { patient: false }
+                }
                 TransportErrorKind::TooLarge | TransportErrorKind::Request => Fault::Lasting,
             };
             (Error::Transport { source, attempts: progress.attempts() }, fault)
@@ -136,10 +149,9 @@ impl Client {
         let wait = policy.wait(attempt, error.retry_after(), self.inner.jitter.as_ref());
         let in_time = Instant::now().checked_add(wait).is_some_and(|then| then < until);
         // The deadline ends the waiting for a peer that says how long.
-        let promised = fault == Fault::Patience && error.retry_after().is_some();
+        let promised = fault.is_patient() && error.retry_after().is_some();
         let counts = attempt < policy.max_attempts || (promised && policy.max_attempts > 1);
-        let allowed =
-            counts && in_time && (fault == Fault::Patience || self.inner.retries.withdraw());
+        let allowed = counts && in_time && (fault.is_patient() || self.inner.retries.withdraw());
         if !allowed {
             return Err(error.clone());
         }
@@ -152,7 +164,7 @@ impl Client {
     async fn exchange(
         &self,
         call: &Call,
-        url: &str,
+        url: &Url,
         progress: &Progress,
     ) -> Result<Exchanged, Error> {
         let mut renewed = false;
@@ -200,15 +212,21 @@ impl Client {
     fn request(
         &self,
         call: &Call,
-        url: &str,
+        url: &Url,
         credentials: Option<&HeaderValue>,
     ) -> Result<Request<Bytes>, Error> {
         let mut request = Request::new(call.body.clone().unwrap_or_default());
         *request.method_mut() = call.method.clone();
-        *request.uri_mut() =
-            url.parse().map_err(|e| Error::Request(format!("the URL cannot be used: {e}")))?;
+        *request.uri_mut() = url
+            .as_str()
+            .parse()
+            .map_err(|e| Error::Request(format!("the URL cannot be used: {e}")))?;
+        #[cfg(feature = "reqwest")]
+        request.extensions_mut().insert(crate::transport::ParsedUrl(url.clone()));
         let headers = request.headers_mut();
         headers.clone_from(&call.headers);
+        // At once for those below, and for what a transport adds.
+        headers.reserve(10);
         if !self.inner.user_agent.is_empty() {
             headers.insert(USER_AGENT, self.inner.user_agent.clone());
         }
@@ -318,13 +336,19 @@ fn answer(
     }
 }
 
+/// What a refusal says about the work. 425, 429 and what a profile knows for "not so fast" come before it. A 5xx may come
+/// after it, and so may a 408: whatever its `Retry-After` says, a proxy sends 503 also for a server that has gone on.
 fn fault_of(rejected: &Rejected) -> Fault {
     match (rejected.meaning, rejected.status.as_u16()) {
         (Some(Meaning::SlowDown), _) | (Some(Meaning::Retryable) | None, 425 | 429) => {
             Fault::Patience
         }
-        (Some(Meaning::Retryable) | None, 503) if rejected.retry_after.is_some() => Fault::Patience,
-        (Some(Meaning::Retryable), 500..) | (None, 408 | 500 | 502 | 503 | 504) => Fault::Unclear,
+        (Some(Meaning::Retryable) | None, 503) => {
+            Fault::Unclear { patient: rejected.retry_after.is_some() }
+        }
+        (Some(Meaning::Retryable), 408 | 500..) | (None, 408 | 500 | 502 | 504) => {
+            Fault::Unclear { patient: false }
+        }
         (Some(Meaning::Retryable), _) => Fault::Patience,
         _ => Fault::Lasting,
     }
@@ -335,11 +359,11 @@ impl Call {
         matches!(self.safety, Safety::Create(_))
     }
 
-    fn url(&self, client: &Client) -> Result<String, Error> {
-        let mut url = self.place.spelled(client.target()).url(&client.inner.base)?;
+    fn url(&self, client: &Client) -> Result<Url, Error> {
+        let mut url = self.place.url(&client.inner.base, client.target())?;
         if !self.query.is_empty() {
             url.set_query(Some(&self.query));
         }
-        Ok(url.into())
+        Ok(url)
     }
 }

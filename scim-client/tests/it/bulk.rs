@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::help::scripted;
 
 /// A client of a target that announces bulk with these limits.
-fn target(operations: u64, bytes: u64) -> (Client, ScriptedTransport) {
+pub(crate) fn target(operations: u64, bytes: u64) -> (Client, ScriptedTransport) {
     let (client, script) = scripted();
     script.json(
         200,
@@ -22,7 +22,7 @@ fn target(operations: u64, bytes: u64) -> (Client, ScriptedTransport) {
     (client, script)
 }
 
-fn users(client: &Client, names: &[&str]) -> BulkBuilder {
+pub(crate) fn users(client: &Client, names: &[&str]) -> BulkBuilder {
     let mut bulk = client.bulk();
     for name in names {
         bulk.create(&User::new(*name));
@@ -31,16 +31,19 @@ fn users(client: &Client, names: &[&str]) -> BulkBuilder {
 }
 
 /// Then answers a batch with these statuses.
-fn batch(script: &ScriptedTransport, statuses: &'static [&'static str]) {
+pub(crate) fn batch(script: &ScriptedTransport, statuses: &'static [&'static str]) {
     script.respond(move |request| {
         let request = request.json();
         let operations = request["Operations"].as_array().unwrap().iter();
         let results: Vec<Value> = operations
             .zip(statuses)
             .map(|(operation, status)| {
-                let name = operation["bulkId"].as_str().unwrap_or("x");
+                let path = match operation["bulkId"].as_str() {
+                    Some(bulk_id) => format!("/Users/id-of-{bulk_id}"),
+                    None => operation["path"].as_str().unwrap().to_owned(),
+                };
                 json!({ "method": operation["method"], "bulkId": operation["bulkId"], "status": status,
-                        "location": format!("https://scim.example/v2/Users/id-of-{name}") })
+                        "location": format!("https://scim.example/v2{path}") })
             })
             .collect();
         let urn = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
@@ -50,7 +53,7 @@ fn batch(script: &ScriptedTransport, statuses: &'static [&'static str]) {
 }
 
 /// What was asked, without the configuration: method, path, and how many operations.
-fn asked(script: &ScriptedTransport) -> Vec<String> {
+pub(crate) fn asked(script: &ScriptedTransport) -> Vec<String> {
     let shown = script.requests().into_iter().skip(1).map(|request| {
         let operations = request.json()["Operations"].as_array().map_or(0, Vec::len);
         format!("{} {} {operations}", request.method, request.uri.path().trim_start_matches("/v2"))

@@ -8,6 +8,7 @@
 
 mod auth;
 mod bulk;
+mod bulk_stops;
 mod errors;
 mod faults;
 mod faulty;
@@ -15,6 +16,7 @@ mod foreign;
 mod help;
 mod liars;
 mod live;
+mod membership;
 mod memory;
 mod process;
 mod real;

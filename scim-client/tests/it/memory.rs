@@ -10,9 +10,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use futures::TryStreamExt;
-use scim_client::Client;
 use scim_client::scim_core::query::{ListPage, ListQuery, PageRequest};
-use scim_client::scim_core::{Leniency, Limits, Profile};
+use scim_client::scim_core::{Leniency, Limits, Profile, User};
+use scim_client::{Auth, Client};
+
+use crate::process;
 
 const USERS: u64 = 100_000;
 
@@ -26,9 +28,9 @@ const WAYS: [&str; 2] = ["cursor", "index"];
 #[tokio::test]
 #[ignore = "reads for another test"]
 async fn read() {
-    let url = std::env::var("READ_URL").unwrap();
-    let scim = Client::builder(url).build().unwrap();
-    let read = if std::env::var("READ_TYPED").is_ok() {
+    let auth = std::env::var("READ_TOKEN").map_or(Auth::None, Auth::bearer);
+    let scim = Client::builder(std::env::var("READ_URL").unwrap()).auth(auth).build().unwrap();
+    let read = if std::env::var("READ_TYPED").as_deref() == Ok("yes") {
         scim.users().list().stream().try_fold(0, async |n, _| Ok(n + 1)).await
     } else {
         scim.resources("Users").list().stream().try_fold(0, async |n, _| Ok(n + 1)).await
@@ -53,24 +55,61 @@ async fn a_walk_holds_one_page() {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let target = tokio::spawn(async move { axum::serve(listener, app).await });
-        let mut reader = Command::new(std::env::current_exe().unwrap());
-        reader
-            .args(["--quiet", "--nocapture", "--ignored", "--exact", "memory::read"])
-            .env("READ_URL", url)
-            .envs((way == "cursor").then_some(("READ_TYPED", "yes")))
-            .stderr(Stdio::inherit());
-        let output = tokio::task::spawn_blocking(move || reader.output()).await.unwrap().unwrap();
+        let (read, peak) = read_by(&[("READ_URL", &url), ("READ_TYPED", typed(way))]).await;
         target.abort();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let line =
-            text.lines().find(|line| line.starts_with("read ")).unwrap_or_else(|| panic!("{text}"));
-        let counts =
-            line.strip_prefix("read ").and_then(|rest| rest.split_once(", peak ")).unwrap();
-        assert_eq!(counts.0, USERS.to_string(), "by {way}");
-        let peak: u64 = counts.1.trim_end_matches(" kB").parse().unwrap();
+        assert_eq!(read, USERS, "by {way}");
         println!("by {way}: {peak} KiB");
         assert!(peak <= MOST_KIB, "by {way}: {peak} KiB resident at the peak, {MOST_KIB} allowed");
     }
+}
+
+/// The same of the real server, in a process of its own on a data directory; `examples/walk.rs` does it with 100,000.
+#[tokio::test]
+async fn a_walk_through_the_real_server_holds_one_page() {
+    const USERS: usize = 5_000;
+    let server = process::server(&[("SCIM_MEMORY", "false")]);
+    let scim = process::client(&server);
+    for batch in (0..USERS).collect::<Vec<_>>().chunks(1_000) {
+        let mut bulk = scim.bulk();
+        for number in batch {
+            let user = testkit::people::user(*number);
+            bulk.create::<User>(&serde_json::from_value(user).unwrap());
+        }
+        let report = bulk.await.unwrap();
+        assert!(report.is_done(), "{report}");
+    }
+    for way in WAYS {
+        let settings = [
+            ("READ_URL", server.url()),
+            ("READ_TOKEN", testkit::server::TOKEN),
+            ("READ_TYPED", typed(way)),
+        ];
+        let (read, peak) = read_by(&settings).await;
+        assert_eq!(read, USERS as u64, "{way}");
+        println!("{way}: {peak} KiB");
+        assert!(peak <= MOST_KIB, "{way}: {peak} KiB resident at the peak, {MOST_KIB} allowed");
+    }
+}
+
+/// Which of the ways is read as typed users.
+fn typed(way: &str) -> &'static str {
+    if way == "cursor" { "yes" } else { "no" }
+}
+
+/// Reads all users in a process of its own: how many there were, and the most KiB that it had resident.
+async fn read_by(settings: &[(&str, &str)]) -> (u64, u64) {
+    let mut reader = Command::new(std::env::current_exe().unwrap());
+    reader
+        .args(["--quiet", "--nocapture", "--ignored", "--exact", "memory::read"])
+        .envs(settings.iter().copied())
+        .stderr(Stdio::inherit());
+    let output = tokio::task::spawn_blocking(move || reader.output()).await.unwrap().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line =
+        text.lines().find(|line| line.starts_with("read ")).unwrap_or_else(|| panic!("{text}"));
+    let (read, peak) =
+        line.strip_prefix("read ").and_then(|rest| rest.split_once(", peak ")).unwrap();
+    (read.parse().unwrap(), peak.trim_end_matches(" kB").parse().unwrap())
 }
 
 async fn config(State(way): State<&'static str>) -> impl IntoResponse {

@@ -162,6 +162,75 @@ async fn a_create_that_did_not_happen_is_sent_again() {
     assert_eq!(methods, ["POST", "GET", "POST"]);
 }
 
+/// The methods that were asked for.
+fn methods(script: &ScriptedTransport) -> Vec<String> {
+    script.requests().iter().map(|request| request.method.to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_5xx_a_create_is_looked_up_whatever_it_asks_for() {
+    for (status, headers) in [
+        (503, &[("Retry-After", "5")][..]),
+        (503, &[]),
+        (500, &[]),
+        (502, &[]),
+        (504, &[]),
+        (408, &[]),
+    ] {
+        let (scim, script) = scripted();
+        script.text(status, headers, "").json(200, &list(&[user("7")]));
+        let written = scim.users().create(&User::new("ada")).await.unwrap();
+        assert_eq!(written.id().unwrap(), "7");
+        assert_eq!(methods(&script), ["POST", "GET"], "{status}");
+
+        let (scim, script) = scripted();
+        script.text(status, headers, "").json(200, &list(&[])).json(201, &user("8"));
+        scim.users().create(&User::new("ada")).await.unwrap();
+        assert_eq!(methods(&script), ["POST", "GET", "POST"], "{status}");
+
+        // Nothing tells it apart.
+        let (scim, script) = scripted();
+        script.text(status, headers, "");
+        let nameless: Resource = serde_json::from_str(r#"{"serial":"1"}"#).unwrap();
+        let error = scim.resources("Devices").create(&nameless).await.unwrap_err();
+        assert!(error.may_have_been_done(), "{error}");
+        assert_eq!(methods(&script), ["POST"], "{status}");
+
+        // A PATCH that does not do the same twice.
+        let (scim, script) = scripted();
+        script.text(status, headers, "");
+        let email: Value = serde_json::from_str(r#"[{"value":"a@x.test"}]"#).unwrap();
+        let add = Patch::new().add("emails".parse().unwrap(), email);
+        scim.users().patch("7", add).await.unwrap_err();
+        assert_eq!(methods(&script), ["PATCH"], "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_before_the_work_is_sent_again() {
+    for status in [425, 429] {
+        let (scim, script) = scripted();
+        script.text(status, &[("Retry-After", "5")], "").json(201, &user("8"));
+        let start = Instant::now();
+        scim.users().create(&User::new("ada")).await.unwrap();
+        assert_eq!(methods(&script), ["POST", "POST"], "{status}");
+        assert!(start.elapsed() >= Duration::from_secs(5));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_503_that_says_when_is_waited_for_before_the_look_up() {
+    let (scim, script) = scripted();
+    for _ in 0..10 {
+        script.text(503, &[("Retry-After", "3")], "").json(200, &list(&[]));
+    }
+    script.json(201, &user("8"));
+    let start = Instant::now();
+    let written = scim.users().create(&User::new("ada")).await.unwrap();
+    assert_eq!((written.id().unwrap(), script.left()), ("8", 0));
+    assert!(start.elapsed() >= Duration::from_secs(30), "{:?}", start.elapsed());
+}
+
 #[tokio::test]
 async fn a_server_that_ignores_the_filter_proves_nothing() {
     let (scim, script) = scripted();

@@ -19,7 +19,10 @@ impl Staging<'_> {
             self.sweep(read, staged)?;
         }
         let mut state = self.store.connector(&self.connector)?;
-        if end.watermark.is_some() {
+        if self.kind == ReadKind::Full && self.told == 0 {
+            // Perhaps it was not ready: as long as it tells nothing it is read whole, which costs nothing.
+            state.watermark = None;
+        } else if end.watermark.is_some() {
             state.watermark = end.watermark;
         }
         if self.kind == ReadKind::Full {

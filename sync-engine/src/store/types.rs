@@ -71,8 +71,10 @@ pub struct Escrow {
 pub enum EscrowStage {
     /// The import told something that cannot be (two objects with one anchor).
     Import,
-    /// A rule failed (an expression, an ambiguous join).
+    /// An inbound rule failed (an expression, an ambiguous join).
     Sync,
+    /// An outbound rule failed (an expression, a match that is not unique).
+    Outbound,
     /// The target refused it.
     Export,
     /// A reference of it could not be written.

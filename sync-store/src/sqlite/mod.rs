@@ -74,6 +74,18 @@ impl SqliteStore {
         Self { connection, connectors: RefCell::default(), listed: Listed::default() }
     }
 
+    /// Writes the state as it is now to a new file, for a backup or to work something out in. Another program may go on
+    /// writing to this one meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where there is a file already, or it cannot be written.
+    pub fn copy_to(&self, path: impl AsRef<Path>) -> Result<(), StoreError> {
+        let path = path.as_ref().to_str().ok_or_else(|| {
+            StoreError::Io(format!("{} is no path that SQLite can name", path.as_ref().display()))
+        })?;
+        self.connection.execute("VACUUM INTO ?1", [path]).map(drop).map_err(failed)
+    }
+
     /// Whether the file holds together: pages, indexes, references. No sentences mean that it does; what the rows say is
     /// for [`scim_sync::verify`].
     ///

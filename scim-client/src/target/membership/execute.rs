@@ -10,6 +10,9 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::target::quirks::{addition, removals};
 
+/// Members that are tried alone before the rest is given up.
+const PROBES: usize = 4;
+
 /// The members of one group; made by [`Client::membership`].
 #[derive(Clone, Debug)]
 pub struct Membership {
@@ -27,7 +30,8 @@ pub struct MembershipReport {
     pub removed: BTreeSet<MemberId>,
     /// Those for whom it failed, and why.
     pub failed: BTreeMap<MemberId, Error>,
-    /// Why the rest was not tried: the group is gone, the credentials do not suffice, the target cannot be reached.
+    /// Why the rest was not tried: the group is gone, the credentials do not suffice, the target cannot be reached, or
+    /// it takes nothing any more, whichever member it is about.
     pub stopped: Option<Error>,
     /// Requests that changed members, or were to.
     pub requests: usize,
@@ -96,44 +100,94 @@ impl Membership {
     }
 
     /// Carries a plan out. Where a request with several members fails, its halves are tried, down to the single member;
-    /// the others do not suffer from one that the target does not take.
+    /// the others do not suffer from one that the target does not take. Where nothing at all is taken any more, not
+    /// even for members from all over the rest, the rest is not tried.
     pub async fn apply(&self, plan: &MembershipPlan) -> MembershipReport {
         let pending = self.client.target().rules("Groups").eventual;
         let mut report =
             MembershipReport { complete: true, pending, ..MembershipReport::default() };
         // The next one is at the end.
         let mut todo: Vec<MembershipRequest> = plan.requests.iter().rev().cloned().collect();
-        let mut group_seen = false;
-        let again_is_error = !self.client.target().rules("Groups").members.add_again;
+        // As many as there are on the way to a single member, twice.
+        let largest = plan.requests.iter().map(size).max().unwrap_or(0);
+        let patience = 2 * (usize::BITS - largest.leading_zeros());
+        let (mut group_seen, mut fruitless) = (false, 0);
         while let Some(request) = todo.pop() {
-            report.requests += 1;
-            let error = match self.send(&request).await {
-                Ok(()) => {
-                    report.succeeded(request);
+            let error = match self.attempt(request, &mut report, &mut todo, &mut group_seen).await {
+                Tried::Taken => {
+                    fruitless = 0;
                     continue;
                 }
-                Err(error) => error,
+                Tried::Refused(error) => error,
+                Tried::Stopped(error) => {
+                    report.stopped = Some(error);
+                    break;
+                }
             };
-            if !concerns_members(&error) {
-                report.stopped = Some(error);
-                break;
+            fruitless += 1;
+            if fruitless < patience || todo.is_empty() {
+                continue;
             }
-            if error.status() == Some(StatusCode::NOT_FOUND) && !group_seen {
-                // It may be the group that is not there.
-                match self.client.resources("Groups").get(&self.group).await {
-                    Ok(_) => group_seen = true,
-                    Err(reason) => {
-                        report.stopped = Some(if reason.is_not_found() { error } else { reason });
-                        break;
+            // Is it these members, or something about all of them?
+            let mut taken = false;
+            for probe in probes(&mut todo) {
+                match self.attempt(probe, &mut report, &mut todo, &mut group_seen).await {
+                    Tried::Taken => taken = true,
+                    Tried::Refused(_) => {}
+                    Tried::Stopped(error) => {
+                        report.stopped = Some(error);
+                        return report;
                     }
                 }
             }
-            match halves(&request) {
-                Some((first, second)) => todo.extend([second, first]),
-                None => report.failed_one(request, error, again_is_error),
+            if !taken && !todo.is_empty() {
+                report.stopped = Some(error);
+                break;
             }
+            fruitless = 0;
         }
         report
+    }
+
+    /// Makes one request; where it is refused, its halves are to be tried, or its member has failed.
+    async fn attempt(
+        &self,
+        request: MembershipRequest,
+        report: &mut MembershipReport,
+        todo: &mut Vec<MembershipRequest>,
+        group_seen: &mut bool,
+    ) -> Tried {
+        report.requests += 1;
+        let error = match self.send(&request).await {
+            Ok(()) => {
+                report.succeeded(request);
+                return Tried::Taken;
+            }
+            Err(error) => error,
+        };
+        if !concerns_members(&error) {
+            return Tried::Stopped(error);
+        }
+        if error.status() == Some(StatusCode::NOT_FOUND) && !*group_seen {
+            // It may be the group that is not there.
+            match self.client.resources("Groups").get(&self.group).await {
+                Ok(_) => *group_seen = true,
+                Err(reason) if reason.is_not_found() => return Tried::Stopped(error),
+                Err(reason) => return Tried::Stopped(reason),
+            }
+        }
+        match halves(&request) {
+            Some((first, second)) => todo.extend([second, first]),
+            None => {
+                let again_is_error = !self.client.target().rules("Groups").members.add_again;
+                if report.as_it_should_be(&request, &error, again_is_error) {
+                    report.succeeded(request);
+                    return Tried::Taken;
+                }
+                report.failed_all(request, &error);
+            }
+        }
+        Tried::Refused(error)
     }
 
     /// What is still different from what it should be: who is missing, and who is there and should not be. For targets
@@ -200,6 +254,53 @@ fn concerns_members(error: &Error) -> bool {
     !error.is_retryable() && matches!(status, Some(400 | 404 | 409 | 413 | 422))
 }
 
+/// What became of one request.
+enum Tried {
+    /// It was done.
+    Taken,
+    /// It was refused, perhaps because of a member.
+    Refused(Error),
+    /// It was refused for a reason that no other request will escape.
+    Stopped(Error),
+}
+
+/// The members that a request is about.
+fn size(request: &MembershipRequest) -> usize {
+    match request {
+        MembershipRequest::Replace(members) => members.len(),
+        MembershipRequest::Change { add, remove } => add.len() + remove.len(),
+    }
+}
+
+/// Takes a few single members out of what is to be done, from all over it.
+fn probes(todo: &mut Vec<MembershipRequest>) -> Vec<MembershipRequest> {
+    let all: usize = todo.iter().map(size).sum();
+    let mut probes = Vec::new();
+    for n in 0..PROBES.min(all) {
+        // The last one, and those before it at equal distances; each taken one makes place for one less.
+        let mut at = (all - 1) - n * (all / PROBES.min(all));
+        for request in todo.iter_mut() {
+            let MembershipRequest::Change { add, remove } = request else { continue };
+            if at < add.len() {
+                let add = vec![add.remove(at)];
+                probes.push(MembershipRequest::Change { add, remove: Vec::new() });
+                break;
+            }
+            at -= add.len();
+            if at < remove.len() {
+                let remove = vec![remove.remove(at)];
+                probes.push(MembershipRequest::Change { add: Vec::new(), remove });
+                break;
+            }
+            at -= remove.len();
+        }
+    }
+    todo.retain(|request| {
+        !matches!(request, MembershipRequest::Change { add, remove } if add.is_empty() && remove.is_empty())
+    });
+    probes
+}
+
 /// The request in two smaller ones; `None` when it is about one member.
 fn halves(request: &MembershipRequest) -> Option<(MembershipRequest, MembershipRequest)> {
     let change = |add: &[MemberId], remove: &[MemberId]| MembershipRequest::Change {
@@ -228,28 +329,25 @@ impl MembershipReport {
         }
     }
 
-    /// A request for one member, or for all at once, has failed.
-    fn failed_one(&mut self, request: MembershipRequest, error: Error, again_is_error: bool) {
-        match request {
-            MembershipRequest::Change { add, .. }
-                if again_is_error && !add.is_empty() && error.is_uniqueness() =>
-            {
-                // It was a member already.
-                self.added.extend(add);
-            }
-            MembershipRequest::Change { remove, .. }
-                if error.scim_type().is_some_and(|word| word.eq_ignore_ascii_case("noTarget")) =>
-            {
-                // It was none.
-                self.removed.extend(remove);
-            }
-            MembershipRequest::Change { add, remove } => {
-                let members = add.into_iter().chain(remove);
-                self.failed.extend(members.map(|member| (member, error.clone())));
-            }
-            MembershipRequest::Replace(members) => {
-                self.failed.extend(members.into_iter().map(|member| (member, error.clone())));
-            }
-        }
+    /// Whether the refusal of a request for one member says that it is as it should be.
+    fn as_it_should_be(
+        &self,
+        request: &MembershipRequest,
+        error: &Error,
+        again_is_error: bool,
+    ) -> bool {
+        let MembershipRequest::Change { add, remove } = request else { return false };
+        let already = again_is_error && !add.is_empty() && error.is_uniqueness();
+        let no_target = || error.scim_type().is_some_and(|w| w.eq_ignore_ascii_case("noTarget"));
+        already || (!remove.is_empty() && no_target())
+    }
+
+    fn failed_all(&mut self, request: MembershipRequest, error: &Error) {
+        let (add, remove) = match request {
+            MembershipRequest::Change { add, remove } => (add, remove),
+            MembershipRequest::Replace(members) => (members, Vec::new()),
+        };
+        let members = add.into_iter().chain(remove);
+        self.failed.extend(members.map(|member| (member, error.clone())));
     }
 }

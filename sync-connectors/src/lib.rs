@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "csv")]
+pub mod csv;
+#[cfg(feature = "ldap")]
+pub mod ldap;
+#[cfg(feature = "scim")]
+pub mod scim;

@@ -1,0 +1,10 @@
+//! The connectors against real servers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails says so by panicking, in helpers too"
+)]
+
+mod csv;
+mod scim;
