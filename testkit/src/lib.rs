@@ -11,17 +11,27 @@
 //! | [`http`] | HTTP/1.1 as bytes, for requests that no proper client would send |
 //! | [`poll`] | wait until something is true, without sleeping blindly |
 //! | [`people`] | deterministic users, groups and contacts |
+//! | [`samba`], [`openldap`] | real directories in a temporary folder |
+//! | [`fake_ad`] | a small Active Directory that can be told to misbehave |
 
 use std::fmt;
 
 pub mod client;
+pub mod fake_ad;
 pub mod http;
+mod ldap_tools;
+pub mod openldap;
 pub mod people;
 pub mod poll;
+pub mod samba;
 pub mod server;
 
 pub use client::Client;
+pub use fake_ad::FakeAd;
 pub use http::Response;
+pub use ldap_tools::ldif_line;
+pub use openldap::OpenLdap;
+pub use samba::Samba;
 pub use server::{Launch, Refused, Server};
 
 /// Fails the running test with a message; the one place where this crate panics.

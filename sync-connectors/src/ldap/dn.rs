@@ -11,15 +11,16 @@ const CONFLICT: &str = r"\0ACNF:";
 const DELETED: &str = r"\0ADEL:";
 
 /// The parts of a name, the most specific first, as written.
-pub(crate) fn parts(dn: &str) -> Vec<&str> {
+#[must_use]
+pub fn parts(dn: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = dn;
     while let Some(at) = separator(rest) {
-        parts.push(rest[..at].trim());
+        parts.push(trim(&rest[..at]));
         rest = &rest[at + 1..];
     }
-    if !rest.trim().is_empty() {
-        parts.push(rest.trim());
+    if !trim(rest).is_empty() {
+        parts.push(trim(rest));
     }
     parts
 }
@@ -41,18 +42,29 @@ fn separator(dn: &str) -> Option<usize> {
 }
 
 /// The name of what this name is under; `None` for a name of one part.
-pub(crate) fn parent(dn: &str) -> Option<&str> {
+#[must_use]
+pub fn parent(dn: &str) -> Option<&str> {
     let rest = dn[separator(dn)? + 1..].trim_start();
     (!rest.is_empty()).then_some(rest)
 }
 
 /// The first part, as written.
-pub(crate) fn rdn(dn: &str) -> &str {
-    separator(dn).map_or(dn, |at| &dn[..at]).trim()
+#[must_use]
+pub fn rdn(dn: &str) -> &str {
+    trim(separator(dn).map_or(dn, |at| &dn[..at]))
+}
+
+/// A part without the blanks around it; a blank that a backslash protects is part of the value.
+fn trim(part: &str) -> &str {
+    let part = part.trim_start();
+    let trimmed = part.trim_end_matches(' ');
+    let protected = trimmed.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1;
+    if protected { &part[..part.len().min(trimmed.len() + 1)] } else { trimmed }
 }
 
 /// The value of the first part without its escapes: `Lovelace, Ada` of `CN=Lovelace\, Ada,DC=x`.
-pub(crate) fn rdn_value(dn: &str) -> Option<String> {
+#[must_use]
+pub fn rdn_value(dn: &str) -> Option<String> {
     let (_, value) = rdn(dn).split_once('=')?;
     Some(unescape(value.trim_start()))
 }
@@ -83,7 +95,8 @@ fn unescape(value: &str) -> String {
 }
 
 /// A value made fit to stand in a name (RFC 4514 section 2.4).
-pub(crate) fn escape(value: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn escape(value: &str) -> Cow<'_, str> {
     let special =
         |c: char| matches!(c, ',' | '+' | '"' | '\\' | '<' | '>' | ';' | '=' | '\0' | '\n');
     if !value.contains(special) && !value.starts_with([' ', '#']) && !value.ends_with(' ') {
@@ -109,7 +122,8 @@ pub(crate) fn escape(value: &str) -> Cow<'_, str> {
 }
 
 /// Whether `dn` is `base` or below it, however the two are spelt. Everything is below the empty name.
-pub(crate) fn is_within(dn: &str, base: &str) -> bool {
+#[must_use]
+pub fn is_within(dn: &str, base: &str) -> bool {
     let (name, base) = (Dn::new(dn).folded(), Dn::new(base).folded());
     if base.is_empty() || name == base {
         return true;

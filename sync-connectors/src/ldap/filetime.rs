@@ -8,7 +8,8 @@ const TICKS_PER_SECOND: i64 = 10_000_000;
 const EPOCH_OFFSET: i64 = 11_644_473_600;
 
 /// The moment of a FILETIME; `None` for the two numbers that mean "never" and for what no calendar holds.
-pub(crate) fn from_filetime(ticks: i64) -> Option<DateTime<Utc>> {
+#[must_use]
+pub fn from_filetime(ticks: i64) -> Option<DateTime<Utc>> {
     if ticks <= 0 || ticks == i64::MAX {
         return None;
     }
@@ -18,7 +19,8 @@ pub(crate) fn from_filetime(ticks: i64) -> Option<DateTime<Utc>> {
 
 /// The moment of a generalized time (RFC 4517 section 3.3.13): `20260102030405.0Z`, minutes, seconds and fraction optional,
 /// `Z` or an offset at the end. `None` when the text is none.
-pub(crate) fn from_generalized(text: &str) -> Option<DateTime<Utc>> {
+#[must_use]
+pub fn from_generalized(text: &str) -> Option<DateTime<Utc>> {
     let bytes = text.as_bytes();
     let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (whole, rest) = text.split_at(digits);

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A security identifier, such as `S-1-5-21-1-2-3-513`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Sid {
+pub struct Sid {
     revision: u8,
     authority: u64,
     parts: Vec<u32>,
@@ -12,7 +12,8 @@ pub(crate) struct Sid {
 
 impl Sid {
     /// Reads the binary form; `None` when the octets are no identifier.
-    pub(crate) fn from_octets(octets: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn from_octets(octets: &[u8]) -> Option<Self> {
         let (&revision, rest) = octets.split_first()?;
         let (&count, rest) = rest.split_first()?;
         let (authority, rest) = rest.split_at_checked(6)?;
@@ -28,7 +29,8 @@ impl Sid {
     }
 
     /// The binary form.
-    pub(crate) fn to_octets(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn to_octets(&self) -> Vec<u8> {
         let count = u8::try_from(self.parts.len()).unwrap_or(u8::MAX);
         let mut out = vec![self.revision, count];
         out.extend_from_slice(&self.authority.to_be_bytes()[2..]);
@@ -37,15 +39,17 @@ impl Sid {
     }
 
     /// The last part: which object of the domain it is.
-    pub(crate) fn relative(&self) -> Option<u32> {
+    #[must_use]
+    pub fn relative(&self) -> Option<u32> {
         self.parts.last().copied()
     }
 
-    /// The identifier of another object of the same domain.
-    pub(crate) fn sibling(&self, relative: u32) -> Option<Self> {
-        let mut parts = self.parts.clone();
-        *parts.last_mut()? = relative;
-        Some(Self { parts, ..self.clone() })
+    /// The identifier of an object of the domain that `self` identifies.
+    #[must_use]
+    pub fn child(&self, relative: u32) -> Self {
+        let mut child = self.clone();
+        child.parts.push(relative);
+        child
     }
 }
 
@@ -69,7 +73,7 @@ mod tests {
         let sid = Sid::from_octets(&octets).unwrap();
         assert_eq!(sid.to_string(), "S-1-5-21-1-2-3-1104");
         assert_eq!(sid.relative(), Some(1104));
-        assert_eq!(sid.sibling(513).unwrap().to_string(), "S-1-5-21-1-2-3-513");
+        assert_eq!(sid.child(513).to_string(), "S-1-5-21-1-2-3-1104-513");
         assert_eq!(sid.to_octets(), octets);
         assert_eq!(Sid::from_octets(&octets[..27]), None);
         assert_eq!(Sid::from_octets(&[1, 0, 0, 0, 0, 0, 0, 5]).unwrap().relative(), None);

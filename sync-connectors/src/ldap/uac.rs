@@ -6,12 +6,14 @@ const ACCOUNT_DISABLED: i64 = 0x0002;
 const SECURITY_ENABLED: i64 = 0x8000_0000;
 
 /// Whether `userAccountControl` lets the account sign in.
-pub(crate) fn account_enabled(bits: i64) -> bool {
+#[must_use]
+pub fn account_enabled(bits: i64) -> bool {
     bits & ACCOUNT_DISABLED == 0
 }
 
 /// Whether `groupType` is that of a security group.
-pub(crate) fn security_enabled(bits: i64) -> bool {
+#[must_use]
+pub fn security_enabled(bits: i64) -> bool {
     bits & SECURITY_ENABLED != 0
 }
 

@@ -1,3 +1,11 @@
-//! Tests of the crate as its users see it.
+//! The engine from its outside: plans as text, guards, cycles against simulated systems that fail in every way.
 
+mod converge;
+mod crashing;
+mod cycle;
 mod expr;
+mod guard;
+mod plan;
+mod simulated;
+mod undo;
+mod world;

@@ -1,0 +1,6 @@
+mod flow;
+mod life;
+mod link;
+mod order;
+mod references;
+mod world;

@@ -1,0 +1,1 @@
+//! Each broken rule is found.

@@ -1,0 +1,10 @@
+//! The store on SQLite against the contract, against the store in memory, and against being killed.
+
+mod suite {
+    fn open() -> (scim_sync_store::SqliteStore, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        (scim_sync_store::SqliteStore::open(folder.path().join("state.db")).unwrap(), folder)
+    }
+
+    scim_sync::store_suite!(super::open);
+}

@@ -1,0 +1,180 @@
+//! The command line tools of OpenLDAP, as the test beds use them.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// Fails the test with the packages to install when programs are missing.
+#[track_caller]
+pub(crate) fn need(what: &str, programs: &[(&str, &str)]) {
+    let path = search_path();
+    let there =
+        |program: &str| path.split(':').any(|folder| Path::new(folder).join(program).exists());
+    let mut packages: Vec<_> = programs
+        .iter()
+        .filter(|(program, _)| !there(program))
+        .map(|(_, package)| *package)
+        .collect();
+    packages.dedup();
+    if !packages.is_empty() {
+        crate::fail(format_args!(
+            "{what} cannot be started: install the packages {} (apt-get install --no-install-recommends {})",
+            packages.join(", "),
+            packages.join(" ")
+        ));
+    }
+}
+
+fn search_path() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("/usr/sbin:/usr/bin:/sbin:/bin:{path}")
+}
+
+/// A script of this crate.
+pub(crate) fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("servers").join(name)
+}
+
+/// Runs a verb of a script and gives what it wrote; fails the test with its words when it fails.
+#[track_caller]
+pub(crate) fn run<S: AsRef<OsStr>>(
+    script: &Path,
+    arguments: &[S],
+    environment: &[(&str, String)],
+) -> String {
+    let output = Command::new("bash")
+        .arg(script)
+        .args(arguments)
+        .env("PATH", search_path())
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .output();
+    match output {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        }
+        Ok(output) => crate::fail(format_args!(
+            "{} {:?} failed ({}):\n{}{}",
+            script.display(),
+            arguments
+                .iter()
+                .map(|argument| argument.as_ref().to_string_lossy())
+                .collect::<Vec<_>>(),
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )),
+        Err(error) => crate::fail(format_args!("bash does not start: {error}")),
+    }
+}
+
+/// A port of 127.0.0.1 that nobody listens on now.
+#[track_caller]
+pub(crate) fn free_port() -> u16 {
+    match TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()) {
+        Ok(address) => address.port(),
+        Err(error) => crate::fail(format_args!("no free port: {error}")),
+    }
+}
+
+/// Who does something where.
+#[derive(Clone, Debug)]
+pub(crate) struct Admin {
+    pub(crate) uri: String,
+    pub(crate) dn: String,
+    pub(crate) password: String,
+}
+
+impl Admin {
+    /// Runs a tool with LDIF on its standard input; fails the test with the tool's words when it fails.
+    #[track_caller]
+    pub(crate) fn feed(&self, tool: &str, arguments: &[&str], ldif: &str) -> String {
+        let spawned = Command::new(tool)
+            .args(["-x", "-H", &self.uri, "-D", &self.dn, "-w", &self.password])
+            .args(arguments)
+            .env("PATH", search_path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = match spawned {
+            Ok(child) => child,
+            Err(error) => crate::fail(format_args!("{tool} does not start: {error}")),
+        };
+        if let Some(mut stdin) = child.stdin.take() {
+            // A tool that ended early says why on its standard error.
+            let _ = stdin.write_all(ldif.as_bytes());
+        }
+        match child.wait_with_output() {
+            Ok(output) if output.status.success() => {
+                String::from_utf8_lossy(&output.stdout).into_owned()
+            }
+            Ok(output) => crate::fail(format_args!(
+                "{tool} {arguments:?} failed ({}): {}\n{ldif}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            )),
+            Err(error) => crate::fail(format_args!("{tool} cannot be waited for: {error}")),
+        }
+    }
+
+    /// The values of one attribute of every entry that a filter finds; `dn` gives the names.
+    #[track_caller]
+    pub(crate) fn values(&self, base: &str, filter: &str, attribute: &str) -> Vec<String> {
+        let asked = if attribute == "dn" { "1.1" } else { attribute };
+        let found =
+            self.feed("ldapsearch", &["-LLL", "-o", "ldif-wrap=no", "-b", base, filter, asked], "");
+        found.lines().filter_map(|line| value(line, attribute)).collect()
+    }
+}
+
+/// The value of a line of LDIF.
+fn value(line: &str, attribute: &str) -> Option<String> {
+    let (name, rest) = line.split_once(':')?;
+    if !name.eq_ignore_ascii_case(attribute) {
+        return None;
+    }
+    match rest.strip_prefix(": ") {
+        Some(encoded) => {
+            let octets = STANDARD.decode(encoded.trim()).ok()?;
+            Some(String::from_utf8_lossy(&octets).into_owned())
+        }
+        None => Some(rest.trim_start().to_owned()),
+    }
+}
+
+/// One line of LDIF, in Base64 so that any value fits.
+#[must_use]
+pub fn ldif_line(name: &str, value: &str) -> String {
+    format!("{name}:: {}\n", STANDARD.encode(value))
+}
+
+/// The value of a variable in what the scripts print for a shell.
+pub(crate) fn variable(environment: &str, name: &str) -> String {
+    let prefix = format!("{name}=");
+    environment.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_ldif() {
+        assert_eq!(value("dn: CN=a", "dn").as_deref(), Some("CN=a"));
+        assert_eq!(value("dn:: w5Y=", "dn").as_deref(), Some("Ö"));
+        assert_eq!(value("cn: a", "dn"), None);
+        assert_eq!(ldif_line("dn", "Ö"), "dn:: w5Y=\n");
+    }
+
+    #[test]
+    #[should_panic(expected = "install the packages no-such-package")]
+    fn what_is_missing_is_named() {
+        need("A server", &[("bash", "bash"), ("no-such-program", "no-such-package")]);
+    }
+}

@@ -1,0 +1,218 @@
+//! A throw-away Active Directory domain controller (Samba).
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::ldap_tools::{self, Admin};
+
+/// A Samba domain in a temporary folder, on free ports of 127.0.0.1; destroyed when dropped.
+///
+/// Needs root and the packages that a failure names. Provisioning takes 4 to 16 seconds: a test that wants several things
+/// of a domain asks them of one.
+#[derive(Debug)]
+pub struct Samba {
+    folder: TempDir,
+    ports: (u16, u16),
+    admin: Admin,
+    ldaps: String,
+    base: String,
+    ca: PathBuf,
+    sync: (String, String),
+}
+
+const PROGRAMS: &[(&str, &str)] = &[
+    ("samba", "samba-ad-dc"),
+    ("samba-tool", "samba"),
+    ("ldbadd", "ldb-tools"),
+    ("ldapsearch", "ldap-utils"),
+    ("ldapmodify", "ldap-utils"),
+    ("openssl", "openssl"),
+    ("socat", "socat"),
+    ("ss", "iproute2"),
+    ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
+    ("python3", "python3-samba"),
+];
+
+impl Samba {
+    /// Provisions a domain, starts it and puts `users` people, a tenth as many groups (at least 100) and some contacts
+    /// into it.
+    #[must_use]
+    #[track_caller]
+    pub fn start(users: u32) -> Self {
+        Self::start_with(users, &[])
+    }
+
+    /// The same with variables for the script, such as `SAMBA_STRONG_AUTH=yes`.
+    #[must_use]
+    #[track_caller]
+    pub fn start_with(users: u32, variables: &[(&str, &str)]) -> Self {
+        ldap_tools::need("Samba", PROGRAMS);
+        if !rustix::process::geteuid().is_root() {
+            crate::fail(format_args!(
+                "Samba needs root for its network namespace and its file attributes"
+            ));
+        }
+        let folder = match TempDir::with_prefix("samba-") {
+            Ok(folder) => folder,
+            Err(error) => crate::fail(format_args!("no temporary folder: {error}")),
+        };
+        let mut environment: Vec<_> =
+            variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        environment.push(("SEED_PASSWORDS", "3".to_owned()));
+        let ports = (ldap_tools::free_port(), ldap_tools::free_port());
+        // From here on the domain is destroyed whatever fails.
+        let mut samba = Self {
+            folder,
+            ports,
+            admin: Admin { uri: String::new(), dn: String::new(), password: String::new() },
+            ldaps: String::new(),
+            base: String::new(),
+            ca: PathBuf::new(),
+            sync: (String::new(), String::new()),
+        };
+        samba.verb("start", &[&ports.0.to_string(), &ports.1.to_string()], &environment);
+        if users > 0 {
+            samba.verb("seed", &[&users.to_string()], &environment);
+        }
+        let told = samba.verb("env", &[], &[]);
+        let get = |name: &str| ldap_tools::variable(&told, name);
+        samba.admin =
+            Admin { uri: get("LDAP_URI"), dn: get("LDAP_BIND_DN"), password: get("LDAP_PASSWORD") };
+        samba.ldaps = get("LDAPS_URI");
+        samba.base = get("LDAP_BASE");
+        samba.ca = PathBuf::from(get("LDAP_CA"));
+        samba.sync = (get("LDAP_SYNC_UPN"), get("SEED_USERPASS"));
+        samba
+    }
+
+    #[track_caller]
+    fn verb(&self, verb: &str, arguments: &[&str], environment: &[(&str, String)]) -> String {
+        let folder = self.folder.path().to_string_lossy().into_owned();
+        let all: Vec<&str> = [verb, &folder].into_iter().chain(arguments.iter().copied()).collect();
+        ldap_tools::run(&ldap_tools::script("samba-ad.sh"), &all, environment)
+    }
+
+    /// `ldap://127.0.0.1:port`.
+    #[must_use]
+    pub fn ldap_uri(&self) -> &str {
+        &self.admin.uri
+    }
+
+    /// `ldaps://127.0.0.1:port`, whose certificate [`Samba::ca`] signed.
+    #[must_use]
+    pub fn ldaps_uri(&self) -> &str {
+        &self.ldaps
+    }
+
+    /// The file of the authority that signed the server's certificate.
+    #[must_use]
+    pub fn ca(&self) -> &Path {
+        &self.ca
+    }
+
+    /// The name of the domain's root.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The administrator's name and password.
+    #[must_use]
+    pub fn admin(&self) -> (&str, &str) {
+        (&self.admin.dn, &self.admin.password)
+    }
+
+    /// Name and password of an account that may follow changes; there once people were put into the domain.
+    #[must_use]
+    pub fn sync_account(&self) -> (&str, &str) {
+        (&self.sync.0, &self.sync.1)
+    }
+
+    /// Carries LDIF out: records without `changetype` are added.
+    #[track_caller]
+    pub fn modify(&self, ldif: &str) {
+        self.admin.feed("ldapmodify", &["-a"], ldif);
+    }
+
+    /// Removes an object.
+    #[track_caller]
+    pub fn delete(&self, dn: &str) {
+        self.modify(&format!("{}changetype: delete\n", crate::ldif_line("dn", dn)));
+    }
+
+    /// Renames an object, and moves it when `parent` is given.
+    #[track_caller]
+    pub fn rename(&self, dn: &str, rdn: &str, parent: Option<&str>) {
+        let parent =
+            parent.map(|parent| crate::ldif_line("newsuperior", parent)).unwrap_or_default();
+        self.modify(&format!(
+            "{}changetype: modrdn\n{}deleteoldrdn: 1\n{parent}",
+            crate::ldif_line("dn", dn),
+            crate::ldif_line("newrdn", rdn)
+        ));
+    }
+
+    /// Sets an attribute; no value clears it.
+    #[track_caller]
+    pub fn set(&self, dn: &str, attribute: &str, value: Option<&str>) {
+        let value = value.map(|value| crate::ldif_line(attribute, value)).unwrap_or_default();
+        self.modify(&format!(
+            "{}changetype: modify\nreplace: {attribute}\n{value}",
+            crate::ldif_line("dn", dn)
+        ));
+    }
+
+    /// Adds (`add`) or removes (`delete`) one value.
+    #[track_caller]
+    pub fn change(&self, dn: &str, verb: &str, attribute: &str, value: &str) {
+        self.modify(&format!(
+            "{}changetype: modify\n{verb}: {attribute}\n{}",
+            crate::ldif_line("dn", dn),
+            crate::ldif_line(attribute, value)
+        ));
+    }
+
+    /// The name of the account with this `sAMAccountName`.
+    #[must_use]
+    #[track_caller]
+    pub fn dn_of(&self, account: &str) -> String {
+        let found = self.values(&format!("(sAMAccountName={account})"), "dn");
+        match found.as_slice() {
+            [dn] => dn.clone(),
+            found => crate::fail(format_args!("{account} should be one object and is {found:?}")),
+        }
+    }
+
+    /// The values of one attribute of every object that a filter finds; `dn` gives the names.
+    #[must_use]
+    #[track_caller]
+    pub fn values(&self, filter: &str, attribute: &str) -> Vec<String> {
+        self.admin.values(&self.base, filter, attribute)
+    }
+
+    /// Stops the server; the data stay.
+    #[track_caller]
+    pub fn stop(&self) {
+        self.verb("stop", &[], &[]);
+    }
+
+    /// Starts it again on the same ports.
+    #[track_caller]
+    pub fn start_again(&self) {
+        self.verb("start", &[&self.ports.0.to_string(), &self.ports.1.to_string()], &[]);
+    }
+}
+
+impl Drop for Samba {
+    fn drop(&mut self) {
+        let script = ldap_tools::script("samba-ad.sh");
+        // What is left when this fails is a folder below the temporary one; a failing test must not fail twice.
+        let _ = std::process::Command::new("bash")
+            .arg(script)
+            .arg("destroy")
+            .arg(self.folder.path())
+            .output();
+    }
+}
