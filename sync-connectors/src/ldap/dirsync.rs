@@ -315,8 +315,9 @@ impl Reading<'_> {
                     Item::Intermediate(..) => continue,
                 };
                 query.entries += 1;
-                // The container of the deleted objects is itself marked as one, so that there always is one.
-                shown.tombstones |= is_deleted(&entry);
+                // The container of the deleted objects is itself marked as one, so that there always is one. With ordinary
+                // rights it may be shown and what is in it not.
+                shown.tombstones |= flags & controls::OBJECT_SECURITY == 0 && is_deleted(&entry);
                 let renamed = entry.has("name") || entry.has("parentGUID");
                 // A new place is empty, and what is moved into it says so itself.
                 let new = entry.has("objectClass");

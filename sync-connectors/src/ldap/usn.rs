@@ -14,7 +14,7 @@ use super::filter::LdapFilter;
 use super::guid;
 use super::paging::Pages;
 use super::reading::{Reading, whole};
-use super::session::SearchRequest;
+use super::session::{Item, SearchRequest};
 use super::told::Told;
 use super::watermark::{Position, Progress};
 
@@ -81,12 +81,23 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Whether the container of the deleted objects is shown.
+    /// Whether deleted objects are shown: whether there is one to be seen. The container alone says nothing.
     async fn may_see_deleted(&mut self) -> Result<bool, ConnectorError> {
-        let container = format!("<WKGUID=18E2EA80684F11D2B9AA00C04F79F805,{}>", self.config.base);
-        let what = "looking for the deleted objects";
-        let controls = vec![controls::show_deleted()];
-        Ok(self.session.read(&container, &["objectGUID"], controls, what).await?.is_some())
+        let request = SearchRequest {
+            base: format!("<WKGUID=18E2EA80684F11D2B9AA00C04F79F805,{}>", self.config.base),
+            scope: Scope::OneLevel,
+            filter: LdapFilter::equal("isDeleted", "TRUE"),
+            attributes: vec!["objectGUID".to_owned()],
+            controls: vec![controls::show_deleted(), controls::paged_request(1, &[])],
+        };
+        let mut search = self.session.search(request, "looking for deleted objects").await?;
+        let mut seen = false;
+        while let Some(item) = search.next().await? {
+            seen |= matches!(item, Item::Entry(_));
+        }
+        // No such container, or no right to look into it, is an answer, too.
+        search.finish().await?;
+        Ok(seen)
     }
 
     async fn changed_objects(
