@@ -2,16 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::known::{As, Known, Listed};
-use crate::report::{Ended, Outcome, Report};
+use crate::known::{As, Known, KnownError, Listed};
+use crate::report::{Conclusion, Ended, Outcome, Report};
 
 impl Known {
     /// What deviated or could not be tried in an earlier report. A check that could not be tried then and deviates
     /// now is news, and the other way round.
-    #[must_use]
-    pub fn baseline(name: impl Into<String>, earlier: &Report) -> Self {
+    ///
+    /// # Errors
+    /// [`KnownError::NoVerdict`] for the report of a run that was interrupted or broke off: what it did not come to would
+    /// be taken as known.
+    pub fn baseline(name: impl Into<String>, earlier: &Report) -> Result<Self, KnownError> {
+        if earlier.verdict == Conclusion::CouldNotRun {
+            let why = earlier.why.clone().unwrap_or_else(|| "it has no verdict".to_owned());
+            return Err(KnownError::NoVerdict(why));
+        }
         let listed: BTreeMap<_, _> = earlier.checks.iter().filter_map(entry).collect();
-        Self::new(name.into(), listed)
+        Ok(Self::new(name.into(), listed))
     }
 }
 
@@ -48,7 +55,7 @@ mod tests {
             outcome("a.skipped", Ended::Skipped),
             outcome("a.mended", Ended::Failed),
         ]);
-        let baseline = Known::baseline("old.json", &earlier);
+        let baseline = Known::baseline("old.json", &earlier).unwrap();
         let expected = [
             ("a.fails", Ended::Failed, Ended::Known),
             ("a.fails", Ended::Broken, Ended::Broken),
@@ -69,17 +76,27 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_broke_off_is_no_baseline() {
+        let mut earlier =
+            report(vec![outcome("a.x", Ended::Passed), outcome("a.y", Ended::Broken)]);
+        earlier.why = Some("interrupted".to_owned());
+        earlier.judge();
+        let error = Known::baseline("old.json", &earlier).unwrap_err().to_string();
+        assert!(error.contains("interrupted"), "{error}");
+    }
+
+    #[test]
     fn a_baseline_of_a_run_with_a_baseline_keeps_what_was_known() {
         let first = report(vec![outcome("a.x", Ended::Failed), outcome("a.y", Ended::Broken)]);
         let mut second = first.clone();
-        let baseline = Known::baseline("first", &first);
+        let baseline = Known::baseline("first", &first).unwrap();
         second.checks.iter_mut().for_each(|one| baseline.mark(one));
         second.judge();
         assert_eq!((second.counts.known, second.exit_code()), (2, 0));
         assert!(second.verdict_line().starts_with("conformant but for what is known"));
 
         let mut third = first.clone();
-        let baseline = Known::baseline("second", &second);
+        let baseline = Known::baseline("second", &second).unwrap();
         third.checks.iter_mut().for_each(|one| baseline.mark(one));
         third.judge();
         assert_eq!((third.counts.known, third.exit_code()), (2, 0));

@@ -6,8 +6,8 @@ use http::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::timeout;
 
+use crate::alive;
 use crate::check::{Need, Stop};
 use crate::context::Cx;
 use crate::json::member;
@@ -228,7 +228,10 @@ impl Feature {
 
 impl Capabilities {
     /// Tries everything that is not announced as missing.
-    pub(crate) async fn find(cx: &Cx, patience: Duration) -> Self {
+    ///
+    /// # Errors
+    /// Where the target has stopped answering.
+    pub(crate) async fn find(cx: &Cx, patience: Duration) -> Result<Self, String> {
         let mut found = Vec::new();
         for feature in Feature::ALL.iter().copied() {
             let announced = feature.announced(cx);
@@ -237,12 +240,26 @@ impl Capabilities {
             } else if cx.run.read_only && feature.writes() {
                 Probe::Untried("the run is read-only".to_owned())
             } else {
-                let silence = |_| Probe::Absent(format!("there was no answer within {patience:?}"));
-                timeout(patience, feature.probe(cx)).await.unwrap_or_else(silence)
+                let tried = cx.run.pacer.within(patience, feature.probe(cx)).await;
+                let silence = || Probe::Absent(format!("there was no answer within {patience:?}"));
+                let probe = tried.unwrap_or_else(silence);
+                if cx.evidence.ends_in_silence()
+                    && let Err(why) = alive::probe(&cx.run, patience).await
+                {
+                    cx.run.give_up();
+                    let name = feature.name();
+                    return Err(format!(
+                        "the target stopped answering when {name} was tried, before the first check: {why}"
+                    ));
+                }
+                if let Some(why) = cx.run.pacer.gave_up() {
+                    return Err(why);
+                }
+                probe
             };
             found.push((feature, announced, probe));
         }
-        Self { found }
+        Ok(Self { found })
     }
 
     /// For the report.

@@ -35,10 +35,12 @@ Examples:
       Send nothing that changes the server.
   scim-conformance run https://host/scim/v2 --baseline before.json --html report.html
       Fail on news only, and write a page to read.
+  scim-conformance run https://host/scim/v2 --quiet --markdown - >> summary.md
+      One of the reports to standard output; what is for people goes to standard error then.
   scim-conformance explain patch.add.multi-valued
       What a check wants, where that is written, and what to mend.
-  scim-conformance sweep https://host/scim/v2
-      Remove what a run left that was killed.
+  scim-conformance sweep https://host/scim/v2 --dry-run
+      Show what a run left that was killed; without --dry-run, remove it.
 
 Exit codes:
   0  conformant
@@ -56,12 +58,16 @@ pub(crate) enum Command {
 
     /// Say what a check wants, where that is written, and what to mend
     Explain {
-        /// The id of a check, as `list` shows it
+        /// The id of a check, as `list` shows it; a topic, a clause or the beginning of an id lists its checks
         #[arg(value_name = "ID")]
         id: String,
     },
 
-    /// Remove what earlier runs left behind, found by the marker in its names
+    /// Remove what earlier runs left behind, found by their names
+    ///
+    /// Only users and groups whose name has exactly the form that the suite makes are touched:
+    /// scimconf-, eight hexadecimal digits for the run, the mark of a check, a number and a word.
+    /// They are listed before anything is removed.
     Sweep {
         #[command(flatten)]
         target: Box<TargetArgs>,
@@ -115,20 +121,30 @@ pub(crate) struct Run {
     #[arg(long, help_heading = "Checks")]
     pub(crate) read_only: bool,
 
-    /// How many checks run at the same time
-    #[arg(long, default_value_t = 4, value_name = "N", help_heading = "Checks")]
-    pub(crate) jobs: usize,
+    /// How many checks run at the same time: 1 to 64
+    #[arg(
+        long,
+        default_value_t = 4,
+        value_name = "N",
+        value_parser = clap::value_parser!(u8).range(1..=64),
+        help_heading = "Checks"
+    )]
+    pub(crate) jobs: u8,
 
     /// How long one check, and one request, may take: 30s, 2m, 500ms
     #[arg(long, default_value = "30s", value_parser = duration, value_name = "TIME", help_heading = "Checks")]
     pub(crate) timeout: Duration,
+
+    /// How long to wait in all for a server that limits requests (429, 503): 10m, 0s for not at all
+    #[arg(long, default_value = "10m", value_parser = patience, value_name = "TIME", help_heading = "Checks")]
+    pub(crate) patience: Duration,
 
     /// The seed of made-up names; a random one unless given
     #[arg(long, value_name = "N", help_heading = "Checks")]
     pub(crate) seed: Option<u32>,
 
     /// The domain of made-up user names and e-mail addresses
-    #[arg(long, default_value = "example.org", value_name = "DOMAIN", help_heading = "Checks")]
+    #[arg(long, default_value = "example.org", value_parser = domain, value_name = "DOMAIN", help_heading = "Checks")]
     pub(crate) mail_domain: String,
 
     /// Deviations that decide nothing: those of an earlier JSON report, so that only news fails
@@ -139,19 +155,19 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE|PRODUCT", help_heading = "Checks")]
     pub(crate) known: Vec<String>,
 
-    /// Write the whole result as JSON; `schema` prints its schema
+    /// Write the whole result as JSON, `-` for standard output; `schema` prints its schema
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub(crate) json: Option<PathBuf>,
 
-    /// Write one HTML page, to read and to work from
+    /// Write one HTML page, to read and to work from; `-` for standard output
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub(crate) html: Option<PathBuf>,
 
-    /// Write JUnit XML, for CI
+    /// Write JUnit XML, for CI; `-` for standard output
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub(crate) junit: Option<PathBuf>,
 
-    /// Write a short Markdown text, for a pull request
+    /// Write a short Markdown text, for a pull request; `-` for standard output
     #[arg(long, value_name = "FILE", help_heading = "Reports")]
     pub(crate) markdown: Option<PathBuf>,
 
@@ -258,8 +274,19 @@ impl From<When> for Color {
     }
 }
 
-/// `30s`, `2m`, `500ms`; a number alone is seconds.
+/// The longest time that can be given: a day.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A time that is more than nothing.
 fn duration(text: &str) -> Result<Duration, String> {
+    match patience(text)? {
+        Duration::ZERO => Err("the time has to be more than nothing".to_owned()),
+        time => Ok(time),
+    }
+}
+
+/// `30s`, `2m`, `500ms`; a number alone is seconds.
+fn patience(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let number: u64 = number.parse().map_err(|_| format!("{text:?} is no time; write 30s"))?;
@@ -269,10 +296,19 @@ fn duration(text: &str) -> Result<Duration, String> {
         "m" => Duration::from_secs(number.saturating_mul(60)),
         _ => return Err(format!("{unit:?} is no unit; there are ms, s and m")),
     };
-    if duration.is_zero() {
-        Err("the time has to be more than nothing".to_owned())
+    if duration > LONGEST { Err("a day at the most".to_owned()) } else { Ok(duration) }
+}
+
+/// The name of a host, so that the addresses made with it are some.
+fn domain(text: &str) -> Result<String, String> {
+    let is_label = |label: &str| {
+        let inside = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        !label.is_empty() && label.chars().all(inside) && !label.starts_with('-')
+    };
+    if text.split('.').all(is_label) {
+        Ok(text.to_owned())
     } else {
-        Ok(duration)
+        Err("a domain has letters, digits, dots and hyphens: example.org".to_owned())
     }
 }
 
@@ -288,11 +324,22 @@ mod tests {
     }
 
     #[test]
+    fn a_domain_makes_addresses() {
+        for good in ["example.org", "a-b.c", "localhost"] {
+            assert_eq!(domain(good).as_deref(), Ok(good));
+        }
+        for wrong in ["", ".", "a..b", "not a domain", "a@b", "-a.b"] {
+            assert!(domain(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn times_have_units() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
-        for wrong in ["", "s", "0s", "3h", "-1s", "1.5s"] {
+        assert_eq!(patience("0s"), Ok(Duration::ZERO));
+        for wrong in ["", "s", "0s", "3h", "-1s", "1.5s", "1441m", "99999999999999999s"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -9,14 +9,16 @@ use anyhow::{Context, Result, bail};
 use scim_client::transport::ReqwestTransport;
 use scim_client::{Auth, OAuth2};
 use scim_conformance::console::{Color, summary};
-use scim_conformance::report::{html, json, junit, markdown};
+use scim_conformance::report::json;
 use scim_conformance::{
     Check, Console, Coverage, Diff, Interrupt, Known, Profile, Report, Requirement, Silent, Suite,
-    Target, sweep,
+    Target, sweep_telling,
 };
 use secrecy::SecretString;
 
 use crate::cli::{Cli, Command, Run, Selection, TargetArgs};
+use crate::near;
+use crate::outputs::{Outputs, print};
 
 /// How long a request of a sweep may take.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,11 +48,13 @@ pub(crate) async fn execute(cli: Cli) -> Result<u8> {
 }
 
 async fn check(run: &Run, color: Color) -> Result<u8> {
+    let outputs = Outputs::of(run)?;
     let interrupt = Interrupt::new();
     let mut suite = select(&run.selection)?
         .profile(run.profile.parse()?)
-        .jobs(run.jobs)
+        .jobs(usize::from(run.jobs))
         .timeout(run.timeout)
+        .patience(run.patience)
         .read_only(run.read_only)
         .keep_evidence(run.all_evidence)
         .interrupted_by(&interrupt);
@@ -61,9 +65,9 @@ async fn check(run: &Run, color: Color) -> Result<u8> {
         suite = suite.knowing(known(name)?);
     }
     if let Some(path) = &run.baseline {
-        suite = suite.knowing(Known::baseline(path.display().to_string(), &report(path)?));
+        let baseline = Known::baseline(path.display().to_string(), &report(path)?);
+        suite = suite.knowing(baseline.with_context(|| format!("--baseline {}", path.display()))?);
     }
-    folders_exist(run)?;
     let target = target(&run.target, run.timeout)?.mail_domain(run.mail_domain.as_str());
     let watching = tokio::spawn(end_on_signal(interrupt));
     let report = if run.quiet {
@@ -72,37 +76,15 @@ async fn check(run: &Run, color: Color) -> Result<u8> {
         suite.run_with(&target, &mut Console::with_color(color)).await
     };
     watching.abort();
-    let written = write_reports(run, &report);
-    print(&summary(&report, color.decide(io::stdout().is_terminal())))?;
+    let written = outputs.write(&report);
+    if outputs.take_stdout() {
+        // The last words of a run; where nobody reads them, its reports are still good.
+        eprint(&summary(&report, color.decide(io::stderr().is_terminal())));
+    } else {
+        print(&summary(&report, color.decide(io::stdout().is_terminal())))?;
+    }
     written?;
     Ok(report.exit_code())
-}
-
-fn write_reports(run: &Run, report: &Report) -> Result<()> {
-    if let Some(path) = &run.json {
-        write(path, &json::render(report)?)?;
-    }
-    if let Some(path) = &run.html {
-        write(path, &html::render(report))?;
-    }
-    if let Some(path) = &run.junit {
-        write(path, &junit::render(report)?)?;
-    }
-    if let Some(path) = &run.markdown {
-        write(path, &markdown::render(report))?;
-    }
-    Ok(())
-}
-
-/// A report that cannot be written is better known before the run than after it.
-fn folders_exist(run: &Run) -> Result<()> {
-    for path in [&run.json, &run.html, &run.junit, &run.markdown].into_iter().flatten() {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if folder.is_some_and(|folder| !folder.is_dir()) || path.is_dir() {
-            bail!("{} cannot be written: no such folder, or a folder itself", path.display());
-        }
-    }
-    Ok(())
 }
 
 /// A product that the program has a list for, else a file.
@@ -113,26 +95,39 @@ fn known(name: &str) -> Result<Known> {
     let path = Path::new(name);
     if !path.exists() {
         let products = Known::products().collect::<Vec<_>>().join(", ");
-        bail!("{name:?} is no file, and no product with a list; there are {products}");
+        bail!("--known {name}: no such file, and no product with a list; there are {products}");
     }
-    Known::from_toml(&text(path)?).with_context(|| path.display().to_string())
+    Known::from_toml(&text(path)?).with_context(|| format!("--known {name}"))
 }
 
 fn report(path: &Path) -> Result<Report> {
     json::read(&text(path)?).with_context(|| path.display().to_string())
 }
 
-/// The first signal ends the run in order, the second at once.
+/// The first signal ends the run in order, the second at once but for the reports, the third everything.
 async fn end_on_signal(interrupt: Interrupt) {
     if !signalled().await {
         return;
     }
     interrupt.trigger();
-    eprintln!("\nending: what was created is being removed; once more leaves it behind");
+    eprint(
+        "\nending: what was created is being removed, for 10 seconds at the most; once more leaves it behind\n",
+    );
+    if !signalled().await {
+        return;
+    }
+    interrupt.abandon();
+    eprint(
+        "\nended: the report says what is left behind; `scim-conformance sweep URL` removes it\n",
+    );
     if signalled().await {
-        eprintln!("ended; `scim-conformance sweep URL` removes what is left");
         std::process::exit(i32::from(crate::COULD_NOT_RUN));
     }
+}
+
+/// For people; where nobody reads it, that is no reason to end.
+fn eprint(text: &str) {
+    drop(io::stderr().lock().write_all(text.as_bytes()));
 }
 
 /// Waits for Ctrl-C or the signal to terminate; `false` where that cannot be waited for.
@@ -157,10 +152,11 @@ fn select(selection: &Selection) -> Result<Suite> {
     }
     suite = suite.skip(&selection.skip);
     if let [first, ..] = suite.unmatched() {
-        bail!("{first:?} names no check; `scim-conformance list` shows them all");
+        let near = near::suggestion(first, Suite::all().checks());
+        bail!("{first:?} names no check{near}; `scim-conformance list` shows them all");
     }
     if suite.checks().is_empty() {
-        bail!("no check is left to run");
+        bail!("--only and --skip leave no check to run");
     }
     Ok(suite)
 }
@@ -168,13 +164,26 @@ fn select(selection: &Selection) -> Result<Suite> {
 fn target(args: &TargetArgs, timeout: Duration) -> Result<Target> {
     let mut transport = ReqwestTransport::builder().timeout(timeout);
     if let Some(path) = &args.insecure_ca {
-        transport = transport.root_certificates(read(path)?);
+        transport = transport.root_certificates(certificates("--insecure-ca", path)?);
     }
     if let Some(path) = &args.client_cert {
-        transport = transport.client_certificate(read(path)?);
+        transport = transport.client_certificate(certificates("--client-cert", path)?);
     }
     let transport = transport.build().context("the connection cannot be set up")?;
     Ok(Target::new(&args.url)?.auth(auth(args)?).transport(transport))
+}
+
+/// A file with certificates. One without would be taken for a file with none to trust, and the error come much later.
+fn certificates(flag: &str, path: &Path) -> Result<Vec<u8>> {
+    let bytes = read(path)?;
+    let text = String::from_utf8_lossy(&bytes);
+    if !text.contains("-----BEGIN CERTIFICATE-----") {
+        bail!(
+            "{flag}: {} has no certificate in PEM: that is text which begins with -----BEGIN CERTIFICATE-----",
+            path.display()
+        );
+    }
+    Ok(bytes)
 }
 
 fn auth(args: &TargetArgs) -> Result<Auth> {
@@ -223,32 +232,38 @@ fn secret_of(path: &Path) -> Result<SecretString> {
 
 fn text(path: &Path) -> Result<String> {
     let bytes = read(path)?;
-    String::from_utf8(bytes).ok().with_context(|| format!("{}: no text", path.display()))
+    String::from_utf8(bytes).ok().with_context(|| format!("{} is no text", path.display()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+fn list(selection: &Selection) -> Result<u8> {
+    print(&listed(&select(selection)?))?;
+    Ok(0)
 }
 
-fn list(selection: &Selection) -> Result<u8> {
-    let suite = select(selection)?;
+/// The checks of a suite, one a line.
+fn listed(suite: &Suite) -> String {
     let width = suite.checks().iter().map(|check| check.id.len()).max().unwrap_or_default();
     let line = |check: &Check| {
         let clause = check.clause.first().unwrap_or(&"");
         format!("{:<width$}  {:<7}  {clause:<18}  {}\n", check.id, check.level, check.reason)
     };
-    print(&suite.checks().iter().map(line).collect::<String>())?;
-    Ok(0)
+    suite.checks().iter().map(line).collect()
 }
 
 fn explain(id: &str) -> Result<u8> {
     let suite = Suite::all();
     let Some(check) = suite.checks().iter().find(|check| check.id == id) else {
-        bail!("{id:?} is the id of no check; `scim-conformance list` shows them");
+        let near = near::suggestion(id, suite.checks());
+        let some = suite.only([id]);
+        if some.checks().is_empty() {
+            bail!("{id:?} names no check{near}; `scim-conformance list` shows them all");
+        }
+        print(&listed(&some))?;
+        return Ok(0);
     };
     let mut out = String::new();
     writeln!(out, "{}\n", check.id)?;
@@ -272,24 +287,29 @@ fn explain(id: &str) -> Result<u8> {
 }
 
 async fn remove_leftovers(args: &TargetArgs, dry_run: bool) -> Result<u8> {
-    let swept = sweep(&target(args, SWEEP_TIMEOUT)?, dry_run).await.map_err(anyhow::Error::msg)?;
+    let target = target(args, SWEEP_TIMEOUT)?;
+    let mut told = Ok(());
+    let tell = |found: &[(String, String)]| {
+        let mut text = String::new();
+        for (path, name) in found {
+            text.push_str(&format!("{path} {name}\n"));
+        }
+        if !dry_run && !found.is_empty() {
+            text.push_str(&format!("removing {}\n", found.len()));
+        }
+        told = print(&text);
+    };
+    let swept = sweep_telling(&target, dry_run, tell).await.map_err(anyhow::Error::msg)?;
+    told?;
     let mut out = String::new();
-    for (path, name) in &swept.found {
-        writeln!(out, "{path} {name}")?;
-    }
     for left in &swept.left {
         writeln!(out, "not removed: {} ({})", left.path, left.why)?;
     }
     let (found, removed) = (swept.found.len(), swept.removed);
-    writeln!(out, "{found} found, {removed} removed, {} problems", swept.left.len())?;
+    match dry_run {
+        true => writeln!(out, "{found} found, nothing removed, {} problems", swept.left.len())?,
+        false => writeln!(out, "{found} found, {removed} removed, {} problems", swept.left.len())?,
+    }
     print(&out)?;
     Ok(u8::from(!swept.left.is_empty()))
-}
-
-/// Writes to standard output. A reader that has gone away, as in `list | head`, is no error.
-fn print(text: &str) -> Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("standard output"),
-    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::baseline::failed_as;
 use crate::check::Level;
-use crate::report::{Conclusion, Outcome, Report};
+use crate::report::{Conclusion, Ended, Outcome, Report};
 
 /// What has changed between two reports, one line a check.
 #[derive(Clone, Debug)]
@@ -49,13 +49,24 @@ impl Diff {
         diff.remarks.extend(differ("tool", &old.tool, &new.tool));
         for (name, report) in [("old", old), ("new", new)] {
             if let Some(why) = &report.why {
-                diff.remarks.push(format!("the {name} run could not run: {why}"));
+                let why = crate::report::harmless(why);
+                diff.remarks.push(format!(
+                    "warning: the {name} run is incomplete, it could not run to its end: {why}"
+                ));
+                let unknown = report.checks.len() - known(report).count();
+                diff.remarks.push(format!(
+                    "warning: {unknown} checks that could not be tried in the {name} run are not compared"
+                ));
             }
         }
-        for outcome in &new.checks {
-            diff.compare(old.outcome(&outcome.id), outcome, new);
+        for outcome in known(new) {
+            // What an incomplete run could not try is not known, and neither news nor mended.
+            let before = old.outcome(&outcome.id);
+            if before.is_none() || known(old).any(|one| one.id == outcome.id) {
+                diff.compare(before, outcome, new);
+            }
         }
-        for gone in old.checks.iter().filter(|one| new.outcome(&one.id).is_none()) {
+        for gone in known(old).filter(|one| new.outcome(&one.id).is_none()) {
             diff.otherwise.push(Change {
                 id: gone.id.clone(),
                 old: Some(gone.result.word()),
@@ -118,6 +129,12 @@ impl Diff {
     }
 }
 
+/// What a report knows: of an incomplete run, not what could not be tried.
+fn known(report: &Report) -> impl Iterator<Item = &Outcome> {
+    let whole = report.why.is_none();
+    report.checks.iter().filter(move |one| whole || one.result != Ended::Broken)
+}
+
 impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for remark in &self.remarks {
@@ -143,7 +160,6 @@ impl fmt::Display for Diff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Ended;
     use crate::report::tests::{outcome, report};
 
     fn diff(old: Ended, new: Ended) -> Diff {
@@ -202,12 +218,37 @@ mod tests {
     }
 
     #[test]
+    fn what_an_incomplete_run_did_not_try_is_not_compared() {
+        let mut old = report(vec![
+            outcome("a.x", Ended::Broken),
+            outcome("a.y", Ended::Broken),
+            outcome("a.z", Ended::Failed),
+        ]);
+        old.why = Some("interrupted".to_owned());
+        old.judge();
+        let new = report(vec![
+            outcome("a.x", Ended::Passed),
+            outcome("a.y", Ended::Failed),
+            outcome("a.z", Ended::Passed),
+        ]);
+        insta::assert_snapshot!(Diff::between(&old, &new), @r"
+        warning: the old run is incomplete, it could not run to its end: interrupted
+        warning: 2 checks that could not be tried in the old run are not compared
+        mended   a.z: failed -> passed
+        new: 0 (that decide in profile rfc: 0), mended: 1, changed otherwise: 0
+        ");
+        let found = Diff::between(&new, &old);
+        assert_eq!(found.exit_code(), 2);
+        assert!(found.to_string().contains("the new run is incomplete"), "{found}");
+    }
+
+    #[test]
     fn a_run_without_a_verdict_is_neither_better_nor_worse() {
         let mut new = report(Vec::new());
         new.why = Some("no answer".to_owned());
         new.judge();
         let found = Diff::between(&report(vec![outcome("a.x", Ended::Passed)]), &new);
         assert_eq!(found.exit_code(), 2);
-        assert!(found.to_string().contains("could not run: no answer"), "{found}");
+        assert!(found.to_string().contains("it could not run to its end: no answer"), "{found}");
     }
 }

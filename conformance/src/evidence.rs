@@ -160,6 +160,12 @@ impl Evidence {
         all.iter().any(|exchange| exchange.status != 0)
     }
 
+    /// Whether the last request has no answer.
+    pub(crate) fn ends_in_silence(&self) -> bool {
+        let all = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
+        all.last().is_some_and(|exchange| exchange.status == 0)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).len()
     }

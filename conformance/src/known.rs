@@ -65,6 +65,12 @@ pub enum KnownError {
     /// It gives no reason for a check.
     #[error("{0:?} is listed without a reason")]
     NoReason(String),
+    /// It is the report of a run that came to no end; a baseline has to be whole.
+    #[error(
+        "this is the report of an incomplete run ({0}): what it did not come to would count as known. Make a baseline \
+         with a run that ends"
+    )]
+    NoVerdict(String),
     /// No list of that name comes with the program.
     #[error("no list for {0:?} comes with the program")]
     NoSuchProduct(String),
@@ -106,7 +112,7 @@ impl Known {
     /// quietly excuse nothing.
     ///
     /// # Errors
-    /// [`KnownError`], but for [`KnownError::NoSuchProduct`].
+    /// [`KnownError`], but for [`KnownError::NoSuchProduct`] and [`KnownError::NoVerdict`].
     pub fn from_toml(text: &str) -> Result<Self, KnownError> {
         let file: File = toml::from_str(text)?;
         let all = checks::all();

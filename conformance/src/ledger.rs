@@ -14,6 +14,33 @@ use crate::json::{at, member};
 /// What names of everything that a run creates begin with; `sweep` looks for it.
 pub const MARKER: &str = "scimconf-";
 
+/// What stands in a name after the marker and the seed: the mark of a check, or one of these.
+const TAGS: &[&str] = &["probe", "data"];
+
+/// A name as the suite makes them: marker, seed of the run, mark of the check, number, word.
+pub(crate) fn made_up(seed: u32, tag: &str, number: usize, word: &str) -> String {
+    format!("{MARKER}{seed:08x}-{tag}-{number}-{word}")
+}
+
+/// Whether a name has exactly that form, whatever its case. Somebody else's may begin with the marker too.
+pub(crate) fn is_made_up(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let Some(rest) = name.strip_prefix(MARKER) else { return false };
+    let mut parts = rest.splitn(4, '-');
+    let (Some(seed), Some(tag), Some(number), Some(_)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    is_hash(seed) && (is_hash(tag) || TAGS.contains(&tag)) && is_number
+}
+
+/// Eight hexadecimal digits.
+fn is_hash(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 /// The resources created and not yet removed, as paths below the base URL, in the order of their creation.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -86,6 +113,11 @@ impl Ledger {
 
     fn forget(&self, path: &str) {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner).retain(|one| one != path);
+    }
+
+    /// Takes over what another ledger has.
+    pub(crate) fn absorb(&self, other: &Self) {
+        other.drain().into_iter().rev().for_each(|path| self.note(path));
     }
 
     /// Takes out what is there, newest first, so that groups go before their members.
@@ -168,6 +200,31 @@ mod tests {
             ["/Users/6", "/Users/4", "/Groups/3", "/Users/2", "/Users/a%20b"]
         );
         assert!(ledger.drain().is_empty());
+    }
+
+    #[test]
+    fn only_names_of_the_exact_form_are_ours() {
+        for ours in [
+            made_up(0, "probe", 0, "x"),
+            made_up(u32::MAX, "data", 3, "data-ada@example.org"),
+            made_up(7, "811c9dc5", 12, "a-b").to_uppercase(),
+            made_up(7, "811c9dc5", 12, ""),
+        ] {
+            assert!(is_made_up(&ours), "{ours}");
+        }
+        for other in [
+            "scimconf-1-a",
+            "scimconf-",
+            "scimconf-service-account",
+            "scimconf-0000000g-probe-0-x",
+            "scimconf-00000007-admin-0-x",
+            "scimconf-00000007-probe-x",
+            "scimconf-00000007-probe-0",
+            "scimconf-000000007-probe-0-x",
+            "xscimconf-00000007-probe-0-x",
+        ] {
+            assert!(!is_made_up(other), "{other}");
+        }
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod alive;
+mod ask;
 mod baseline;
 mod capability;
 pub mod check;
@@ -10,10 +12,12 @@ mod coverage;
 mod diff;
 mod evidence;
 pub mod expect;
+mod interrupt;
 mod json;
 mod known;
 mod ledger;
 mod observer;
+mod pace;
 mod profile;
 pub mod report;
 mod requirement;
@@ -30,6 +34,7 @@ pub use context::Cx;
 pub use coverage::Coverage;
 pub use diff::Diff;
 pub use evidence::Exchange;
+pub use interrupt::Interrupt;
 pub use known::{Known, KnownError};
 pub use ledger::MARKER;
 pub use observer::{Observer, Silent};
@@ -37,8 +42,7 @@ pub use profile::{Profile, UnknownProfile};
 pub use report::console::{self, Console};
 pub use report::{Conclusion, Ended, Mended, Outcome, Report};
 pub use requirement::Requirement;
-pub use runner::Interrupt;
 pub use served::{Served, ServedAttribute, ServedSchema, ServedType};
 pub use suite::Suite;
-pub use sweep::{Swept, sweep};
+pub use sweep::{Swept, sweep, sweep_telling};
 pub use target::{Target, TargetError};

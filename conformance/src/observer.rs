@@ -1,5 +1,7 @@
 //! Watching a run.
 
+use std::time::Duration;
+
 use crate::check::Check;
 use crate::report::{Outcome, Report};
 
@@ -18,6 +20,11 @@ pub trait Observer: Send {
     /// A check has ended, and what it created is removed.
     fn ended(&mut self, outcome: &Outcome) {
         let _ = outcome;
+    }
+
+    /// The target asks for patience, and the run waits: how long, how long in all so far, and why.
+    fn waits(&mut self, wait: Duration, total: Duration, why: &str) {
+        let _ = (wait, total, why);
     }
 
     /// All checks have ended, or the run is broken off; what is left is being removed.

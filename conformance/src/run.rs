@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
@@ -15,7 +16,9 @@ use crate::capability::Capabilities;
 use crate::check::Stop;
 use crate::context::{Cx, Dataset};
 use crate::evidence::Secrets;
+use crate::interrupt::Interrupt;
 use crate::ledger::Ledger;
+use crate::pace::Pacer;
 use crate::profile::Profile;
 use crate::served::Served;
 use crate::target::{Target, TargetError};
@@ -37,6 +40,11 @@ pub(crate) struct Run {
     dataset: Mutex<Option<SharedDataset>>,
     answers: AtomicU64,
     lost_track: AtomicBool,
+    pub(crate) pacer: Pacer,
+    /// Ends cleaning up when the user has had enough.
+    interrupt: Interrupt,
+    /// Ends cleaning up some time after the target has stopped answering.
+    gone: Interrupt,
 }
 
 impl fmt::Debug for Run {
@@ -51,6 +59,8 @@ impl Run {
         profile: Profile,
         seed: u32,
         read_only: bool,
+        patience: Duration,
+        interrupt: &Interrupt,
     ) -> Result<Self, TargetError> {
         Ok(Self {
             transport: target.connect()?,
@@ -66,6 +76,9 @@ impl Run {
             dataset: Mutex::default(),
             answers: AtomicU64::new(0),
             lost_track: AtomicBool::new(false),
+            pacer: Pacer::new(patience),
+            interrupt: interrupt.clone(),
+            gone: Interrupt::new(),
         })
     }
 
@@ -114,6 +127,27 @@ impl Run {
     /// Whether something may have been created that no ledger knows.
     pub(crate) fn has_lost_track(&self) -> bool {
         self.lost_track.load(Ordering::Relaxed)
+    }
+
+    /// The target has stopped answering; cleaning up does not wait for it for long.
+    pub(crate) fn give_up(&self) {
+        self.gone.trigger();
+    }
+
+    /// Whether checks go on: nobody has interrupted the run, and the target answers.
+    pub(crate) fn goes_on(&self) -> bool {
+        let ended = self.interrupt.is_triggered() || self.gone.is_triggered();
+        !ended && self.pacer.gave_up().is_none()
+    }
+
+    /// The result of a step of cleaning up; `None` where there is no time left for it.
+    pub(crate) async fn in_time<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.interrupt.over() => None,
+            () = self.gone.over() => None,
+            result = step => Some(result),
+        }
     }
 
     /// How many answers have come.

@@ -7,16 +7,18 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 
+use crate::alive;
+use crate::ask::ask;
 use crate::capability::Capabilities;
 use crate::check::{Check, Failure, Stop, Verdict};
 use crate::clock;
-use crate::context::{Answer, Cx};
+use crate::context::Cx;
 use crate::evidence::{Exchange, quoted};
 use crate::observer::Observer;
+use crate::pace::Pause;
 use crate::profile::Profile;
-use crate::report::{Conclusion, Counts, Ended, FORMAT, Leftover, Outcome, Report};
+use crate::report::{Conclusion, Counts, Ended, FORMAT, Leftover, NOT_TRIED, Outcome, Report};
 use crate::run::Run;
-use crate::served::Served;
 use crate::suite::Suite;
 use crate::sweep;
 use crate::target::Target;
@@ -24,42 +26,11 @@ use crate::target::Target;
 /// So many checks in a row without a single answer: the target is gone, and waiting for the others helps nobody.
 const GIVE_UP_AFTER: usize = 8;
 
-/// Ends a run early. Clones share one trigger.
-#[derive(Clone, Debug)]
-pub struct Interrupt {
-    sender: Arc<watch::Sender<bool>>,
-}
+/// How long cleaning up waits for a target that limits how often it may be asked.
+const CLEAN_UP_PATIENCE: Duration = Duration::from_secs(60);
 
-impl Default for Interrupt {
-    fn default() -> Self {
-        Self { sender: Arc::new(watch::Sender::new(false)) }
-    }
-}
-
-impl Interrupt {
-    /// Not yet triggered.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Ends the runs that listen to it.
-    pub fn trigger(&self) {
-        self.sender.send_replace(true);
-    }
-
-    /// Whether it was triggered.
-    #[must_use]
-    pub fn is_triggered(&self) -> bool {
-        *self.sender.borrow()
-    }
-
-    pub(crate) async fn triggered(&self) {
-        let mut receiver = self.sender.subscribe();
-        // The sender lives in `self`, so the wait cannot fail.
-        drop(receiver.wait_for(|triggered| *triggered).await);
-    }
-}
+/// Why an interrupted run has no verdict.
+const INTERRUPTED: &str = "interrupted";
 
 pub(crate) async fn run(suite: &Suite, target: &Target, observer: &mut dyn Observer) -> Report {
     let started = Instant::now();
@@ -83,8 +54,19 @@ pub(crate) async fn run(suite: &Suite, target: &Target, observer: &mut dyn Obser
         known_from: suite.known.iter().map(|known| known.name().to_owned()).collect(),
         mended: Vec::new(),
     };
-    match Run::new(target, suite.profile, report.seed, suite.read_only) {
-        Ok(run) => Runner { suite, run: Arc::new(run), report: &mut report, observer }.go().await,
+    let run = Run::new(
+        target,
+        suite.profile,
+        report.seed,
+        suite.read_only,
+        suite.patience,
+        &suite.interrupt,
+    );
+    match run {
+        Ok(run) => {
+            let (run, report) = (Arc::new(run), &mut report);
+            Runner { suite, pauses: run.pacer.pauses(), run, report, observer }.go().await;
+        }
         Err(error) => report.why = Some(error.to_string()),
     }
     report.duration_ms = millis(started);
@@ -97,6 +79,7 @@ pub(crate) async fn run(suite: &Suite, target: &Target, observer: &mut dyn Obser
 struct Runner<'a> {
     suite: &'a Suite,
     run: Arc<Run>,
+    pauses: watch::Receiver<Option<Pause>>,
     report: &'a mut Report,
     observer: &'a mut dyn Observer,
 }
@@ -109,10 +92,9 @@ impl Runner<'_> {
             return;
         }
         let cx = Cx::of_run(Arc::clone(&run), "probe");
-        let found = async { Ok(Capabilities::find(&cx, suite.timeout).await) };
-        match self.unless_interrupted(found).await {
+        match self.unless_interrupted(Capabilities::find(&cx, suite.timeout)).await {
             Ok(capabilities) => run.learn_capabilities(capabilities),
-            Err(why) => self.report.why = Some(why),
+            Err(why) => self.stop(why),
         }
         self.report.capabilities = run.capabilities().listed();
         for capability in &mut self.report.capabilities {
@@ -124,21 +106,47 @@ impl Runner<'_> {
             self.run_all().await;
         }
         self.observer.cleans_up();
-        self.report.leftovers.extend(sweep::clean(&run, &run.ledger).await);
-        if !run.read_only && run.answers() > 0 {
-            let swept = sweep::by_marker(&run, Some(run.seed), true, run.has_lost_track()).await;
-            self.report.leftovers.extend(swept.left);
+        run.pacer.grant(CLEAN_UP_PATIENCE.min(suite.patience));
+        let left = self.attend(clean_up(&run)).await;
+        self.report.leftovers.extend(left);
+    }
+
+    /// Does some work, and tells the observer when the target asks for patience meanwhile.
+    async fn attend<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                result = &mut work => return result,
+                Ok(()) = self.pauses.changed() => self.tell_pause(),
+            }
+        }
+    }
+
+    fn tell_pause(&mut self) {
+        let pause = self.pauses.borrow_and_update().clone();
+        if let Some(Pause { wait, total, why }) = pause {
+            self.observer.waits(wait, total, &why);
         }
     }
 
     async fn unless_interrupted<T>(
-        &self,
+        &mut self,
         work: impl Future<Output = Result<T, String>>,
     ) -> Result<T, String> {
-        tokio::select! {
-            result = work => result,
-            () = self.suite.interrupt.triggered() => Err("interrupted".to_owned()),
-        }
+        let interrupt = self.suite.interrupt.clone();
+        self.attend(async {
+            tokio::select! {
+                result = work => result,
+                () = interrupt.triggered() => Err(INTERRUPTED.to_owned()),
+            }
+        })
+        .await
+    }
+
+    /// The run has no verdict; the first reason counts.
+    fn stop(&mut self, why: impl Into<String>) {
+        let why = self.run.secrets.tell(&why.into());
+        self.report.why.get_or_insert(why);
     }
 
     async fn run_all(&mut self) {
@@ -158,33 +166,58 @@ impl Runner<'_> {
         let mut queue = checks.iter().copied();
         let mut under_way = FuturesUnordered::new();
         loop {
-            while under_way.len() < jobs && *silent < GIVE_UP_AFTER {
-                if self.suite.interrupt.is_triggered() {
-                    break;
-                }
+            while under_way.len() < jobs && self.report.why.is_none() && self.run.goes_on() {
                 let Some(check) = queue.next() else { break };
                 self.observer.starts(check);
                 under_way.push(run_one(self.suite, Arc::clone(&self.run), *check));
             }
-            let Some(done) = under_way.next().await else { break };
+            let done = tokio::select! {
+                done = under_way.next() => done,
+                Ok(()) = self.pauses.changed() => {
+                    self.tell_pause();
+                    continue;
+                }
+            };
+            let Some(done) = done else { break };
             *silent = if done.silent { *silent + 1 } else { 0 };
+            if let Some(why) = done.gone {
+                self.stop(format!("the target stopped answering at {}: {why}", done.outcome.id));
+            } else if *silent >= GIVE_UP_AFTER {
+                let last = &done.outcome.id;
+                self.stop(format!(
+                    "the target has stopped answering: {silent} checks in a row had no answer, the last of them {last}"
+                ));
+            }
             self.report.leftovers.extend(done.leftovers);
             self.observer.ended(&done.outcome);
             self.report.checks.push(done.outcome);
         }
-        if self.suite.interrupt.is_triggered() {
-            self.report.why = Some("interrupted".to_owned());
-        }
+        let rest = if self.suite.interrupt.is_triggered() {
+            self.stop(INTERRUPTED);
+            "the run was interrupted"
+        } else if let Some(why) = self.run.pacer.gave_up() {
+            self.stop(why);
+            "the target answers no more requests for now"
+        } else {
+            "the target has stopped answering"
+        };
         for check in queue {
-            let why = match self.report.why {
-                Some(_) => "the run was interrupted",
-                None => "not tried: the target has stopped answering",
-            };
-            let outcome = Outcome::of(check, Ended::Broken, why);
+            let outcome = Outcome::of(check, Ended::Broken, format!("{NOT_TRIED}{rest}"));
             self.observer.ended(&outcome);
             self.report.checks.push(outcome);
         }
     }
+}
+
+/// Removes what is known, and looks for what is not.
+async fn clean_up(run: &Arc<Run>) -> Vec<Leftover> {
+    let mut left = sweep::clean(run, &run.ledger).await;
+    if !run.read_only && run.answers() > 0 {
+        let thorough = run.has_lost_track();
+        let mut tell = |_: &[(String, String)]| {};
+        left.extend(sweep::by_marker(run, Some(run.seed), true, thorough, &mut tell).await.left);
+    }
+    left
 }
 
 struct Done {
@@ -192,6 +225,8 @@ struct Done {
     leftovers: Vec<Leftover>,
     /// It sent requests and had no answer to any.
     silent: bool,
+    /// The target answers nothing else either, and how that shows.
+    gone: Option<String>,
 }
 
 async fn run_one(suite: &Suite, run: Arc<Run>, check: Check) -> Done {
@@ -201,7 +236,7 @@ async fn run_one(suite: &Suite, run: Arc<Run>, check: Check) -> Done {
         needs.into_iter().chain(check.needs).find_map(|n| run.capabilities().lacks(*n, &run));
     if let Some(reason) = lacks {
         let outcome = Outcome::of(&check, Ended::Skipped, run.secrets.tell(&reason));
-        return Done { outcome, leftovers: Vec::new(), silent: false };
+        return Done { outcome, leftovers: Vec::new(), silent: false, gone: None };
     }
     let cx = Arc::new(Cx::new(Arc::clone(&run), &tag(check.id)));
     let mut body = tokio::spawn({
@@ -212,7 +247,7 @@ async fn run_one(suite: &Suite, run: Arc<Run>, check: Check) -> Done {
         ended = &mut body => ended.unwrap_or_else(|stopped| {
             Err(Stop::Broken(format!("the check itself went wrong: {stopped}")))
         }),
-        () = tokio::time::sleep(suite.timeout) => {
+        () = run.pacer.elapse(suite.timeout) => {
             body.abort();
             Err(Stop::Broken(format!("it took longer than {:?}", suite.timeout)))
         }
@@ -223,13 +258,29 @@ async fn run_one(suite: &Suite, run: Arc<Run>, check: Check) -> Done {
     };
     let silent = cx.evidence.len() > 0 && !cx.evidence.has_answer();
     let duration_ms = millis(started);
-    let leftovers = sweep::clean(&run, &cx.ledger).await;
+    let mut gone = None;
+    if cx.evidence.ends_in_silence() && run.goes_on() {
+        tokio::select! {
+            alive = alive::probe(&run, suite.timeout) => gone = alive.err(),
+            () = suite.interrupt.triggered() => {}
+        }
+    }
+    if gone.is_some() {
+        run.give_up();
+    }
+    let leftovers = if run.goes_on() {
+        sweep::clean(&run, &cx.ledger).await
+    } else {
+        // All that is left is removed together, because the time for it is short.
+        sweep::hand_over(&run, &cx.ledger).await;
+        Vec::new()
+    };
     let mut outcome = weigh(suite.profile, &check, verdict, &cx, suite.keep_evidence);
     outcome.duration_ms = duration_ms;
     for known in &suite.known {
         known.mark(&mut outcome);
     }
-    Done { outcome, leftovers, silent }
+    Done { outcome, leftovers, silent, gone }
 }
 
 /// A few characters that tell checks apart in names: FNV-1a over the id.
@@ -244,6 +295,11 @@ fn tag(id: &str) -> String {
 fn weigh(profile: Profile, check: &Check, verdict: Verdict, cx: &Cx, keep: bool) -> Outcome {
     let remarks = std::mem::take(&mut *cx.remarks());
     let mut warnings = remarks.warnings.into_iter();
+    // Whatever the check makes of a refusal to answer now.
+    let verdict = match remarks.untried {
+        Some(why) if !matches!(verdict, Err(Stop::Skipped(_))) => Err(Stop::Broken(why)),
+        _ => verdict,
+    };
     let decided = match verdict {
         Err(Stop::Failed(failure)) => (Ended::Failed, Some(failure)),
         Err(Stop::Skipped(text)) => (Ended::Skipped, Some(Failure::new(text))),
@@ -288,63 +344,6 @@ fn weigh(profile: Profile, check: &Check, verdict: Verdict, cx: &Cx, keep: bool)
         (outcome.evidence, outcome.focus) = (evidence, Some(focus));
     }
     outcome
-}
-
-/// Asks the target what it is. The error says why nothing can be checked.
-pub(crate) async fn ask(run: &Arc<Run>, patience: Duration) -> Result<(), String> {
-    let cx = Cx::of_run(Arc::clone(run), "ask");
-    let asked = |path: &'static str| {
-        let get = cx.get(path);
-        async move {
-            match tokio::time::timeout(patience, get).await {
-                Ok(answer) => answer,
-                Err(_) => Err(Stop::Broken(format!("no answer within {patience:?}"))),
-            }
-        }
-    };
-    let (config, types, schemas) =
-        tokio::join!(asked("/ServiceProviderConfig"), asked("/ResourceTypes"), asked("/Schemas"));
-    let body = |answer: &Result<Answer, Stop>| {
-        let answer = answer.as_ref().ok().filter(|answer| answer.status() == 200)?;
-        answer.json().filter(|json| json.is_object() || json.is_array()).cloned()
-    };
-    let (c, t, s) = (body(&config), body(&types), body(&schemas));
-    run.learn_served(Served::read(c.as_ref(), t.as_ref(), s.as_ref()));
-    let users = run.served().types().first().map_or("/Users", |kind| &kind.endpoint);
-    let users = match tokio::time::timeout(patience, cx.get(users)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Stop::Broken(format!("no answer within {patience:?}"))),
-    };
-    let base = run.target.url("");
-    let all = [&config, &types, &schemas, &users];
-    if run.answers() == 0 {
-        let why = all.iter().find_map(|answer| match answer {
-            Err(Stop::Broken(text)) => Some(text.as_str()),
-            _ => None,
-        });
-        return Err(format!("no answer from {base}: {}", why.unwrap_or("nothing could be sent")));
-    }
-    let statuses = || all.iter().filter_map(|answer| answer.as_ref().ok()).map(Answer::status);
-    let refused = users.as_ref().is_ok_and(|answer| answer.status() == 401)
-        || statuses().all(|status| matches!(status, 401 | 403));
-    if refused {
-        let credentials = if run.target.has_credentials() {
-            "the credentials are refused"
-        } else {
-            "the target wants credentials, and the run has none"
-        };
-        let said = users.map_or_else(|_| "401".to_owned(), |answer| answer.summary());
-        return Err(format!("{credentials}: {base} answered {said}"));
-    }
-    let speaks = c.is_some() || t.is_some() || s.is_some() || body(&users).is_some();
-    if !speaks {
-        let first = all.into_iter().find_map(|answer| answer.as_ref().ok());
-        let said = first.map(Answer::summary).unwrap_or_default();
-        return Err(format!(
-            "nothing at {base} speaks SCIM: /ServiceProviderConfig answered {said}"
-        ));
-    }
-    Ok(())
 }
 
 fn millis(since: Instant) -> u64 {

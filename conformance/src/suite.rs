@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crate::check::Check;
 use crate::checks;
+use crate::interrupt::Interrupt;
 use crate::known::Known;
 use crate::observer::{Observer, Silent};
 use crate::profile::Profile;
 use crate::report::Report;
-use crate::runner::{self, Interrupt};
+use crate::runner;
 use crate::target::Target;
 
 /// A selection of checks and the settings of a run.
@@ -18,6 +19,7 @@ pub struct Suite {
     pub(crate) profile: Profile,
     pub(crate) jobs: usize,
     pub(crate) timeout: Duration,
+    pub(crate) patience: Duration,
     pub(crate) read_only: bool,
     pub(crate) seed: Option<u32>,
     pub(crate) keep_evidence: bool,
@@ -41,6 +43,7 @@ impl Suite {
             profile: Profile::default(),
             jobs: 4,
             timeout: Duration::from_secs(30),
+            patience: Duration::from_secs(600),
             read_only: false,
             seed: None,
             keep_evidence: false,
@@ -105,6 +108,14 @@ impl Suite {
         self
     }
 
+    /// How long the run waits in all for a target that asks for it (429, 503); 10 minutes unless set. One request waits
+    /// for two of them at the most. Waiting does not count against the timeout of a check.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Sends nothing that changes the target. Checks that would are skipped.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
@@ -134,7 +145,7 @@ impl Suite {
         self
     }
 
-    /// Ends the run early when this is triggered; what was created is still removed.
+    /// Ends the run early when this is triggered; what was created is still removed, within ten seconds.
     #[must_use]
     pub fn interrupted_by(mut self, interrupt: &Interrupt) -> Self {
         self.interrupt = interrupt.clone();

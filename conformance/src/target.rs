@@ -53,7 +53,8 @@ impl Target {
     pub fn new(base: impl AsRef<str>) -> Result<Self, TargetError> {
         let text = base.as_ref();
         let refused = |why| TargetError::Base(without_credentials(text), why);
-        let mut base = Url::parse(text).map_err(|_| refused("it has to be absolute"))?;
+        let mut base =
+            Url::parse(text).map_err(|_| refused("it has to begin with http:// or https://"))?;
         if !matches!(base.scheme(), "http" | "https") {
             return Err(refused("it has to begin with http:// or https://"));
         }

@@ -93,10 +93,26 @@ pub enum AttributeValue {
     Boolean(bool),
     /// A moment.
     DateTime(DateTime<Utc>),
-    /// Bytes, such as an `objectGUID` or a certificate.
-    Binary(Vec<u8>),
+    /// Bytes, such as an `objectGUID` or a certificate; Base64 in JSON.
+    Binary(#[serde(with = "base64_text")] Vec<u8>),
     /// A value with parts, such as a role with its display name.
     Complex(BTreeMap<AttributeName, AttributeValue>),
+}
+
+/// Bytes as Base64 text: a photo as a list of numbers would be four times its size.
+mod base64_text {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(from)?;
+        STANDARD.decode(text.as_bytes()).map_err(de::Error::custom)
+    }
 }
 
 impl AttributeValue {

@@ -41,6 +41,17 @@ pub struct SpaceObject {
     pub link: Option<Link>,
 }
 
+impl SpaceObject {
+    /// Whether [`dn`](Self::dn) is where it is: the name of a transient is another object's, and that of an object that was
+    /// deleted is free. Stores find objects by names that they hold.
+    #[must_use]
+    pub fn holds_its_name(&self) -> bool {
+        self.dn.is_some()
+            && self.kind != SpaceKind::Transient
+            && self.pending_import != PendingImport::Delete
+    }
+}
+
 /// What kind of object a row stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,12 +73,20 @@ pub enum PendingImport {
     None,
     /// The object is new.
     Add,
-    /// These attributes changed, references among them; a name that is `dn` stands for the object's place.
+    /// These attributes changed, references among them; [`PendingImport::DN`] stands for the object's place and
+    /// [`PendingImport::SCOPE`] for whether the connector takes it in.
     Update(BTreeSet<AttributeName>),
     /// The object was deleted.
     Delete,
     /// The object was deleted and one of another type has its anchor now.
     DeleteAdd,
+}
+
+impl PendingImport {
+    /// The name that stands for the object's place among the names of changed attributes.
+    pub const DN: &'static str = "dn";
+    /// The name that stands for the connector's scope among the names of changed attributes.
+    pub const SCOPE: &'static str = "scope";
 }
 
 /// What has to be written to one object of a target.

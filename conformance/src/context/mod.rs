@@ -21,7 +21,7 @@ pub use self::request::Request;
 use crate::check::{Failure, Stop};
 use crate::evidence::Evidence;
 use crate::expect::Expect;
-use crate::ledger::{Ledger, MARKER};
+use crate::ledger::{Ledger, made_up};
 use crate::profile::Profile;
 use crate::run::Run;
 use crate::served::Served;
@@ -42,6 +42,9 @@ pub struct Cx {
 pub(crate) struct Remarks {
     pub(crate) warnings: Vec<Failure>,
     pub(crate) notes: Vec<String>,
+    /// Why a request was refused without a judgement, and waiting did not help. The check could not be tried then,
+    /// whatever it makes of that.
+    pub(crate) untried: Option<String>,
 }
 
 impl fmt::Debug for Cx {
@@ -117,7 +120,7 @@ impl Cx {
     #[must_use]
     pub fn unique(&self, word: &str) -> String {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
-        format!("{MARKER}{:08x}-{}-{number}-{word}", self.run.seed, self.tag)
+        made_up(self.run.seed, &self.tag, number, word)
     }
 
     /// A unique e-mail address, also good as a `userName`.

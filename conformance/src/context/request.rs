@@ -12,7 +12,9 @@ use serde_json::Value;
 
 use super::{Answer, Cx};
 use crate::check::{Failure, Stop};
+use crate::clock;
 use crate::evidence::{Exchange, Sent};
+use crate::pace::{Busy, Waiting};
 
 /// The media type of SCIM.
 const SCIM_JSON: &str = "application/scim+json";
@@ -38,6 +40,7 @@ pub struct Request<'a> {
     headers: HeaderMap,
     body: Bytes,
     authenticate: bool,
+    patient: bool,
     /// What the check asked for and cannot be sent.
     wrong: Option<String>,
 }
@@ -58,6 +61,7 @@ impl<'a> Request<'a> {
             headers,
             body: Bytes::new(),
             authenticate: true,
+            patient: true,
             wrong: None,
         }
     }
@@ -108,6 +112,13 @@ impl<'a> Request<'a> {
         request
     }
 
+    /// Takes a 429 or a 503 as any other answer. Without this, the request is sent once more when the target is ready
+    /// again, and where that does not help, the check could not be tried.
+    pub fn impatient(mut self) -> Self {
+        self.patient = false;
+        self
+    }
+
     /// A JSON body, as `application/scim+json` unless a header says otherwise.
     pub fn json(self, body: &Value) -> Self {
         self.raw(body.to_string())
@@ -120,47 +131,79 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Sends it and reads the answer, whatever its status.
+    /// Sends it and reads the answer, whatever its status. Where the target asks for patience (429, 503), it waits and
+    /// sends it again, unless the request is [impatient](Self::impatient).
     ///
     /// # Errors
-    /// [`Stop::Broken`] when there is no answer, or the request cannot be sent; [`Stop::Skipped`] when it would write
-    /// in a read-only run; [`Stop::Failed`] when its URL, which the target gave, is of another origin.
-    pub async fn send(self) -> Result<Answer, Stop> {
-        let Self { cx, method, path, query, mut headers, body, authenticate, wrong } = self;
-        if let Some(wrong) = wrong {
+    /// [`Stop::Broken`] when there is no answer, or only ones that ask for patience, or the request cannot be sent;
+    /// [`Stop::Skipped`] when it would write in a read-only run; [`Stop::Failed`] when its URL, which the target gave, is
+    /// of another origin.
+    pub async fn send(mut self) -> Result<Answer, Stop> {
+        let cx = self.cx;
+        if let Some(wrong) = self.wrong.take() {
             return Err(Stop::Broken(wrong));
         }
-        if cx.run.read_only && !reads(&method, &path) {
+        if cx.run.read_only && !reads(&self.method, &self.path) {
             return Err(Stop::Skipped("it writes, and the run is read-only".to_owned()));
         }
-        let mut url = cx.run.target.url(&path);
-        if !query.is_empty() {
+        let mut url = cx.run.target.url(&self.path);
+        if !self.query.is_empty() {
             url.push(if url.contains('?') { '&' } else { '?' });
-            url.push_str(&query);
+            url.push_str(&self.query);
         }
         if !cx.run.target.is_own(&url) {
             let text = format!("{url} is of another origin, which must not see the credentials");
             return Err(Failure::new(text).into());
         }
-        if authenticate && let Some(authorization) = cx.run.authorization().await? {
-            headers.insert(AUTHORIZATION, authorization);
+        let mut number = None;
+        let mut waiting = Waiting::default();
+        loop {
+            cx.run.pacer.ready().await;
+            let (answer, at) = self.once(&url, number).await?;
+            let busy = Busy::read(answer.status().as_u16(), answer.headers(), clock::now());
+            let Some(busy) = busy.filter(|_| self.patient) else {
+                cx.run.pacer.heard();
+                return Ok(Answer::new(answer, at));
+            };
+            let request = format!("{} {}", self.method, cx.run.secrets.mask(&kind_of(&self.path)));
+            if let Err(why) = cx.run.pacer.refused(&request, &busy, &mut waiting) {
+                cx.remarks().untried.get_or_insert_with(|| why.clone());
+                return Err(Stop::Broken(why));
+            }
+            // A request has one place in the evidence, with the last answer.
+            number = Some(at);
+        }
+    }
+
+    /// Sends it once; the answer, and the number of the exchange in the evidence.
+    async fn once(
+        &mut self,
+        url: &str,
+        number: Option<usize>,
+    ) -> Result<(http::Response<Bytes>, usize), Stop> {
+        let cx = self.cx;
+        if self.authenticate
+            && let Some(authorization) = cx.run.authorization().await?
+        {
+            self.headers.insert(AUTHORIZATION, authorization);
         }
         let sent = Sent {
-            method: &method,
-            url: &url,
-            headers: &headers,
-            body: &body,
-            own_credentials: authenticate,
+            method: &self.method,
+            url,
+            headers: &self.headers,
+            body: &self.body,
+            own_credentials: self.authenticate,
         };
-        let number = cx.evidence.begin(Exchange::begin(&sent, &cx.run.secrets));
-        let mut request = http::Request::new(body);
-        *request.method_mut() = method.clone();
+        let number =
+            number.unwrap_or_else(|| cx.evidence.begin(Exchange::begin(&sent, &cx.run.secrets)));
+        let mut request = http::Request::new(self.body.clone());
+        *request.method_mut() = self.method.clone();
         *request.uri_mut() = url
             .parse()
             .map_err(|_| Stop::Broken(format!("{url} is no URL that can be asked for")))?;
-        *request.headers_mut() = headers;
+        *request.headers_mut() = self.headers.clone();
         let started = Instant::now();
-        let result = cx.carry(request, path.clone()).await;
+        let result = cx.carry(request, self.path.clone()).await;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match result {
             Ok(response) => {
@@ -170,16 +213,16 @@ impl<'a> Request<'a> {
                     exchange.answered(status, response.headers(), response.body(), &cx.run.secrets);
                 });
                 cx.run.answered();
-                Ok(Answer::new(response, number))
+                Ok((response, number))
             }
             Err(error) => {
-                if error.may_have_been_sent() && !reads(&method, &path) {
+                if error.may_have_been_sent() && !reads(&self.method, &self.path) {
                     cx.run.lose_track();
                 }
                 let text = cx.run.secrets.mask(&error.to_string());
                 cx.evidence.complete(number, |exchange| {
                     exchange.duration_ms = duration_ms;
-                    exchange.error = Some(text.clone());
+                    (exchange.status, exchange.error) = (0, Some(text.clone()));
                 });
                 Err(Stop::Broken(text))
             }
@@ -219,6 +262,16 @@ impl Cx {
         carried.await.unwrap_or_else(|stopped| {
             Err(TransportError::new(scim_client::TransportErrorKind::Lost, stopped))
         })
+    }
+}
+
+/// A path without the id of a resource, so that what happens to many is told once: `/Users/…`.
+fn kind_of(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default();
+    let end = path.get(1..).and_then(|rest| rest.find('/')).map(|at| at + 1);
+    match end {
+        Some(end) if path.starts_with('/') => format!("{}/…", &path[..end]),
+        _ => path.to_owned(),
     }
 }
 

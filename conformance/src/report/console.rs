@@ -3,12 +3,14 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::text::harmless;
 use super::{Conclusion, Ended, Outcome, Report};
 use crate::check::Check;
 use crate::observer::Observer;
+use crate::pace::shown;
 
 /// Whether to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +44,12 @@ pub struct Console {
     bar: Option<ProgressBar>,
     is_terminal: bool,
     color: bool,
+    /// How long the run had waited when that was last told.
+    told_wait: Option<Duration>,
 }
+
+/// So much waiting between two lines about it.
+const SELDOM: Duration = Duration::from_secs(10);
 
 impl std::fmt::Debug for Console {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -63,13 +70,14 @@ impl Console {
         let stderr = std::io::stderr();
         let is_terminal = stderr.is_terminal();
         let color = color.decide(is_terminal);
-        Self { out: Box::new(stderr), bar: None, is_terminal, color }
+        Self { out: Box::new(stderr), bar: None, is_terminal, color, told_wait: None }
     }
 
     /// Plain lines into any writer.
     #[must_use]
     pub fn plain(out: impl Write + Send + 'static) -> Self {
-        Self { out: Box::new(out), bar: None, is_terminal: false, color: false }
+        let out = Box::new(out);
+        Self { out, bar: None, is_terminal: false, color: false, told_wait: None }
     }
 
     /// A line; where nobody reads them any more, the run still goes on.
@@ -101,6 +109,9 @@ impl Observer for Console {
     }
 
     fn ended(&mut self, outcome: &Outcome) {
+        if !outcome.was_reached() {
+            return;
+        }
         let quiet = matches!(outcome.result, Ended::Passed | Ended::Skipped | Ended::Noted);
         if self.bar.is_none() || !quiet {
             let word = painted(outcome.result, self.color);
@@ -110,6 +121,19 @@ impl Observer for Console {
         }
         if let Some(bar) = &self.bar {
             bar.inc(1);
+        }
+    }
+
+    fn waits(&mut self, wait: Duration, total: Duration, why: &str) {
+        let (wait, so_far) = (shown(wait), shown(total));
+        let text = format!("waiting {wait} ({so_far} in all): {}", first_line(why));
+        if let Some(bar) = &self.bar {
+            bar.set_message(text.clone());
+        }
+        // A limit of some requests a second makes many short pauses.
+        if self.told_wait.is_none_or(|told| total >= told + SELDOM) {
+            self.told_wait = Some(total);
+            self.line(&text);
         }
     }
 
@@ -126,14 +150,38 @@ impl Observer for Console {
     }
 }
 
+/// More broken checks with one and the same reason are not shown one by one.
+const SAME: usize = 3;
+
 /// The result as text: what failed with its evidence, what is doubtful, what is left over, and last the verdict.
 #[must_use]
 pub fn summary(report: &Report, color: bool) -> String {
     let mut out = String::new();
     let of = |ended: Ended| report.checks.iter().filter(move |one| one.result == ended);
-    for outcome in of(Ended::Failed).chain(of(Ended::Broken)) {
+    for outcome in of(Ended::Failed) {
         out.push('\n');
         detail(&mut out, outcome, color);
+    }
+    // A setup that does not work breaks many checks in the same way.
+    let mut broken: IndexMap<&str, Vec<&Outcome>> = IndexMap::new();
+    for outcome in of(Ended::Broken).filter(|one| one.was_reached()) {
+        broken.entry(&outcome.message).or_default().push(outcome);
+    }
+    for alike in broken.values() {
+        let (shown, others) = alike.split_at(if alike.len() > SAME { 1 } else { alike.len() });
+        for outcome in shown {
+            out.push('\n');
+            detail(&mut out, outcome, color);
+        }
+        if !others.is_empty() {
+            let ids: Vec<_> = others.iter().map(|one| one.id.as_str()).collect();
+            let (count, ids) = (ids.len(), ids.join(" "));
+            put(&mut out, format_args!("  {:<9} {count} more: {ids}", "likewise"));
+        }
+    }
+    if let Some((count, why)) = report.not_reached() {
+        out.push('\n');
+        put(&mut out, format_args!("{count} checks were not tried: {}", first_line(why)));
     }
     let doubtful: Vec<_> = of(Ended::Warned).chain(of(Ended::Known)).collect();
     if !doubtful.is_empty() {
@@ -160,7 +208,8 @@ pub fn summary(report: &Report, color: bool) -> String {
     if !report.leftovers.is_empty() {
         out.push('\n');
         for leftover in &report.leftovers {
-            put(&mut out, format_args!("left over: {} ({})", leftover.path, leftover.why));
+            let (path, why) = (harmless(&leftover.path), first_line(&leftover.why));
+            put(&mut out, format_args!("left over: {path} ({why})"));
         }
         put(&mut out, format_args!("`scim-conformance sweep {}` tries again", report.target));
     }

@@ -9,7 +9,7 @@ use super::{FORMAT, Report};
 #[non_exhaustive]
 pub enum ReadError {
     /// It is no JSON, or something else than a report.
-    #[error("this is no report: {0}")]
+    #[error("this is no report as `run --json` writes it: {0}")]
     NoReport(#[from] serde_json::Error),
     /// It is a report in a format of a later version.
     #[error("the report has format {0}, and this program knows those up to {FORMAT}")]

@@ -86,7 +86,10 @@ fn description(outcome: &Outcome) -> String {
     for (name, text) in [("expected", &outcome.expected), ("got", &outcome.got)] {
         lines.extend(text.as_ref().map(|text| format!("{name}: {text}")));
     }
-    lines.push(format!("mend: {}", outcome.mend));
+    // What could not be tried may have nothing to mend.
+    if outcome.result != Ended::Broken {
+        lines.push(format!("mend: {}", outcome.mend));
+    }
     for id in &outcome.clause {
         let found = Requirement::find(id);
         lines.push(format!("{id} {}", found.map(|found| found.url()).unwrap_or_default()));

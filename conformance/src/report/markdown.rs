@@ -19,8 +19,11 @@ const COMMAND: usize = 1000;
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
     heading(&mut out, report);
-    let against: Vec<_> =
-        report.checks.iter().filter(|one| one.counts_against(report.profile)).collect();
+    let to_mend = |one: &&Outcome| one.counts_against(report.profile) && one.was_reached();
+    let against: Vec<_> = report.checks.iter().filter(to_mend).collect();
+    if let Some((count, why)) = report.not_reached() {
+        push(&mut out, &format!("{count} checks were not tried: {}\n", plain(why)));
+    }
     if !against.is_empty() {
         push(&mut out, &format!("### To mend: {}\n", against.len()));
         push(&mut out, "| Check | Rule | Expected | Got |\n|---|---|---|---|");
@@ -114,12 +117,11 @@ fn row(outcome: &Outcome) -> String {
 }
 
 fn mend(outcome: &Outcome) -> String {
-    let mut text = format!(
-        "- {}: {}. {}",
-        code(&outcome.id, CELL),
-        plain(&outcome.message),
-        plain(&outcome.mend)
-    );
+    let mut text = format!("- {}: {}", code(&outcome.id, CELL), plain(&outcome.message));
+    // What could not be tried may have nothing to mend.
+    if outcome.result != Ended::Broken {
+        text.push_str(&format!(". {}", plain(&outcome.mend)));
+    }
     if let Some(curl) = &outcome.curl {
         text.push_str(&format!("<br>{}", code(curl, COMMAND)));
     }

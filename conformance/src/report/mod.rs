@@ -23,6 +23,9 @@ pub(crate) use text::harmless;
 /// The version of the JSON report's format; grows when a reader has to change.
 pub const FORMAT: u32 = 1;
 
+/// How the message of a check begins that the run did not come to.
+pub(crate) const NOT_TRIED: &str = "not tried: ";
+
 /// What a run found.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
@@ -242,6 +245,12 @@ impl Outcome {
         self.evidence.get(self.focus?)
     }
 
+    /// Whether the run came to this check at all before it ended.
+    #[must_use]
+    pub fn was_reached(&self) -> bool {
+        self.result != Ended::Broken || !self.message.starts_with(NOT_TRIED)
+    }
+
     /// Whether this speaks against the target in a profile.
     #[must_use]
     pub fn counts_against(&self, profile: Profile) -> bool {
@@ -294,6 +303,14 @@ impl Report {
         };
     }
 
+    /// How many checks the run did not come to before it ended, and why; `None` where it came to all of them.
+    #[must_use]
+    pub fn not_reached(&self) -> Option<(usize, &str)> {
+        let mut missed = self.checks.iter().filter(|one| !one.was_reached());
+        let why = missed.next()?.message.strip_prefix(NOT_TRIED).unwrap_or_default();
+        Some((1 + missed.count(), why))
+    }
+
     /// Whether the target is conformant in the profile of the run.
     #[must_use]
     pub fn is_conformant(&self) -> bool {
@@ -334,6 +351,9 @@ impl Report {
             }
             (Conclusion::CouldNotRun, None) => "could not run".to_owned(),
         };
+        if self.checks.is_empty() {
+            return verdict;
+        }
         let mut line = format!(
             "{verdict}: {passed} passed, {failed} failed, {warned} warned, {skipped} skipped, {broken} broken"
         );

@@ -10,7 +10,7 @@ use scim_conformance::Report;
 
 use crate::site::{Site, TOKEN, dead_url};
 
-fn program(args: &[&str]) -> Command {
+pub(crate) fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scim-conformance"));
     command.args(args).env("SCIM_TOKEN", TOKEN).stdin(Stdio::null());
     command.env_remove("NO_COLOR");
@@ -112,6 +112,59 @@ async fn checks_are_listed_one_a_line_and_explained() {
     let output = run(&["schema"]).await;
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(schema["properties"]["checks"].is_object(), "{schema}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_is_explained_by_its_checks_and_a_slip_by_what_is_near() {
+    let listed = |text: &[u8]| -> Vec<String> {
+        let text = String::from_utf8_lossy(text);
+        text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    };
+    for what in ["patch", "patch.add", "7644-3.5.2.1"] {
+        let (explained, list) =
+            (run(&["explain", what]).await, run(&["list", "--only", what]).await);
+        assert_eq!(explained.status.code(), Some(0), "{explained:?}");
+        assert_eq!(listed(&explained.stdout), listed(&list.stdout), "{what}");
+    }
+    for (slip, meant) in [("discovery.schema.list", "discovery.schemas.list"), ("ptach", "patch")] {
+        for command in [&["explain", slip][..], &["list", "--only", slip]] {
+            let output = run(command).await;
+            assert_eq!(output.status.code(), Some(2), "{output:?}");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains(&format!("did you mean {meant}")), "{said}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_jobs_that_make_no_sense_are_refused() {
+    for jobs in ["0", "65", "100000", "-1", "many"] {
+        let output = run(&["run", "http://127.0.0.1:9", &format!("--jobs={jobs}")]).await;
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("--jobs") && said.contains(jobs), "{said}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_names_what_it_removes_and_a_dry_one_removes_nothing() {
+    let site = Site::ours().await;
+    let ours = "scimconf-0000abcd-probe-0-x@example.org";
+    for name in [ours, "scimconf-admin"] {
+        let user = serde_json::json!({"schemas": [scim_core::urn::USER], "userName": name});
+        site.request(http::Method::POST, "Users", &user.to_string()).await;
+    }
+    let said = |output: &Output| String::from_utf8(output.stdout.clone()).unwrap();
+    let dry = run(&["sweep", &site.url, "--dry-run"]).await;
+    assert!(said(&dry).contains(ours) && !said(&dry).contains("scimconf-admin"), "{dry:?}");
+    assert!(last_line(&dry).starts_with("1 found, nothing removed"), "{dry:?}");
+    assert_eq!(site.resources().await, [2, 0]);
+    let wet = run(&["sweep", &site.url]).await;
+    let lines: Vec<_> = said(&wet).lines().map(str::to_owned).collect();
+    assert!(lines[0].ends_with(ours) && lines[1] == "removing 1", "{lines:?}");
+    assert!(last_line(&wet).starts_with("1 found, 1 removed, 0 problems"), "{wet:?}");
+    assert_eq!(site.resources().await, [1, 0]);
 }
 
 /// Each request takes a while, so that the run is under way when the signal comes.

@@ -38,7 +38,60 @@ async fn a_server_that_only_fails_speaks_no_scim() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_web_page_speaks_no_scim() {
     let app = Router::new().fallback(|| async { Html("<html><h1>Welcome</h1></html>") });
-    could_not_run(&Suite::all().run(&Site::of(app).await.target()).await, "speaks SCIM");
+    could_not_run(&Suite::all().run(&Site::of(app).await.target()).await, "is no SCIM server");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_to_sign_in_is_named() {
+    let page = "<!doctype html><html><title>Sign in to\n Contoso</title><form></form></html>";
+    let app = Router::new().fallback(move || async move { Html(page) });
+    let report = Suite::all().run(&Site::of(app).await.target()).await;
+    could_not_run(&report, "is no SCIM server: /ServiceProviderConfig was answered 200");
+    could_not_run(&report, "\"Sign in to Contoso\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_about_an_error_is_no_page_to_sign_in() {
+    let page = (StatusCode::BAD_GATEWAY, Html("<html><h1>502 Bad Gateway</h1></html>"));
+    let app = Router::new().fallback(move || async move { page });
+    let report = Suite::all().run(&Site::of(app).await.target()).await;
+    could_not_run(&report, "speaks SCIM: /ServiceProviderConfig was answered 502");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_is_named_with_the_url_to_use() {
+    use axum::extract::Request;
+    use axum::response::Redirect;
+    for (to, why) in [
+        (
+            "https://other.example:8443/scim/v2",
+            "to https://other.example:8443/scim/v2: use that URL",
+        ),
+        ("/v3", "/v3: use that URL"),
+    ] {
+        let moved = move |request: Request| async move {
+            Redirect::permanent(&format!("{to}{}", request.uri().path()))
+        };
+        let site = Site::of(Router::new().fallback(moved)).await;
+        could_not_run(&Suite::all().run(&site.target()).await, why);
+    }
+    let itself = |request: Request| async move { Redirect::to(&request.uri().to_string()) };
+    let report = Suite::all().run(&Site::of(Router::new().fallback(itself)).await.target()).await;
+    could_not_run(&report, "redirects (303) every request to itself");
+    let app = Router::new().fallback(|| async { Redirect::to("/login?next=%2F") });
+    let site = Site::of(app).await;
+    let report = Suite::all().run(&site.target()).await;
+    could_not_run(&report, &format!("{}/login?next=%2F", site.url));
+    could_not_run(&report, "most likely a page to sign in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_it_is_unavailable_is_not_called_silent() {
+    let app = Router::new()
+        .fallback(|| async { (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "3600")], "") });
+    let report = Suite::all().run(&Site::of(app).await.target()).await;
+    could_not_run(&report, "the target says that it is unavailable");
+    assert!(!report.verdict_line().contains("no answer"), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +107,20 @@ async fn a_wrong_token_is_named_and_not_repeated() {
 async fn no_token_where_one_is_wanted_is_named() {
     let site = Site::ours().await;
     let report = Suite::all().run(&Target::new(&site.url).unwrap()).await;
-    could_not_run(&report, "the run has none");
+    could_not_run(&report, "the run has none; SCIM_TOKEN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_that_is_nearly_the_base_is_put_right() {
+    let site = Site::ours().await;
+    for (url, why) in [
+        (format!("{}/Users", site.url), format!("before the endpoint: {}", site.url)),
+        (site.url.replace("/scim/v2", "/scim"), "it often ends in /scim/v2".to_owned()),
+        (site.url.replace("http:", "https:"), "so try http://".to_owned()),
+    ] {
+        let report = Suite::all().run(&Target::new(&url).unwrap().bearer(TOKEN)).await;
+        could_not_run(&report, &why);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

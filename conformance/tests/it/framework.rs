@@ -368,20 +368,25 @@ async fn a_target_that_dies_on_the_way_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_removes_what_carries_the_marker_and_nothing_else() {
+async fn a_sweep_removes_what_the_suite_makes_and_nothing_else() {
     let site = Site::ours().await;
-    for name in
-        [format!("{MARKER}1-a"), "ada".to_owned(), format!("x{MARKER}"), format!("{MARKER}2")]
-    {
+    for name in [
+        format!("{MARKER}0000002a-811c9dc5-0-a"),
+        format!("{MARKER}0000002A-DATA-12-data-ada@example.org"),
+        "ada".to_owned(),
+        format!("x{MARKER}0000002a-811c9dc5-0-a"),
+        format!("{MARKER}service-account"),
+        format!("{MARKER}0000002a-admin-1-x"),
+    ] {
         let user = json!({"schemas": [scim_core::urn::USER], "userName": name});
         site.request(Method::POST, "Users", &user.to_string()).await;
     }
-    let group = json!({"schemas": [scim_core::urn::GROUP], "displayName": format!("{MARKER}1-g")});
+    let group = json!({"schemas": [scim_core::urn::GROUP], "displayName": format!("{MARKER}0000002a-probe-1-g")});
     site.request(Method::POST, "Groups", &group.to_string()).await;
     let looked = sweep(&site.target(), true).await.unwrap();
     assert_eq!((looked.found.len(), looked.removed), (3, 0));
-    assert_eq!(site.resources().await, [4, 1]);
+    assert_eq!(site.resources().await, [6, 1]);
     let swept = sweep(&site.target(), false).await.unwrap();
     assert_eq!((swept.found.len(), swept.removed), (3, 3), "{swept:?}");
-    assert_eq!(site.resources().await, [2, 0]);
+    assert_eq!(site.resources().await, [4, 0]);
 }

@@ -4,7 +4,9 @@
 mod binary;
 mod broken;
 mod conditional;
+mod ending;
 mod framework;
+mod limits;
 mod ours;
 mod program;
 mod reports;

@@ -157,3 +157,91 @@ async fn what_cannot_be_read_or_written_gives_2() {
     }
     assert_eq!(site.writes(), 0, "it is told before the run");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_reports_do_not_share_a_place() {
+    let site = Site::ours().await;
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    let (one, same) = (folder.path().join("a"), folder.path().join("sub/../a"));
+    let (one, same) = (text(&one), text(&same));
+    let cases: &[&[&str]] = &[
+        &["--json", one, "--html", one],
+        &["--junit", one, "--markdown", same],
+        &["--json", "-", "--markdown", "-"],
+    ];
+    for case in cases {
+        let output = run(&[&["run", &site.url], *case].concat()).await;
+        assert_eq!(output.status.code(), Some(2), "{case:?}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(&format!("{} and {} both go to", case[0], case[2])), "{said}");
+    }
+    assert_eq!(site.writes(), 0, "it is told before the run");
+    assert!(!folder.path().join("a").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_can_go_to_standard_output_alone() {
+    let site = Site::ours().await;
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("a.html");
+    let output =
+        run(&[&["run", &site.url, "--json", "-", "--html", text(&page)], SOME].concat()).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let report = json::read(std::str::from_utf8(&output.stdout).unwrap()).unwrap();
+    assert!(report.is_conformant());
+    let said = String::from_utf8(output.stderr).unwrap();
+    let verdict = said.lines().last().unwrap();
+    assert!(verdict.starts_with("conformant (profile rfc)"), "{said}");
+    assert!(fs::read_to_string(page).unwrap().contains("<html"));
+    for flag in ["--html", "--junit", "--markdown"] {
+        let output = run(&[&["run", &site.url, flag, "-"], SOME].concat()).await;
+        assert!(!last_line(&output).starts_with("conformant (profile"), "{flag}: {output:?}");
+        assert!(String::from_utf8(output.stdout).unwrap().contains("conform"), "{flag}");
+    }
+    let help = String::from_utf8(run(&["run", "--help"]).await.stdout).unwrap();
+    assert_eq!(help.matches("`-` for standard output").count(), 4, "{help}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_names_the_file_and_says_everything_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (nothing, empty, broken) =
+        (folder.path().join("nothing"), folder.path().join("empty"), folder.path().join("broken"));
+    fs::write(&empty, "").unwrap();
+    fs::write(&broken, "{\"format\": \"x\"").unwrap();
+    let (nothing, empty, broken) = (text(&nothing), text(&empty), text(&broken));
+    let url = "http://127.0.0.1:9/scim/v2";
+    let cases: &[(&[&str], &str, &str)] = &[
+        (&["run", url, "--baseline", nothing], nothing, "cannot be read"),
+        (&["run", url, "--baseline", broken], broken, "no report as `run --json` writes it"),
+        (&["diff", broken, broken], broken, "no report as `run --json` writes it"),
+        (&["run", url, "--known", nothing], nothing, "no such file"),
+        (&["run", url, "--known", broken], broken, "TOML parse error"),
+        (&["run", url, "--token-file", nothing], nothing, "cannot be read"),
+        (&["run", url, "--token-file", empty], empty, "is empty"),
+        (&["run", url, "--insecure-ca", nothing], nothing, "cannot be read"),
+        (&["run", url, "--insecure-ca", broken], broken, "no certificate in PEM"),
+        (&["run", url, "--client-cert", broken], broken, "no certificate in PEM"),
+        (&["run", url, "--html", text(folder.path())], text(folder.path()), "it is a folder"),
+    ];
+    for (case, name, what) in cases {
+        let output = run(case).await;
+        assert_eq!(output.status.code(), Some(2), "{case:?}: {output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let said = said.strip_prefix("scim-conformance: ");
+        let said = said.unwrap_or_else(|| panic!("{case:?} is no error"));
+        assert!(said.contains(name) && said.contains(what), "{case:?}: {said}");
+        let mut parts: Vec<_> = said.split(": ").map(str::trim).collect();
+        let all = parts.len();
+        parts.sort_unstable();
+        parts.dedup();
+        assert_eq!(parts.len(), all, "said twice: {said}");
+        assert_eq!(
+            said.matches("TOML parse error").count(),
+            said.matches("TOML").count(),
+            "{said}"
+        );
+        assert!(said.matches("TOML").count() < 2, "{said}");
+    }
+}

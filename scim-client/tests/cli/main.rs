@@ -6,6 +6,7 @@
     reason = "a test that fails says so by panicking, in helpers too"
 )]
 
+mod careless;
 mod commands;
 mod directory;
 mod help;

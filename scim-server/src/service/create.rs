@@ -3,7 +3,7 @@
 use scim_core::{ChangeSet, Resource, ResourceId, ResourceSchema, check};
 
 use super::split::{draft, member_ids, split};
-use super::{Cx, Result, ServiceError};
+use super::{Cx, Result, ServiceError, refer};
 use crate::store::{Key, StoreError, Stored, Write};
 
 /// Creates a resource. It never adopts one that exists: an equal unique value is an error.
@@ -13,7 +13,8 @@ pub(crate) async fn create(
     resource: Resource,
 ) -> Result<Stored> {
     let checked = check::create(resource, schema, &mut cx.leniency)?;
-    let parts = split(cx, schema, checked.into_inner());
+    let mut parts = split(cx, schema, checked.into_inner());
+    parts.relative_refs |= refer::complete(cx, schema, None, &mut parts.resource).await?;
     let members = member_ids(parts.members.as_deref().unwrap_or_default())?;
     let id = cx.app.ids.next_id().to_string();
     let id = ResourceId::new(&id).ok_or_else(|| {

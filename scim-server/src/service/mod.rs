@@ -9,6 +9,7 @@ mod delete;
 mod passwords;
 mod patch;
 mod query;
+mod refer;
 mod replace;
 mod retry;
 mod split;

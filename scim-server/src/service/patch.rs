@@ -8,7 +8,7 @@ use scim_core::{ChangeSet, Error, Object, Patch, ResourceSchema, check};
 use super::replace::stored_attributes;
 use super::retry::ATTEMPTS;
 use super::split::{draft, is_password, split};
-use super::{Cx, Guard, Result, ServiceError, at, has_members};
+use super::{Cx, Guard, Result, ServiceError, at, has_members, refer};
 use crate::assembled::assemble;
 use crate::references::{self, Spelling};
 use crate::store::{Include, Stored, Write, WriteIf};
@@ -64,7 +64,10 @@ pub(crate) async fn patch(
                 }
                 let clear_password = password.is_some() && after.get("password").is_none() && !kept;
                 let checked = check::patched(after, schema)?;
-                let parts = split(cx, schema, checked.into_inner());
+                let mut parts = split(cx, schema, checked.into_inner());
+                let before_it = Some(&before);
+                parts.relative_refs |=
+                    refer::complete(cx, schema, before_it, &mut parts.resource).await?;
                 let mut changes = ChangeSet::between(&before, &parts.resource, schema);
                 if let (true, Some(password)) =
                     (parts.password.is_some() || clear_password, &password)

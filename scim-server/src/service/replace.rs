@@ -6,7 +6,7 @@ use scim_core::{ChangeSet, Error, Resource, ResourceSchema, check};
 use super::create::name_members;
 use super::retry::ATTEMPTS;
 use super::split::{draft, member_ids, split};
-use super::{Cx, Guard, Result, ServiceError, at, has_members};
+use super::{Cx, Guard, Result, ServiceError, at, has_members, refer};
 use crate::store::{Include, Stored, Write, WriteIf};
 
 /// Replaces all attributes that a client may write. A body without `password` keeps the password; one without
@@ -28,7 +28,9 @@ pub(crate) async fn replace(
         let before = stored_attributes(&stored)?;
         cx.leniency = profile.clone();
         let checked = check::replace(resource.clone(), &before, schema, &mut cx.leniency)?;
-        let parts = split(cx, schema, checked.into_inner());
+        let mut parts = split(cx, schema, checked.into_inner());
+        let before_it = Some(&before);
+        parts.relative_refs |= refer::complete(cx, schema, before_it, &mut parts.resource).await?;
         let members = match has_members(schema) {
             true => {
                 let members = parts.members.unwrap_or_default();

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::{anchor, badge};
 use crate::evidence::Exchange;
+use crate::report::Outcome;
 use crate::report::text::{cut, harmless, indented};
-use crate::report::{Ended, Outcome};
 use crate::requirement::Requirement;
 
 /// Exchanges of one check in the page; the JSON report has them all.
@@ -38,7 +38,6 @@ pub(super) fn card(outcome: &Outcome) -> Markup {
 }
 
 fn inside(outcome: &Outcome) -> Markup {
-    let wrong = outcome.deviates || outcome.result == Ended::Broken;
     let value = |text: &Option<String>| text.as_ref().map(|text| harmless(&cut(text, VALUE)));
     html! {
         div .inside {
@@ -48,7 +47,7 @@ fn inside(outcome: &Outcome) -> Markup {
                 @if let Some(known) = &outcome.known { dt { "Known" } dd { (harmless(known)) } }
                 @if let Some(text) = value(&outcome.expected) { dt { "Expected" } dd { pre .value tabindex="0" { (text) } } }
                 @if let Some(text) = value(&outcome.got) { dt { "Got" } dd { pre .value tabindex="0" { (text) } } }
-                @if wrong { dt { "Mend" } dd { strong { (outcome.mend) } } }
+                @if outcome.deviates { dt { "Mend" } dd { strong { (outcome.mend) } } }
                 dt { "Clause" }
                 dd { ul { @for id in &outcome.clause { li { (clause(id)) } } } }
                 @if !outcome.notes.is_empty() {

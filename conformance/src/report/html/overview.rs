@@ -73,6 +73,9 @@ pub(super) fn verdict(report: &Report) -> Markup {
             div {
                 h2 #verdict-title { (title) }
                 p { (text) }
+                @if let Some((count, why)) = report.not_reached() {
+                    p { (count) " checks were not tried: " (harmless(why)) }
+                }
             }
             dl #counts {
                 @for ended in ENDS {
@@ -114,7 +117,7 @@ fn tasks(report: &Report, is_task: impl Fn(&Outcome) -> bool) -> Vec<(Topic, Vec
 }
 
 pub(super) fn first(report: &Report) -> Markup {
-    let mut found = tasks(report, |one| one.counts_against(report.profile));
+    let mut found = tasks(report, |one| one.counts_against(report.profile) && one.was_reached());
     let (mut title, mut verb) = ("What to do first", "fail");
     if found.is_empty() {
         (title, verb) = ("What else to do", "warn");
@@ -142,9 +145,14 @@ fn task(topic: Topic, checks: &[&Outcome], all: usize, verb: &str) -> Markup {
     // One change often mends several checks.
     let mut mends: Vec<(&str, Vec<&Outcome>)> = Vec::new();
     for outcome in checks {
-        match mends.iter_mut().find(|(mend, _)| *mend == outcome.mend) {
+        let mend = match outcome.result {
+            // There may be nothing to mend.
+            Ended::Broken => "Find out why these could not be tried.",
+            _ => outcome.mend.as_str(),
+        };
+        match mends.iter_mut().find(|(one, _)| *one == mend) {
             Some((_, same)) => same.push(outcome),
-            None => mends.push((&outcome.mend, vec![outcome])),
+            None => mends.push((mend, vec![outcome])),
         }
     }
     mends.sort_by_key(|(_, same)| Reverse(same.len()));

@@ -9,11 +9,17 @@ use crate::commands::{
 use crate::connect::ConnectArgs;
 use crate::import;
 
-const EXAMPLES: &str = r#"Connection:
-  SCIM_URL and SCIM_TOKEN are enough. Other credentials by environment: SCIM_TOKEN_FILE; SCIM_USER with SCIM_PASSWORD
-  or SCIM_PASSWORD_FILE; SCIM_OAUTH_TOKEN_URL and SCIM_OAUTH_CLIENT_ID with SCIM_OAUTH_CLIENT_SECRET,
-  SCIM_OAUTH_CLIENT_SECRET_FILE or SCIM_OAUTH_PRIVATE_KEY_FILE, and SCIM_OAUTH_SCOPE; SCIM_CA_FILE and
-  SCIM_CLIENT_CERTIFICATE_FILE (PEM). Several services are kept in a profile file, which names secrets and holds none:
+// Lines that fit a terminal of 80 columns: longer ones would be wrapped anew.
+const EXAMPLES: &str = r#"Credentials:
+  SCIM_URL and SCIM_TOKEN are enough. No flag takes a secret. Others:
+    SCIM_TOKEN_FILE
+    SCIM_USER with SCIM_PASSWORD or SCIM_PASSWORD_FILE
+    SCIM_OAUTH_TOKEN_URL, SCIM_OAUTH_CLIENT_ID and, if needed, SCIM_OAUTH_SCOPE
+      with SCIM_OAUTH_CLIENT_SECRET, SCIM_OAUTH_CLIENT_SECRET_FILE or
+      SCIM_OAUTH_PRIVATE_KEY_FILE
+    SCIM_CLIENT_CERTIFICATE_FILE (PEM); SCIM_CA_FILE for a server of your own
+  Several services are kept in a profile file, which names secrets and holds
+  none:
 
     [work]
     url = "https://directory.example/scim/v2"

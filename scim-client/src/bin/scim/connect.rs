@@ -87,15 +87,32 @@ impl ConnectArgs {
     /// The client; nothing is sent yet.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         let settings = self.settings()?;
+        if Url::parse(settings.url.trim())
+            .is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
+        {
+            bail!(
+                "the base URL holds a user name or a password; give them with SCIM_USER and SCIM_PASSWORD or \
+                 SCIM_PASSWORD_FILE, or in the profile file with user and password-env or password-file"
+            );
+        }
         let mut transport = ReqwestTransport::builder();
         let read = |file: &PathBuf| {
             std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))
         };
+        // A file without one would be taken for none, and the server's own certificate be refused for another reason.
+        let certificate = |file: &PathBuf| {
+            let pem = read(file)?;
+            let marker: &[u8] = b"-----BEGIN CERTIFICATE-----";
+            match pem.windows(marker.len()).any(|window| window == marker) {
+                true => Ok(pem),
+                false => Err(anyhow!("{} holds no certificate in PEM", file.display())),
+            }
+        };
         if let Some(file) = &settings.ca_file {
-            transport = transport.root_certificates(read(file)?);
+            transport = transport.root_certificates(certificate(file)?);
         }
         if let Some(file) = &settings.client_certificate_file {
-            transport = transport.client_certificate(read(file)?);
+            transport = transport.client_certificate(certificate(file)?);
         }
         let auth = settings.auth()?;
         // A transport of one's own has to keep credentials off the open network by itself.

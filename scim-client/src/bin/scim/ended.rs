@@ -80,11 +80,14 @@ fn is_no_list(rejected: &Rejected) -> bool {
         }
 }
 
+/// What may be wrong when an endpoint is not there.
+const NO_ENDPOINT: &str = "Is the base URL right? It ends before /Users. And the type? `scim discover types` lists what the server has.";
+
 /// A create that was answered with 404 before any succeeded: it is the endpoint that is missing. Later on it may be
 /// what the resource refers to.
 pub(crate) fn no_endpoint(error: &Error) -> Option<anyhow::Error> {
     let missing = error.status().is_some_and(|status| status.as_u16() == 404);
-    missing.then(|| anyhow::anyhow!("{error}\n  Is the base URL right? It ends before /Users."))
+    missing.then(|| anyhow::anyhow!("{error}\n  {NO_ENDPOINT}"))
 }
 
 /// An error in plain language, with its causes as far as they say more.
@@ -107,6 +110,11 @@ pub(crate) fn tell(error: &anyhow::Error) -> String {
             "\n  The server does not let you in: is the token of SCIM_TOKEN, or of the profile, "
         );
         text.push_str("the right one, and still good?");
+    }
+    if let Some(Error::Scim(rejected)) = client
+        && is_no_list(rejected)
+    {
+        let _ = write!(text, "\n  {NO_ENDPOINT}");
     }
     printable(&text)
 }

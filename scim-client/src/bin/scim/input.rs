@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
-use scim_client::scim_core::{Leniency, Limits, Object, Patch, Profile, Value};
+use anyhow::{Context, anyhow, bail};
+use scim_client::scim_core::{Leniency, Limits, Object, Patch, Profile, Value, urn};
 
 /// How inputs are described in `--help`.
 pub(crate) const STDIN: &str = "-";
@@ -24,6 +24,15 @@ pub(crate) fn shown(file: &str) -> &str {
     if file == STDIN { "standard input" } else { file }
 }
 
+/// What some programs put before UTF-8.
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether a text that begins like this is UTF-16, as Windows PowerShell writes what is sent to a file.
+pub(crate) fn is_utf_16(start: &[u8]) -> bool {
+    let marked = start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff");
+    marked || matches!(start, [0, b'[' | b'{', ..] | [b'[' | b'{', 0, ..])
+}
+
 /// Reads a file, or standard input for `-`.
 pub(crate) fn bytes(file: &str) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -32,8 +41,11 @@ pub(crate) fn bytes(file: &str) -> anyhow::Result<Vec<u8>> {
         file => std::fs::read(Path::new(file)).map(|read| bytes = read),
     }
     .with_context(|| format!("{} cannot be read", shown(file)))?;
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        bytes.drain(..3);
+    if is_utf_16(&bytes) {
+        bail!("{} is UTF-16; make it UTF-8", shown(file));
+    }
+    if bytes.starts_with(BOM) {
+        bytes.drain(..BOM.len());
     }
     Ok(bytes)
 }
@@ -79,7 +91,16 @@ pub(crate) fn object(file: &str) -> anyhow::Result<Object> {
 
 /// The PATCH of an input: a message as RFC 7644 section 3.5.2 has it.
 pub(crate) fn patch(file: &str) -> anyhow::Result<Patch> {
+    let object = object(file)?;
+    // As scim diff writes it where nothing differs.
+    let none = matches!(object.get("Operations"), Some(Value::Array(all)) if all.is_empty());
+    let patch = object.get("schemas").is_some_and(|uris| {
+        uris.values().iter().filter_map(Value::as_str).any(|uri| uri == urn::PATCH_OP)
+    });
+    if none && patch {
+        return Ok(Patch::new());
+    }
     let mut leniency = Leniency::new(Profile::default());
-    Patch::from_object(object(file)?, &limits(), &mut leniency)
+    Patch::from_object(object, &limits(), &mut leniency)
         .with_context(|| format!("{} is no PATCH message", shown(file)))
 }

@@ -2,11 +2,15 @@
 
 use std::io::{BufWriter, Stdout, Write, stdout};
 
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 use scim_client::scim_core::{AttrPath, NameError, Object, Resource, Value};
 
 use crate::ended::printable;
+
+/// What is said when there is no room, or no right to write.
+pub(crate) const UNWRITABLE: &str = "standard output cannot be written";
 
 /// How resources are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -34,17 +38,33 @@ pub(crate) struct OutputArgs {
 }
 
 impl OutputArgs {
+    /// Whether what is written has columns.
+    pub(crate) fn has_columns(&self) -> bool {
+        matches!(self.format, Format::Table | Format::Csv)
+    }
+
+    /// The columns that were asked for, or else the usual ones.
+    ///
+    /// # Errors
+    /// When columns were asked for where there are none.
+    pub(crate) fn columns<'a>(&'a self, usual: &[&'a str]) -> anyhow::Result<Vec<&'a str>> {
+        if self.columns.is_empty() {
+            return Ok(usual.to_vec());
+        }
+        if !self.has_columns() {
+            bail!("only tables and CSV have columns; say --format table or --format csv");
+        }
+        Ok(self.columns.iter().map(String::as_str).collect())
+    }
+
     /// A printer for any number of resources of this endpoint.
-    pub(crate) fn many(&self, endpoint: &str) -> Result<Printer, NameError> {
-        let columns: Vec<&str> = match self.columns.is_empty() {
-            true => usual_columns(endpoint).to_vec(),
-            false => self.columns.iter().map(String::as_str).collect(),
-        };
-        Printer::new(self.format, &columns, true)
+    pub(crate) fn many(&self, endpoint: &str) -> anyhow::Result<Printer> {
+        let columns = self.columns(usual_columns(endpoint))?;
+        Ok(Printer::new(self.format, &columns, true)?)
     }
 
     /// A printer for one resource of this endpoint: JSON without an array around it.
-    pub(crate) fn one(&self, endpoint: &str) -> Result<Printer, NameError> {
+    pub(crate) fn one(&self, endpoint: &str) -> anyhow::Result<Printer> {
         Ok(Printer { array: false, ..self.many(endpoint)? })
     }
 }
@@ -82,6 +102,10 @@ impl Printer {
 
     /// Writes one.
     pub(crate) fn write(&mut self, resource: &Resource) -> anyhow::Result<()> {
+        self.put(resource).context(UNWRITABLE)
+    }
+
+    fn put(&mut self, resource: &Resource) -> anyhow::Result<()> {
         match self.format {
             Format::Json => {
                 let text = serde_json::to_string_pretty(resource)?;
@@ -116,6 +140,10 @@ impl Printer {
 
     /// Writes what is left.
     pub(crate) fn finish(mut self) -> anyhow::Result<()> {
+        self.end().context(UNWRITABLE)
+    }
+
+    fn end(&mut self) -> anyhow::Result<()> {
         match self.format {
             Format::Json if self.array => {
                 self.out.write_all(if self.written == 0 { b"[]\n" } else { b"\n]\n" })?;
@@ -180,14 +208,17 @@ fn text(value: &Value) -> String {
 
 /// Writes any JSON, indented.
 pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    let mut out = stdout().lock();
-    writeln!(out, "{}", serde_json::to_string_pretty(value)?)?;
-    Ok(out.flush()?)
+    let text = serde_json::to_string_pretty(value)?;
+    raw(format!("{text}\n").as_bytes())
 }
 
 /// Writes text.
 pub(crate) fn plain(text: &str) -> anyhow::Result<()> {
+    raw(printable(text).as_bytes())
+}
+
+/// Writes bytes.
+pub(crate) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = stdout().lock();
-    out.write_all(printable(text).as_bytes())?;
-    Ok(out.flush()?)
+    out.write_all(bytes).and_then(|()| out.flush()).context(UNWRITABLE)
 }

@@ -9,6 +9,10 @@ use crate::ended::note;
 /// looked up in what the server announces; what is not announced is taken as it is written.
 pub(crate) async fn endpoint(client: &Client, name: &str) -> Result<String, Error> {
     let name = name.trim_matches('/');
+    if name.is_empty() {
+        let why = "the type is empty; give users, groups or another that the server announces";
+        return Err(Error::Request(why.to_owned()));
+    }
     for (endpoint, singular) in [("Users", "User"), ("Groups", "Group"), ("Contacts", "Contact")] {
         if name.eq_ignore_ascii_case(endpoint) || name.eq_ignore_ascii_case(singular) {
             return Ok(endpoint.to_owned());

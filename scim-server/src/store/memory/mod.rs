@@ -72,15 +72,15 @@ impl MemoryStore {
     }
 
     /// The same store, opened again with other schemas. Data that they have no name for is set aside, neither shown nor
-    /// lost, until they have one again.
+    /// lost, until they have one again; a resource that is another one by this has another version.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when what must be unique now is not, or what must be there is missing.
-    pub fn reopened(self, registry: Arc<Registry>) -> Result<Self, StoreError> {
+    pub fn reopened(self, registry: Arc<Registry>, now: DateTime<Utc>) -> Result<Self, StoreError> {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let next = Self { registry, state: Mutex::default() };
         for tenant in state.tenants.values_mut() {
-            tenant.settle(&next)?;
+            tenant.settle(&next, super::to_millis(now))?;
         }
         *next.state() = state;
         Ok(next)
@@ -108,7 +108,7 @@ impl TenantData {
     }
 
     /// Brings every resource in line with the store's schemas.
-    fn settle(&mut self, store: &MemoryStore) -> Result<(), StoreError> {
+    fn settle(&mut self, store: &MemoryStore, now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut taken = BTreeSet::new();
         for row in self.rows.values_mut() {
             let Some(schema) = store.registry.get(&row.resource_type) else { continue };
@@ -118,6 +118,8 @@ impl TenantData {
                 row.body = write::body(&row.resource)?;
                 row.label = label(&row.resource);
                 row.relative_refs |= had_some;
+                row.version = row.version.next();
+                row.modified = row.modified.max(now);
             }
             let index = TypeIndex::of(schema);
             row.entries = index.entries(&row.resource);
@@ -328,10 +330,12 @@ impl AdminStore for MemoryStore {
                 *found.entry((resource_type.clone(), Some(name.into()))).or_default() += 1;
             }
         }
-        let all = found.into_iter().map(|((resource_type, name), resources)| Unregistered {
-            resource_type,
-            name,
-            resources,
+        let all = found.into_iter().map(|((resource_type, name), resources)| {
+            let schema = self.registry.get(&resource_type);
+            let registered = schema.zip(name.as_deref());
+            let registered =
+                registered.is_some_and(|(schema, name)| unregistered::is_registered(schema, name));
+            Unregistered { resource_type, name, registered, resources }
         });
         Ok(all.collect())
     }

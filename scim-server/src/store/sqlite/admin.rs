@@ -13,6 +13,7 @@ use super::catalog::{Catalog, damaged};
 use super::{SqliteStore, feed, folder, pool, read, verify};
 use crate::auth::TenantId;
 use crate::store::audit::GENESIS;
+use crate::store::unregistered::is_registered;
 use crate::store::{
     AdminStore, AuditEntry, Finding, StoreError, Tenant, Unregistered, default_stays, to_millis,
 };
@@ -144,7 +145,8 @@ fn unregistered(
     while let Some(row) = rows.next()? {
         let resource_type = SmolStr::new(row.get_ref(0)?.as_str().map_err(damaged)?);
         if catalog.registry.get(&resource_type).is_none() {
-            found.push(Unregistered { resource_type, name: None, resources: feed::count(row, 1)? });
+            let resources = feed::count(row, 1)?;
+            found.push(Unregistered { resource_type, name: None, registered: false, resources });
         }
     }
     let mut names = connection.prepare_cached(
@@ -158,9 +160,10 @@ fn unregistered(
         let text = |column| -> Result<SmolStr, StoreError> {
             Ok(SmolStr::new(row.get_ref(column)?.as_str().map_err(damaged)?))
         };
-        let (resource_type, name, resources) = (text(0)?, Some(text(1)?), feed::count(row, 2)?);
-        if catalog.registry.get(&resource_type).is_some() {
-            found.push(Unregistered { resource_type, name, resources });
+        let (resource_type, name, resources) = (text(0)?, text(1)?, feed::count(row, 2)?);
+        if let Some(schema) = catalog.registry.get(&resource_type) {
+            let registered = is_registered(schema, &name);
+            found.push(Unregistered { resource_type, name: Some(name), registered, resources });
         }
     }
     found.sort();

@@ -66,8 +66,8 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     embedded::migrations::runner().run(connection).map(|_| ()).map_err(StoreError::backend)
 }
 
-/// Gives every resource type and indexed attribute a number, sets data aside that the schemas have no name for (and puts
-/// back what they have a name for again), makes index keys again where they are made differently now, and makes the
+/// Gives every resource type and indexed attribute a number, sets data aside that the schemas have no place for (and puts
+/// back what they have a place for again), makes index keys again where they are made differently now, and makes the
 /// tenant `default`. Writes nothing when all of that is in order. Whoever calls it must have the folder
 /// to itself: a server beside would go on with numbers that are gone.
 pub(super) fn align(
@@ -84,7 +84,7 @@ pub(super) fn align(
             "INSERT INTO resource_type (name) VALUES (?1) ON CONFLICT DO NOTHING",
             [schema.name()],
         )?;
-        settle_type(&transaction, schema)?;
+        settle_type(&transaction, schema, now)?;
         align_type(&transaction, schema.name(), &TypeIndex::of(schema))?;
     }
     default_tenant(&transaction, now)?;
@@ -145,9 +145,14 @@ fn stored_names(connection: &Connection, type_number: i64) -> Result<Option<Stri
     Ok(statement.query_row([type_number], |row| row.get(0))?)
 }
 
-/// Sets aside what resources hold under names that the type has no more, and puts back what it has again. Keys of what
+/// Sets aside what resources hold under names that the type has no more, or with another type, and puts back what it has
+/// again. Keys of what
 /// comes and goes are the index's business: such attributes are indexed no more, or anew.
-fn settle_type(connection: &Connection, schema: &ResourceSchema) -> Result<(), StoreError> {
+fn settle_type(
+    connection: &Connection,
+    schema: &ResourceSchema,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
     let number = known_number(connection, schema.name())?;
     let names = unregistered::names(schema);
     if stored_names(connection, number)?.as_deref() == Some(&*names) {
@@ -169,7 +174,7 @@ fn settle_type(connection: &Connection, schema: &ResourceSchema) -> Result<(), S
         let Some((rid, ..)) = chunk.last() else { break };
         last = *rid;
         for (rid, tenant, body, aside) in chunk {
-            settle(connection, schema, tenant, rid, &body, aside.as_deref())?;
+            settle(connection, schema, (tenant, rid), &body, aside.as_deref(), now)?;
         }
     }
     connection.execute("UPDATE resource_type SET names = ?2 WHERE id = ?1", (number, names))?;
@@ -179,10 +184,10 @@ fn settle_type(connection: &Connection, schema: &ResourceSchema) -> Result<(), S
 fn settle(
     connection: &Connection,
     schema: &ResourceSchema,
-    tenant: i64,
-    rid: i64,
+    (tenant, rid): (i64, i64),
     body: &str,
     aside: Option<&str>,
+    now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let mut resource: Resource = serde_json::from_str(body).map_err(damaged)?;
     let mut kept: Object = match aside {
@@ -193,12 +198,15 @@ fn settle(
         return Ok(());
     }
     let body = serde_json::to_string(&resource).map_err(StoreError::backend)?;
-    // A relative reference may come back: the flag says that there may be some.
+    // A relative reference may come back: the flag says that there may be some. Who holds the version of before has not
+    // seen what comes back, or counts on what goes, so it is good for no `If-Match` any more.
+    let now = to_millis(now).timestamp_millis();
     connection
         .prepare_cached(
-            "UPDATE resource SET body = ?2, label = ?3, flags = flags | ?4 WHERE rid = ?1",
+            "UPDATE resource SET body = ?2, label = ?3, flags = flags | ?4,
+                 version = version + 1, modified = max(modified, ?5) WHERE rid = ?1",
         )?
-        .execute((rid, body, label(&resource).as_deref(), i64::from(aside.is_some())))?;
+        .execute((rid, body, label(&resource).as_deref(), i64::from(aside.is_some()), now))?;
     if kept.is_empty() {
         connection
             .prepare_cached("DELETE FROM unregistered WHERE tenant = ?1 AND rid = ?2")?

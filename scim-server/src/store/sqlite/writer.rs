@@ -170,8 +170,16 @@ where
 
     fn answer(self: Box<Self>, lost: Option<&StoreError>) {
         let outcome = match (self.outcome, lost) {
-            (Some(Err(error)), _) => Err(error),
+            // What failed for want of room or storage failed, whatever became of the others. A refusal though may rest on
+            // what the tasks before it wrote: lost with them, it says nothing about the state that there is.
+            (Some(Err(error)), Some(_))
+                if error.is_storage_failure() || matches!(error, StoreError::Full(_)) =>
+            {
+                Err(error)
+            }
+            (Some(Err(_)), Some(_)) => Err(StoreError::Busy),
             (_, Some(lost)) => Err(lost.shared()),
+            (Some(Err(error)), None) => Err(error),
             (Some(Ok(value)), None) => Ok(value),
             (None, None) => Err(StoreError::backend("the write was not made")),
         };
@@ -370,6 +378,29 @@ mod tests {
             (Box::new(Call { work, outcome: None, reply }) as Box<dyn Task>, answer)
         };
         (0..5).map(task).unzip()
+    }
+
+    /// Refused because of what a task before it wrote, which is then lost.
+    #[test]
+    fn a_refusal_is_no_fact_when_the_commit_fails() {
+        let lost = StoreError::Full("no room".into());
+        for lost in [None, Some(&lost)] {
+            let connection = Connection::open_in_memory().unwrap();
+            connection.execute_batch("CREATE TABLE t (n INTEGER)").unwrap();
+            let (mut tasks, answers) = group(&[], &[1]);
+            transact(&connection, &mut tasks).map_err(|error| error.to_string()).unwrap();
+            tasks.into_iter().for_each(|task| task.answer(lost));
+            for (n, mut answer) in answers.into_iter().enumerate() {
+                match (answer.try_recv().unwrap(), lost) {
+                    (Err(StoreError::Full(_)), Some(_)) => assert_ne!(n, 1),
+                    // To be tried again.
+                    (Err(StoreError::Busy), Some(_)) => assert_eq!(n, 1),
+                    (Err(StoreError::NotFound), None) => assert_eq!(n, 1),
+                    (Ok(_), None) => assert_ne!(n, 1),
+                    (other, _) => panic!("{n}: {other:?}"),
+                }
+            }
+        }
     }
 
     #[test]

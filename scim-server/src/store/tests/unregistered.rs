@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use scim_core::Registry;
+use scim_core::{Registry, Version};
 
 use crate::store::suite::block_on;
 use crate::store::suite::help::{
@@ -96,9 +96,9 @@ fn memory_keeps_what_is_not_registered() {
     block_on(async {
         let store = MemoryStore::new(wide(), at(0));
         fill(&store).await;
-        let store = store.reopened(Arc::clone(&REGISTRY)).unwrap();
+        let store = store.reopened(Arc::clone(&REGISTRY), at(9)).unwrap();
         live_without(&store).await;
-        live_again(&store.reopened(wide()).unwrap()).await;
+        live_again(&store.reopened(wide(), at(29)).unwrap()).await;
     });
 }
 
@@ -134,6 +134,76 @@ fn a_database_of_the_version_before_is_settled_too() {
             .execute("UPDATE resource_type SET names = NULL", [])
             .unwrap();
         live_without(&open(folder, &REGISTRY)).await;
+    });
+}
+
+/// The badge's number as a number: none of those that are stored as text fits.
+fn numeric() -> Arc<Registry> {
+    let mut registry = Registry::standard();
+    registry
+        .add_json(
+            r#"{"schemas":[{"id":"urn:x:Badge","attributes":[{"name":"number","type":"integer"},
+                    {"name":"boss","type":"complex","subAttributes":[
+                        {"name":"$ref","type":"reference","referenceTypes":["User"]}]}]}],
+            "extensions":{"User":[{"schema":"urn:x:Badge"}]}}"#,
+        )
+        .unwrap();
+    Arc::new(registry)
+}
+
+/// What holds while the badge's number is of another type.
+async fn live_otherwise<S: ResourceStore + AdminStore>(store: &S) {
+    let badges = "3 stored resources of type User hold data of urn:x:Badge that does not fit the schema which is registered";
+    assert_eq!(told(store).await[1], badges);
+    let stored = get(store, &user(1)).await;
+    let without = WITH.replace(r#""number":"7","#, "");
+    assert_eq!(resource(std::str::from_utf8(&stored.body).unwrap()), resource(&without));
+    // Who holds what it was before may not write over it.
+    assert_eq!(stored.version, Version::FIRST.next());
+    assert!(stored.modified > stored.created);
+    let untouched = get(store, &user(2)).await;
+    assert_eq!((untouched.version, untouched.modified), (Version::FIRST, untouched.created));
+    write(
+        store,
+        10,
+        change(&user(1), &without, &without.replace(r#"{"boss"#, r#"{"number":7,"boss"#)),
+    )
+    .await
+    .unwrap();
+    assert_eq!(store.verify().await.unwrap(), []);
+}
+
+/// What holds when the type is what it was.
+async fn live_as_before<S: ResourceStore + AdminStore>(store: &S) {
+    let stored = get(store, &user(1)).await;
+    assert_eq!(resource(std::str::from_utf8(&stored.body).unwrap()), resource(WITH));
+    assert_eq!(stored.version, Version::FIRST.next().next().next());
+    assert_eq!(
+        told(store).await,
+        [
+            "1 stored resource of type User hold data of urn:x:Badge that does not fit the schema which is registered"
+        ],
+        "the number that was written meanwhile"
+    );
+    assert_eq!(store.verify().await.unwrap(), []);
+}
+
+#[test]
+fn data_of_another_type_is_kept_and_told() {
+    block_on(async {
+        let store = MemoryStore::new(wide(), at(0));
+        fill(&store).await;
+        let store = store.reopened(numeric(), at(9)).unwrap();
+        live_otherwise(&store).await;
+        live_as_before(&store.reopened(wide(), at(29)).unwrap()).await;
+
+        let folder = tempfile::tempdir().unwrap();
+        fill(&open(folder.path(), &wide())).await;
+        let later = |registry, now| {
+            SqliteStore::open(folder.path(), registry, at(now), &SqliteOptions::default()).unwrap()
+        };
+        live_otherwise(&later(numeric(), 9)).await;
+        live_as_before(&later(wide(), 29)).await;
     });
 }
 

@@ -8,6 +8,7 @@ mod discovery;
 mod edges;
 mod groups;
 mod large;
+mod managers;
 mod me;
 mod paging;
 mod projection;

@@ -6,12 +6,14 @@ use scim_client::scim_core::bulk::BulkRequest;
 use scim_client::scim_core::{Leniency, Object, Profile, Resource, Value, urn};
 use scim_client::{BulkOutcome, Client, Fate};
 
+use super::told;
 use crate::ended::{Ended, is_refusal, note};
 use crate::input::{self, STDIN};
 use crate::output::{OutputArgs, Printer};
 
-pub(crate) const EXAMPLES: &str = r#"A file holds a BulkRequest message (RFC 7644 section 3.7), or operations, one after the other. They are sent in
-batches within the limits that the server announces, or one by one where it has no bulk.
+pub(crate) const EXAMPLES: &str = r#"A file holds a BulkRequest message (RFC 7644 section 3.7), or operations, one
+after the other. They are sent in batches within the limits that the server
+announces, or one by one where it has no bulk.
 
 Examples:
   scim bulk changes.json
@@ -97,20 +99,19 @@ pub(crate) async fn run(client: &Client, args: BulkArgs) -> anyhow::Result<Ended
     if let Some(operations) = args.max_operations {
         bulk = bulk.max_operations(operations);
     }
+    // What is wrong with the columns is said before anything is sent.
+    let columns = args.output.columns(&["method", "path", "id", "outcome", "detail"])?;
+    let mut printer = Printer::new(args.output.format, &columns, true)?;
     let report = bulk.await?;
-    let usual = ["method", "path", "id", "outcome", "detail"];
-    let own: Vec<&str> = args.output.columns.iter().map(String::as_str).collect();
-    let columns = if own.is_empty() { &usual[..] } else { &own };
-    let mut printer = Printer::new(args.output.format, columns, true)?;
     let mut refused = 0;
     for (number, outcome) in report.outcomes().iter().enumerate() {
-        printer.write(&row(outcome))?;
+        told(printer.write(&row(outcome)))?;
         if !outcome.is_done() && !matches!(outcome.fate, Fate::Pending { .. }) {
             note(&format!("operation {}: {outcome}", number + 1));
             refused += 1;
         }
     }
-    printer.finish()?;
+    told(printer.finish())?;
     // Where nobody was let in, or nothing answered, nothing was refused: it could not run.
     let stopped = report.outcomes().iter().filter_map(BulkOutcome::error).find(|e| !is_refusal(e));
     match stopped {

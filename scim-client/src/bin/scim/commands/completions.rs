@@ -5,6 +5,7 @@ use clap_complete::Shell;
 
 use crate::args::Cli;
 use crate::ended::Ended;
+use crate::output::raw;
 
 pub(crate) const EXAMPLES: &str = r#"Examples:
   scim completions bash > ~/.local/share/bash-completion/completions/scim
@@ -22,9 +23,6 @@ pub(crate) fn run(args: &CompletionsArgs) -> anyhow::Result<Ended> {
     // Into memory first: the generator does not survive a reader that goes.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "scim", &mut script);
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    out.write_all(&script)?;
-    out.flush()?;
+    raw(&script)?;
     Ok(Ended::Done)
 }

@@ -4,14 +4,14 @@ use clap::Args;
 use scim_client::Client;
 use scim_client::scim_core::Resource;
 
-use super::after_write;
+use super::{add_schemas, after_write, told};
 use crate::ended::{Ended, is_refusal, no_endpoint, note};
 use crate::input::{self, STDIN};
 use crate::output::OutputArgs;
 use crate::types;
 
 pub(crate) const EXAMPLES: &str = r#"A file holds one JSON object, an array of them, or one after the other.
-`schemas` may be left out for users, groups and other types that the server announces.
+`schemas` may be left out for types that the server announces.
 
 Examples:
   echo '{"userName":"ada"}' | scim create user
@@ -45,7 +45,7 @@ pub(crate) async fn run(client: &Client, args: CreateArgs) -> anyhow::Result<End
             given.push((name, Resource::from(object)));
         }
     }
-    add_schemas(client, &endpoint, &mut given).await?;
+    add_schemas(client, &endpoint, given.iter_mut().map(|(_, resource)| resource)).await?;
     let mut printer = match given.len() {
         1 => args.output.one(&endpoint)?,
         _ => args.output.many(&endpoint)?,
@@ -54,7 +54,7 @@ pub(crate) async fn run(client: &Client, args: CreateArgs) -> anyhow::Result<End
     for (name, resource) in given {
         match client.resources(&endpoint).create(&resource).await {
             Ok(written) => {
-                printer.write(&after_write(client, &endpoint, written).await?)?;
+                told(printer.write(&after_write(client, &endpoint, written).await?))?;
                 made += 1;
             }
             Err(error) if is_refusal(&error) => {
@@ -67,26 +67,9 @@ pub(crate) async fn run(client: &Client, args: CreateArgs) -> anyhow::Result<End
             Err(error) => return Err(error.into()),
         }
     }
-    printer.finish()?;
+    match made {
+        0 => printer.finish()?,
+        _ => told(printer.finish())?,
+    }
     Ok(Ended::with(refused))
-}
-
-/// Says which schemas are meant where that was left out: the type's own, and the extensions that are used.
-async fn add_schemas(
-    client: &Client,
-    endpoint: &str,
-    given: &mut [(String, Resource)],
-) -> anyhow::Result<()> {
-    if given.iter().all(|(_, resource)| resource.get("schemas").is_some()) {
-        return Ok(());
-    }
-    let registry = types::registry(client).await?;
-    let Some(schema) = registry.by_endpoint(&format!("/{endpoint}")) else { return Ok(()) };
-    for (_, resource) in given.iter_mut().filter(|(_, r)| r.get("schemas").is_none()) {
-        let used = schema.extensions().map(|(extension, _)| extension.id.as_str());
-        let used = used.filter(|uri| resource.extension(uri).is_some());
-        let schemas: Vec<&str> = std::iter::once(schema.base().id.as_str()).chain(used).collect();
-        resource.set("schemas", schemas);
-    }
-    Ok(())
 }

@@ -12,8 +12,9 @@ use crate::input::{self, STDIN};
 use crate::output::{Format, OutputArgs, Printer, json};
 use crate::types;
 
-pub(crate) const EXAMPLES: &str = r#"Each side is a file, - for standard input, or a resource of the server as TYPE/ID. The PATCH goes to standard output
-and can be given to scim patch; what changes is told in words on standard error. Tables, CSV and JSON Lines show the
+pub(crate) const EXAMPLES: &str = r#"Each side is a file, - for standard input, or a resource of the server as
+TYPE/ID. The PATCH goes to standard output and can be given to scim patch; what
+changes is told in words on standard error. Tables, CSV and JSON Lines show the
 changes instead of the PATCH. Nothing is written to the server.
 
 Examples:

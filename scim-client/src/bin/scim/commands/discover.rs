@@ -31,17 +31,14 @@ pub(crate) async fn run(client: &Client, args: DiscoverArgs) -> anyhow::Result<E
     let discovery = client.discovery();
     match args.part {
         Some(Part::Config) => {
-            let mut printer = args.output.one("ServiceProviderConfig")?;
-            if args.output.columns.is_empty() {
-                let columns = [
-                    "patch.supported",
-                    "bulk.supported",
-                    "filter.supported",
-                    "sort.supported",
-                    "etag.supported",
-                ];
-                printer = Printer::new(args.output.format, &columns, false)?;
-            }
+            let columns = args.output.columns(&[
+                "patch.supported",
+                "bulk.supported",
+                "filter.supported",
+                "sort.supported",
+                "etag.supported",
+            ])?;
+            let mut printer = Printer::new(args.output.format, &columns, false)?;
             printer.write(&from_value(to_value(&discovery.service_provider_config().await?)?)?)?;
             printer.finish()?;
         }
@@ -59,6 +56,9 @@ pub(crate) async fn run(client: &Client, args: DiscoverArgs) -> anyhow::Result<E
                 &["name", "endpoint", "schema", "schemaExtensions.schema"],
                 &discovery.resource_types().await?,
             )?,
+            Format::Json | Format::Jsonl if !args.output.columns.is_empty() => {
+                args.output.columns(&[])?;
+            }
             Format::Json | Format::Jsonl => json(&serde_json::json!({
                 "ServiceProviderConfig": discovery.service_provider_config().await?,
                 "ResourceTypes": discovery.resource_types().await?,
@@ -74,9 +74,7 @@ fn print<T: serde::Serialize>(
     columns: &[&str],
     items: &[T],
 ) -> anyhow::Result<()> {
-    let own: Vec<&str> = output.columns.iter().map(String::as_str).collect();
-    let columns = if own.is_empty() { columns } else { &own };
-    let mut printer = Printer::new(output.format, columns, true)?;
+    let mut printer = Printer::new(output.format, &output.columns(columns)?, true)?;
     for item in items {
         let resource: Resource = from_value(to_value(item)?)?;
         printer.write(&resource)?;

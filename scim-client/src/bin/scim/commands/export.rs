@@ -1,6 +1,6 @@
 //! `scim export`.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{BufWriter, Write, stdout};
 use std::path::{Path, PathBuf};
 
@@ -14,11 +14,17 @@ use scim_client::target::membership::Current;
 use scim_client::{Client, Error};
 
 use crate::ended::{Ended, is_refusal};
+use crate::input::STDIN;
 use crate::progress;
 use crate::types;
 
-pub(crate) const EXAMPLES: &str = r#"Writes a resource a line: users first, groups with all their members last. scim import makes the same directory of it
-elsewhere. A file is put in place when it is complete.
+pub(crate) const EXAMPLES: &str = r#"Writes a resource a line: users first, groups with all their members last.
+scim import makes the same directory of it elsewhere.
+
+A file is written as FILE.part and put in place when it is complete: an export
+that fails leaves FILE as it was. It does not go on where it failed but begins
+anew: a server that changes meanwhile gives other pages, and what two runs hold
+together would miss some resources and have others twice.
 
 Examples:
   scim export > directory.jsonl
@@ -31,11 +37,11 @@ pub(crate) struct ExportArgs {
     /// Only these types; all that the server announces without
     #[arg(value_name = "TYPE")]
     kinds: Vec<String>,
-    /// Write to this file instead of standard output
+    /// Write to this file instead of standard output (-)
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Resources in an answer
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     page_size: Option<u64>,
 }
 
@@ -80,21 +86,90 @@ async fn kinds(client: &Client, wanted: &[String]) -> anyhow::Result<Vec<Kind>> 
 
 pub(crate) async fn run(client: &Client, args: ExportArgs) -> anyhow::Result<Ended> {
     let kinds = kinds(client, &args.kinds).await?;
-    let Some(file) = &args.output else {
-        let mut out = BufWriter::new(stdout());
-        let refused = write_all(client, &args, &kinds, &mut out).await?;
-        out.flush()?;
-        return Ok(Ended::with(refused));
+    let refused = match args.output.as_deref().filter(|file| *file != Path::new(STDIN)) {
+        None => {
+            let mut out = Named { out: BufWriter::new(stdout()), name: "standard output".into() };
+            let refused = write_all(client, &args, &kinds, &mut out).await?;
+            out.flush()?;
+            refused
+        }
+        Some(file) => to_file(client, &args, &kinds, file).await?,
     };
-    let part = PathBuf::from(format!("{}.part", file.display()));
-    let named = |what: &str, path: &Path| format!("{} cannot be {what}", path.display());
-    let created = File::create(&part).with_context(|| named("written", &part))?;
-    let mut out = BufWriter::new(created);
-    let refused = write_all(client, &args, &kinds, &mut out).await?;
-    out.flush().with_context(|| named("written", &part))?;
-    out.get_ref().sync_all().with_context(|| named("written", &part))?;
-    std::fs::rename(&part, file).with_context(|| named("written", file))?;
     Ok(Ended::with(refused))
+}
+
+/// Writes beside the file, and puts it in place when all is there.
+async fn to_file(
+    client: &Client,
+    args: &ExportArgs,
+    kinds: &[Kind],
+    file: &Path,
+) -> anyhow::Result<u64> {
+    // What a link leads to, so that the link stays one.
+    let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let there = std::fs::metadata(&file).ok();
+    if there.as_ref().is_some_and(Metadata::is_dir) {
+        bail!("{} is a folder; give a file", file.display());
+    }
+    // A device or a pipe is written to, and not replaced by a file.
+    let special = there.as_ref().is_some_and(|meta| !meta.is_file());
+    let part = match special {
+        true => file.clone(),
+        false => PathBuf::from(format!("{}.part", file.display())),
+    };
+    let failed = |path: &Path| format!("{} cannot be written", path.display());
+    let created = match special {
+        true => File::options().write(true).open(&part),
+        false => File::create(&part),
+    };
+    let created = created.with_context(|| failed(&part))?;
+    if let Some(there) = there.filter(|_| !special) {
+        // Who may not read the old one may not read the new one.
+        created.set_permissions(there.permissions()).with_context(|| failed(&part))?;
+    }
+    let mut out = Named { out: BufWriter::new(created), name: part.display().to_string() };
+    let written = async {
+        let refused = write_all(client, args, kinds, &mut out).await?;
+        out.flush()?;
+        if !special {
+            out.out.get_ref().sync_all().with_context(|| failed(&part))?;
+            std::fs::rename(&part, &file).with_context(|| failed(&file))?;
+        }
+        Ok(refused)
+    };
+    let written = written.await;
+    if written.is_err() && !special {
+        // A part of a directory is of no use, and people's data.
+        let _ = std::fs::remove_file(&part);
+    }
+    written
+}
+
+/// A writer whose errors say what could not be written.
+struct Named<W> {
+    out: W,
+    name: String,
+}
+
+impl<W: Write> Named<W> {
+    fn told<T>(&self, done: std::io::Result<T>) -> std::io::Result<T> {
+        done.map_err(|error| {
+            let text = format!("{} cannot be written: {error}", self.name);
+            std::io::Error::new(error.kind(), text)
+        })
+    }
+}
+
+impl<W: Write> Write for Named<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let done = self.out.write(bytes);
+        self.told(done)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let done = self.out.flush();
+        self.told(done)
+    }
 }
 
 /// Writes all types; gives the number of those that were refused.

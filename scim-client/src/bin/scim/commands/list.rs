@@ -12,8 +12,9 @@ use crate::types;
 
 pub(crate) const EXAMPLES: &str = r#"Examples:
   scim list users
-  scim list users --filter 'userName sw "ada"' --attributes userName,emails --format csv
-  scim list groups --sort-by displayName --format table --columns id,displayName,members.display
+  scim list users --filter 'userName sw "ada"' --attributes emails --format csv
+  scim list groups --sort-by displayName --format table
+  scim list groups --format table --columns id,displayName,members.display
   scim list users --limit 10 --format jsonl"#;
 
 #[derive(Args, Debug)]
@@ -40,7 +41,7 @@ pub(crate) struct QueryArgs {
     #[arg(long, requires = "sort_by")]
     pub(crate) descending: bool,
     /// Resources in an answer; all pages are read anyway
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) page_size: Option<u64>,
     /// Stop after so many
     #[arg(long, value_name = "N")]
@@ -76,9 +77,9 @@ pub(crate) async fn print(
     output: &OutputArgs,
 ) -> anyhow::Result<Ended> {
     let mut output = output.clone();
-    if output.columns.is_empty() && !query.attributes.is_empty() {
-        output.columns = std::iter::once("id".to_owned()).chain(query.attributes.clone()).collect();
-        output.columns.dedup();
+    if output.has_columns() && output.columns.is_empty() && !query.attributes.is_empty() {
+        let own = query.attributes.iter().filter(|path| !path.trim().eq_ignore_ascii_case("id"));
+        output.columns = std::iter::once("id".to_owned()).chain(own.cloned()).collect();
     }
     let mut printer = output.many(endpoint)?;
     let mut left = query.limit.unwrap_or(usize::MAX);

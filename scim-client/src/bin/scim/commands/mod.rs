@@ -15,11 +15,13 @@ pub(crate) mod profile;
 pub(crate) mod replace;
 pub(crate) mod search;
 
+use anyhow::Context;
 use scim_client::scim_core::Resource;
 use scim_client::{Client, Error, Written};
 
 use crate::args::{Cli, Command};
 use crate::ended::{Ended, note};
+use crate::types;
 
 /// Does what was asked.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Ended> {
@@ -83,10 +85,43 @@ async fn after_write(
         return Ok(resource.clone());
     }
     let id = written.id()?;
+    let mut resource = Resource::new();
+    resource.set("id", id);
     if written.is_pending() {
-        let mut resource = Resource::new();
-        resource.set("id", id);
         return Ok(resource);
     }
-    Ok(client.resources(endpoint).get(id).await?)
+    match client.resources(endpoint).get(id).await {
+        Ok(read) => Ok(read),
+        // The write has happened, whatever becomes of the look at it.
+        Err(error) => {
+            note(&format!("note: it is done, but cannot be read back: {error}"));
+            Ok(resource)
+        }
+    }
+}
+
+/// A failure to show what a write came to: it has happened all the same.
+fn told(shown: anyhow::Result<()>) -> anyhow::Result<()> {
+    shown.context("it is done, but cannot be shown")
+}
+
+/// Says which schemas are meant where that was left out: the type's own, and the extensions that are used.
+async fn add_schemas(
+    client: &Client,
+    endpoint: &str,
+    given: impl Iterator<Item = &mut Resource>,
+) -> anyhow::Result<()> {
+    let mut bare = given.filter(|resource| resource.get("schemas").is_none()).peekable();
+    if bare.peek().is_none() {
+        return Ok(());
+    }
+    let registry = types::registry(client).await?;
+    let Some(schema) = registry.by_endpoint(&format!("/{endpoint}")) else { return Ok(()) };
+    for resource in bare {
+        let used = schema.extensions().map(|(extension, _)| extension.id.as_str());
+        let used = used.filter(|uri| resource.extension(uri).is_some());
+        let schemas: Vec<&str> = std::iter::once(schema.base().id.as_str()).chain(used).collect();
+        resource.set("schemas", schemas);
+    }
+    Ok(())
 }

@@ -1,22 +1,24 @@
 //! `scim patch TYPE ID [FILE]`.
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use scim_client::Client;
 use scim_client::scim_core::{Patch, PatchPath, Value};
 
-use super::after_write;
-use crate::ended::Ended;
+use super::{after_write, told};
+use crate::ended::{Ended, note};
 use crate::input;
 use crate::output::OutputArgs;
 use crate::types;
 
-pub(crate) const EXAMPLES: &str = r#"The operations come from a PATCH message, such as one of scim diff, or from --set, --add and --remove, which are
-done in this order. A value is JSON; what is no JSON is text.
+pub(crate) const EXAMPLES: &str = r#"The operations come from a PATCH message, such as one of scim diff, or from
+--set, --add and --remove, which are done in this order. A value is JSON; what
+is no JSON is text. Text that looks like JSON, such as digits, takes quotes.
 
 Examples:
   scim patch user 2819c223 --set active=false --set 'name.familyName=King'
-  scim patch user 2819c223 --set 'emails[type eq "work"].value=ada@example.org' --remove nickName
+  scim patch user 2819c223 --set 'title="007"' --remove nickName
+  scim patch user 2819c223 --set 'emails[type eq "work"].value=ada@example.org'
   scim patch group e9e30dba --add 'members=[{"value":"2819c223"}]'
   scim diff users/2819c223 ada.json | scim patch user 2819c223 -"#;
 
@@ -29,7 +31,7 @@ pub(crate) struct PatchArgs {
     #[arg(value_name = "ID")]
     id: String,
     /// A file with a PATCH message, or - for standard input
-    #[arg(value_name = "FILE", required_unless_present_any = ["set", "add", "remove"])]
+    #[arg(value_name = "FILE")]
     file: Option<String>,
     /// Replace a value
     #[arg(long, value_name = "PATH=VALUE")]
@@ -74,6 +76,9 @@ fn assignment(text: &str) -> anyhow::Result<(PatchPath, Value)> {
 fn operations(args: &PatchArgs) -> anyhow::Result<Patch> {
     let mut patch = match &args.file {
         Some(file) => input::patch(file)?,
+        None if args.set.is_empty() && args.add.is_empty() && args.remove.is_empty() => bail!(
+            "what is to change? Give a FILE with a PATCH message, - for standard input, or --set, --add or --remove"
+        ),
         None => Patch::new(),
     };
     for text in &args.set {
@@ -93,13 +98,19 @@ fn operations(args: &PatchArgs) -> anyhow::Result<Patch> {
 pub(crate) async fn run(client: &Client, args: PatchArgs) -> anyhow::Result<Ended> {
     let patch = operations(&args)?;
     let endpoint = types::endpoint(client, &args.kind).await?;
+    let mut printer = args.output.one(&endpoint)?;
+    if patch.is_empty() {
+        note("nothing to change");
+        printer.write(&client.resources(&endpoint).get(&args.id).await?)?;
+        printer.finish()?;
+        return Ok(Ended::Done);
+    }
     let mut request = client.resources(&endpoint).patch(&args.id, patch);
     if let Some(version) = &args.if_match {
         request = request.if_match(version);
     }
     let written = request.await?;
-    let mut printer = args.output.one(&endpoint)?;
-    printer.write(&after_write(client, &endpoint, written).await?)?;
-    printer.finish()?;
+    told(printer.write(&after_write(client, &endpoint, written).await?))?;
+    told(printer.finish())?;
     Ok(Ended::Done)
 }

@@ -9,13 +9,14 @@ use crate::connect::{ConnectArgs, target_named};
 use crate::ended::Ended;
 use crate::output::{Format, OutputArgs, Printer, plain};
 
-pub(crate) const EXAMPLES: &str = r#"What holds comes from three places: the server announced it, a target profile says so, or it is assumed.
+pub(crate) const EXAMPLES: &str = r#"What holds comes from three places: the server announced it, a target profile
+says so, or it is assumed.
 
 Examples:
-  scim profile list                     profiles of the profile file, and target profiles
-  scim profile show                     what the server of SCIM_URL can do
-  scim profile show work                the same of a profile of the profile file
-  scim profile show entra               what is known about a kind of server; nothing is sent"#;
+  scim profile list         profiles of the profile file, and target profiles
+  scim profile show         what the server of SCIM_URL can do
+  scim profile show work    the same of a profile of the profile file
+  scim profile show entra   what is known of a kind of server; nothing is sent"#;
 
 #[derive(Args, Debug)]
 pub(crate) struct ProfileArgs {

@@ -4,16 +4,17 @@ use clap::Args;
 use scim_client::Client;
 use scim_client::scim_core::Resource;
 
-use super::after_write;
+use super::{add_schemas, after_write, told};
 use crate::ended::Ended;
 use crate::input::{self, STDIN};
 use crate::output::OutputArgs;
 use crate::types;
 
 pub(crate) const EXAMPLES: &str = r#"What is not in the file is gone afterwards. Use patch to change parts.
+`schemas` may be left out for types that the server announces.
 
 Examples:
-  scim get user 2819c223 | jq '.title = "Countess"' | scim replace user 2819c223
+  scim get user 2819c223 | jq '.title = "Dr"' | scim replace user 2819c223
   scim replace user 2819c223 ada.json --if-match 'W/"3"'"#;
 
 #[derive(Args, Debug)]
@@ -36,14 +37,15 @@ pub(crate) struct ReplaceArgs {
 
 pub(crate) async fn run(client: &Client, args: ReplaceArgs) -> anyhow::Result<Ended> {
     let endpoint = types::endpoint(client, &args.kind).await?;
-    let resource = Resource::from(input::object(&args.file)?);
+    let mut resource = Resource::from(input::object(&args.file)?);
+    add_schemas(client, &endpoint, std::iter::once(&mut resource)).await?;
+    let mut printer = args.output.one(&endpoint)?;
     let mut replace = client.resources(&endpoint).replace(&args.id, &resource);
     if let Some(version) = &args.if_match {
         replace = replace.if_match(version);
     }
     let written = replace.await?;
-    let mut printer = args.output.one(&endpoint)?;
-    printer.write(&after_write(client, &endpoint, written).await?)?;
-    printer.finish()?;
+    told(printer.write(&after_write(client, &endpoint, written).await?))?;
+    told(printer.finish())?;
     Ok(Ended::Done)
 }

@@ -12,7 +12,7 @@ pub(crate) const EXAMPLES: &str = r#"A filter in a POST does not stand in logs o
 
 Examples:
   scim search users --filter 'emails.value eq "ada@example.org"'
-  scim search --filter 'displayName sw "Eng"' --format table      over all types"#;
+  scim search --filter 'displayName sw "Eng"' --format table   over all types"#;
 
 #[derive(Args, Debug)]
 pub(crate) struct SearchArgs {

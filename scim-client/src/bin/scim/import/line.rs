@@ -41,7 +41,11 @@ impl Line {
     /// # Errors
     /// What is wrong with it.
     pub(super) fn read(number: u64, text: &[u8], registry: &Registry) -> Result<Self, String> {
-        let mut object = json::parse_object(text, &limits()).map_err(|error| error.to_string())?;
+        let mut object = json::parse_object(text, &limits()).map_err(|error| {
+            // The parser knows bodies of requests; this is one line of many.
+            let text = error.to_string().replace(" at line 1 column ", " at column ");
+            text.strip_prefix("the body ").map_or(text.clone(), |rest| format!("it {rest}"))
+        })?;
         let schema = type_of(&object, registry)?;
         let name = match object.get("id") {
             Some(Value::String(id)) if !id.is_empty() => Some(id.to_string()),

@@ -97,9 +97,14 @@ fn put(line: &mut Line, link: &Link, mut known: Vec<Value>) {
     }
 }
 
-/// Finds the other ends. Those that were refused are named; names of no line are ids that the server may know.
-pub(super) fn settle(deferred: &mut Deferred, names: &Names) -> Vec<String> {
+/// Finds the other ends. Those that were refused are named; names of no line are ids that the server may know. Beside these
+/// come the names of the file by the ids of the server.
+pub(super) fn settle(
+    deferred: &mut Deferred,
+    names: &Names,
+) -> (Vec<String>, BTreeMap<String, String>) {
     let mut missing = Vec::new();
+    let mut own = BTreeMap::new();
     for link in &mut deferred.links {
         let attribute = path(link).to_string();
         link.values.retain_mut(|value| {
@@ -108,6 +113,7 @@ pub(super) fn settle(deferred: &mut Deferred, names: &Names) -> Vec<String> {
                 None => true,
                 Some(Named { id: Some(id), .. }) => {
                     value.insert("value", id.as_str());
+                    own.insert(id.clone(), name);
                     true
                 }
                 Some(Named { line, id: None }) => {
@@ -120,19 +126,23 @@ pub(super) fn settle(deferred: &mut Deferred, names: &Names) -> Vec<String> {
         });
     }
     deferred.links.retain(|link| !link.values.is_empty());
-    missing
+    (missing, own)
 }
 
 /// Makes the references. What the server refuses is told; other failures end the import.
 ///
 /// # Errors
 /// What concerns more than these references.
-pub(super) async fn make(client: &Client, deferred: Deferred) -> Result<Vec<String>, Error> {
+pub(super) async fn make(
+    client: &Client,
+    deferred: Deferred,
+    own: &BTreeMap<String, String>,
+) -> Result<Vec<String>, Error> {
     let mut refused = Vec::new();
     let mut patch = Patch::new();
     for link in deferred.links {
         if link.members {
-            add_members(client, &deferred.id, link, &mut refused).await?;
+            add_members(client, &deferred.id, link, own, &mut refused).await?;
             continue;
         }
         let path = PatchPath::from(path(&link));
@@ -162,6 +172,7 @@ async fn add_members(
     client: &Client,
     group: &str,
     link: Link,
+    own: &BTreeMap<String, String>,
     refused: &mut Vec<String>,
 ) -> Result<(), Error> {
     let members: BTreeSet<MemberId> =
@@ -172,6 +183,7 @@ async fn add_members(
     let plan = plan(&members, &Current::Known(BTreeSet::new()), &limits);
     let report = client.membership(group).apply(&plan).await;
     for (member, error) in &report.failed {
+        let member = own.get(member.as_str()).map_or(member.as_str(), String::as_str);
         refused.push(format!("members: {member}: {error}"));
     }
     match report.stopped {

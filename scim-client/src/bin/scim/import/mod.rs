@@ -6,7 +6,7 @@ mod links;
 mod lookup;
 mod run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -19,14 +19,16 @@ use crate::types;
 use journal::Journal;
 use run::Run;
 
-pub(crate) const EXAMPLES: &str = r#"Each line is a resource, as scim export writes it: its type is told by meta.resourceType or schemas. The id of a line
-is a name by which other lines refer to it, as members or manager; the server gives ids of its own. Lines may refer to
-later ones and to each other. A reference to a name of no line is taken for an id that the server knows. What only the
-server writes is left out.
+pub(crate) const EXAMPLES: &str = r#"Each line is a resource, as scim export writes it: its type is told by
+meta.resourceType or schemas. The id of a line is a name by which other lines
+refer to it, as members or manager; the server gives ids of its own. Lines may
+refer to later ones and to each other. A reference to a name of no line is taken
+for an id that the server knows. What only the server writes is left out.
 
-What was done is kept in FILE.import-state until all is done. After an interruption, or when refused lines were mended,
---resume goes on there and creates nothing twice. Without such a state, as with standard input, --resume looks up
-each line by userName, externalId or displayName.
+What was done is kept in FILE.import-state until all is done. After an
+interruption, or when refused lines were mended, --resume goes on there and
+creates nothing twice. Without such a state, as with standard input, --resume
+looks up each line by userName, externalId or displayName.
 
 Examples:
   scim import directory.jsonl
@@ -34,7 +36,8 @@ Examples:
   scim import directory.jsonl --resume --jobs 16
   scim --profile old export | scim --profile new import -
 
-Exit codes: 0 all done, 1 some lines refused (each is named), 2 could not run or go on."#;
+Exit codes: 0 all done, 1 some lines refused (each is named), 2 could not run
+or go on."#;
 
 #[derive(Args, Debug)]
 pub(crate) struct ImportArgs {
@@ -69,6 +72,12 @@ impl ImportArgs {
 pub(crate) async fn run(client: &Client, args: ImportArgs) -> anyhow::Result<Ended> {
     let (input, size) = open(&args.file).await?;
     let state = args.state().filter(|_| !args.dry_run);
+    if let Some(state) = &state
+        && let (Ok(one), Ok(other)) = (state.canonicalize(), Path::new(&args.file).canonicalize())
+        && one == other
+    {
+        bail!("{} is the input; give another file to --state", state.display());
+    }
     let earlier = state.as_ref().is_some_and(|state| state.exists());
     if let Some(state) = state.as_ref().filter(|_| earlier && !args.resume) {
         bail!(
@@ -76,12 +85,16 @@ pub(crate) async fn run(client: &Client, args: ImportArgs) -> anyhow::Result<End
             state.display()
         );
     }
-    let journal = Journal::open(state.as_deref(), client.base_url().as_str(), &args.file)?;
     let registry = types::registry(client).await?;
     let looks_up = args.resume && !earlier;
+    let journal =
+        Journal::open(state.as_deref(), client.base_url().as_str(), &args.file, looks_up)?;
+    let looks_up = journal.looks_up();
     let mut run = Run::new(client.clone(), registry, journal, args.jobs, looks_up, args.dry_run);
     let outcome = run.all(input, size).await;
-    let kept = state.as_ref().filter(|_| outcome.is_err() || run.refused() > 0);
+    // Where nothing was begun there is nothing to go on from.
+    let unfinished = (outcome.is_err() || run.refused() > 0) && run.has_begun();
+    let kept = state.as_ref().filter(|_| unfinished);
     match (&state, kept) {
         (Some(_), Some(state)) => note(&format!(
             "{}: kept in {}; go on with --resume",

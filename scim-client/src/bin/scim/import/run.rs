@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use scim_client::scim_core::Registry;
 use scim_client::target::membership::MemberLimits;
 use scim_client::{Client, Error};
-use tokio::io::AsyncBufReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt};
 
 use super::Input;
 use super::journal::{Before, Journal};
@@ -18,6 +18,7 @@ use super::line::{Line, Link};
 use super::links::{self, Deferred, Named, Names};
 use super::lookup::{lookup, unclaimed};
 use crate::ended::{is_refusal, no_endpoint};
+use crate::input::{BOM, is_utf_16};
 use crate::progress;
 
 /// An import on its way.
@@ -48,6 +49,22 @@ struct Sent {
     outcome: Result<String, Error>,
 }
 
+/// Bytes of a line: a group with a million members has fewer.
+const LONGEST: u64 = 256 * 1024 * 1024;
+
+/// Refuses a file of which every line would be refused.
+fn check_first(text: &[u8]) -> anyhow::Result<()> {
+    if is_utf_16(text) {
+        anyhow::bail!("the input is UTF-16; make it UTF-8");
+    }
+    if text.starts_with(b"[") || text == b"{" {
+        anyhow::bail!(
+            "the input is JSON, but not a resource a line; for an array, `jq -c '.[]'` makes lines of it"
+        );
+    }
+    Ok(())
+}
+
 type Sending = FuturesUnordered<BoxFuture<'static, Sent>>;
 
 impl Run {
@@ -74,6 +91,11 @@ impl Run {
             known: 0,
             refused: BTreeSet::new(),
         }
+    }
+
+    /// Whether the state says of any line that it was created, or may have been.
+    pub(super) fn has_begun(&self) -> bool {
+        self.journal.has_begun()
     }
 
     /// Lines that were refused, or some of whose references were.
@@ -131,20 +153,27 @@ impl Run {
     ) -> anyhow::Result<()> {
         let mut text = Vec::new();
         let mut last = String::new();
+        let mut first = true;
         for number in 1.. {
             text.clear();
-            let read = input.read_until(b'\n', &mut text).await;
-            let read = read.with_context(|| format!("line {number} cannot be read"))?;
+            let read = (&mut input).take(LONGEST + 1).read_until(b'\n', &mut text).await;
+            let read = read.with_context(|| format!("line {number} cannot be read"))? as u64;
             if read == 0 {
                 break;
             }
-            bar.inc(read as u64);
+            if read > LONGEST {
+                anyhow::bail!("line {number} is longer than {LONGEST} bytes: is this JSON Lines?");
+            }
+            bar.inc(read);
             let mut text = text.trim_ascii();
             if number == 1 {
-                text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+                text = text.strip_prefix(BOM).unwrap_or(text);
             }
             if text.is_empty() {
                 continue;
+            }
+            if std::mem::take(&mut first) {
+                check_first(text)?;
             }
             let line = match Line::read(number, text, &self.registry) {
                 Ok(line) => line,
@@ -310,11 +339,11 @@ impl Run {
                 && first.is_none()
                 && let Some(mut one) = todo.next()
             {
-                let missing = links::settle(&mut one, &self.names);
+                let (missing, own) = links::settle(&mut one, &self.names);
                 let client = self.client.clone();
                 making.push(async move {
                     let line = one.line;
-                    let made = links::make(&client, one).await;
+                    let made = links::make(&client, one, &own).await;
                     (line, made.map(|refused| [missing, refused].concat()))
                 });
             }

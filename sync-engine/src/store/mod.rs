@@ -2,21 +2,38 @@
 //!
 //! The state is a cache of two truths, the directory's and the target's: it can be thrown away and is rebuilt from both.
 //!
+//! # Contract
+//!
+//! - *Transactions.* Every change happens between [`SyncStore::begin`] and [`SyncStore::commit`] and is refused with
+//!   [`StoreError::Misuse`] outside. Reads see what the same transaction wrote. [`SyncStore::rollback`] takes back
+//!   everything, row numbers among it. A program that dies within a transaction has changed nothing.
+//! - *A refused call changes nothing*, and the transaction goes on: the caller may try something else.
+//! - *Row numbers* grow from 1 and are given once; the numbers of a transaction that was taken back are given again.
+//! - *Unique in a space*: the anchor, placeholders included; the folded name ([`SpaceObject::holds_its_name`]); the object of
+//!   an identity. What refers to a row (an edge, a link, an index entry, an escrow entry) asks that the row is there
+//!   ([`StoreError::Missing`]) and goes with it.
+//! - *Removing what is not there* is done already.
+//! - *Lists* are ordered by row number and given in pages, so that memory does not grow with the state. A page begins after
+//!   the row given as `after`; a page shorter than `limit` is the last. What is written between two pages may or may not be
+//!   seen by the second; rows that were there before and after are given exactly once.
+//! - *Names of attributes* are compared as [`AttributeName`] compares them.
+//!
 //! Calls are blocking, because the work between them is computing: a program runs the engine on a thread of its own.
-//! Every change happens between [`SyncStore::begin`] and [`SyncStore::commit`]; reads see what the same transaction wrote.
+//! The suite (feature `suite`) has a case for each of these sentences and runs on every implementation.
+
+mod listed;
+mod types;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 
-use crate::connector::Watermark;
+pub use listed::{Asked, Listed};
+pub use types::{ConnectorState, Escrow, EscrowStage, JoinKey, RunRecord, StoreError, Which};
+
 use crate::metaverse::MetaverseObject;
 use crate::space::SpaceObject;
 use crate::{Anchor, AttributeName, ConnectorId, Dn, MetaverseId, ObjectType, SpaceId};
 
-/// The state of one synchronisation.
-///
-/// Lists are given in pages, in the order of the row numbers, so that memory does not grow with the state.
+/// The state of one synchronisation; the contract is that of the [module](self).
 pub trait SyncStore: Send {
     // --- transactions
 
@@ -74,7 +91,7 @@ pub trait SyncStore: Send {
         anchor: &Anchor,
     ) -> Result<Option<SpaceId>, StoreError>;
 
-    /// The object with this name, compared by [`Dn::folded`]; transients have none.
+    /// The object that holds this name ([`SpaceObject::holds_its_name`]), compared by [`Dn::folded`].
     ///
     /// # Errors
     /// [`StoreError`].
@@ -84,16 +101,18 @@ pub trait SyncStore: Send {
     /// Adds an object; its `id` is ignored and the new one given.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where the anchor, the name or the link is taken.
+    /// [`StoreError::Conflict`] where the anchor, the name or the link is taken; [`StoreError::Missing`] where it is
+    /// linked to an identity that is not there.
     fn insert_object(&mut self, object: &SpaceObject) -> Result<SpaceId, StoreError>;
 
-    /// Replaces an object.
+    /// Replaces an object. It stays in its space: another connector is [`StoreError::Misuse`].
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where the anchor, the name or the link is taken; [`StoreError::Missing`].
+    /// [`StoreError::Missing`] where the object or the identity of its link is not there; [`StoreError::Conflict`] where
+    /// the anchor, the name or the link is taken.
     fn put_object(&mut self, object: &SpaceObject) -> Result<(), StoreError>;
 
-    /// Removes an object, its edges in both directions and its index entries.
+    /// Removes an object, its edges in both directions, its index entries and its escrow entry.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -125,7 +144,14 @@ pub trait SyncStore: Send {
     /// [`StoreError`].
     fn mark_seen(&mut self, id: SpaceId, read: u64) -> Result<(), StoreError>;
 
-    /// Staged objects of a space, with an anchor, that the read with number `read` did not tell.
+    /// The number of the read that told `id` last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn seen(&self, id: SpaceId) -> Result<Option<u64>, StoreError>;
+
+    /// Objects of a space that have an anchor and that the read with number `read` did not tell: transients too, which
+    /// must be told again, and never placeholders.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -142,7 +168,7 @@ pub trait SyncStore: Send {
     /// Adds an edge; whether it was not there before.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError::Missing`] where one of its ends is not there.
     fn add_edge(
         &mut self,
         from: SpaceId,
@@ -212,6 +238,12 @@ pub trait SyncStore: Send {
     /// [`StoreError`].
     fn index_object(&mut self, id: SpaceId, keys: &[JoinKey]) -> Result<(), StoreError>;
 
+    /// The values by which an object of a space is found.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn object_keys(&self, id: SpaceId) -> Result<Vec<JoinKey>, StoreError>;
+
     /// Staged objects of a space with this value, at most `limit`.
     ///
     /// # Errors
@@ -229,6 +261,12 @@ pub trait SyncStore: Send {
     /// # Errors
     /// [`StoreError`].
     fn index_metaverse(&mut self, id: MetaverseId, keys: &[JoinKey]) -> Result<(), StoreError>;
+
+    /// The values by which an identity is found.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn metaverse_keys(&self, id: MetaverseId) -> Result<Vec<JoinKey>, StoreError>;
 
     /// Identities with this value, at most `limit`.
     ///
@@ -261,7 +299,7 @@ pub trait SyncStore: Send {
     /// [`StoreError::Missing`].
     fn put_metaverse(&mut self, object: &MetaverseObject) -> Result<(), StoreError>;
 
-    /// Removes an identity that nothing is linked to.
+    /// Removes an identity that nothing is linked to, its index entries and its mark.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where something is linked.
@@ -277,7 +315,7 @@ pub trait SyncStore: Send {
         limit: usize,
     ) -> Result<Vec<MetaverseObject>, StoreError>;
 
-    /// The objects that are linked to an identity, at most one of each connector.
+    /// The objects that are linked to an identity, at most one of each connector, ordered by connector.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -369,110 +407,4 @@ pub trait SyncStore: Send {
     /// # Errors
     /// [`StoreError`].
     fn put_fact(&mut self, name: &str, value: Option<&str>) -> Result<(), StoreError>;
-}
-
-/// Which objects of a space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// All of them.
-    All,
-    /// Those with a pending import.
-    PendingImport,
-    /// Those with a pending export.
-    PendingExport,
-    /// Those that belong to an identity.
-    Linked,
-    /// Those in escrow.
-    Escrowed,
-}
-
-/// What is kept of a connector.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConnectorState {
-    /// From where the next delta import goes on.
-    pub watermark: Option<Watermark>,
-    /// The number of the last full read that was begun.
-    pub read: u64,
-    /// Whether a full read has ever come to its end: before that, what is not in the space may well be in the system.
-    pub complete: bool,
-    /// Digest of the configuration (base, scope, attributes) that the space was read with.
-    pub shape: Option<String>,
-    /// When the last read came to its end.
-    pub last_import: Option<DateTime<Utc>>,
-}
-
-/// A value by which an object is found.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct JoinKey {
-    /// The attribute.
-    pub attribute: AttributeName,
-    /// Its value, folded as the join asks (see [`scim_core::text`]).
-    pub value: SmolStr,
-}
-
-/// An object that could not be synchronised or exported, kept to be tried again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Escrow {
-    /// Where it went wrong.
-    pub stage: EscrowStage,
-    /// What happened and what to mend.
-    pub message: String,
-    /// The first time.
-    pub first: DateTime<Utc>,
-    /// When it is tried again; `None` no more.
-    pub next: Option<DateTime<Utc>>,
-    /// How many times it was tried.
-    pub attempts: u32,
-}
-
-/// Where an object went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum EscrowStage {
-    /// The import told something that cannot be (two objects with one anchor).
-    Import,
-    /// A rule failed (an expression, an ambiguous join).
-    Sync,
-    /// The target refused it.
-    Export,
-    /// A reference of it could not be written.
-    Reference,
-}
-
-/// One run of the history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunRecord {
-    /// What was run.
-    pub profile: String,
-    /// When it began.
-    pub started: DateTime<Utc>,
-    /// When it ended; `None` while it runs, and for ever where the program died.
-    pub ended: Option<DateTime<Utc>>,
-    /// How it ended, in a word: `done`, `stopped by the guard`, `failed`.
-    pub outcome: String,
-    /// Counts by name, as the job status names them.
-    pub counts: std::collections::BTreeMap<String, u64>,
-    /// What went wrong, in sentences.
-    pub errors: Vec<String>,
-}
-
-/// Why the state could not be read or written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// The medium failed.
-    #[error("the state could not be read or written: {0}")]
-    Io(String),
-    /// What is kept does not make sense.
-    #[error("the state is damaged: {0}; it can be thrown away and is then rebuilt from both sides")]
-    Damaged(String),
-    /// Something that must be unique is not.
-    #[error("{0}")]
-    Conflict(String),
-    /// A row that must be there is not.
-    #[error("there is no {0}")]
-    Missing(String),
-    /// A call at the wrong time: a defect of the caller.
-    #[error("{0}")]
-    Misuse(&'static str),
 }

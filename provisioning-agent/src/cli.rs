@@ -1,0 +1,264 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps a SCIM service in step with a directory.
+#[derive(Debug, Parser)]
+#[command(
+    name = "provisioning-agent",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done; 1 could not run (no directory, no target, bad file); 2 some objects failed and are in \
+escrow, to be tried again; 3 stopped by the guard before the first write.\n\nStart with `setup`, look with `plan`, write \
+with `sync --once`, and leave `run` to systemd."
+)]
+pub struct Cli {
+    /// The configuration file
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "PROVISIONING_CONFIG",
+        value_name = "FILE",
+        default_value = "provisioning-agent.toml"
+    )]
+    pub config: PathBuf,
+    /// Say nothing but results and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    #[expect(missing_docs, reason = "the commands say it")]
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read both sides and show what would be written; nothing is, not even the state
+    Plan(Shown),
+    /// Show what becomes of one object: every rule, every value; nothing is written
+    Preview(PreviewArgs),
+    /// Run one cycle
+    Sync(SyncArgs),
+    /// Run cycles until told to stop
+    Run,
+    /// Show what the last runs did, what waits and what failed
+    Status(Shown),
+    /// Show the writes that wait, such as those of a staging agent
+    Pending(PendingArgs),
+    /// Let a plan through that the guard stopped, once
+    Allow {
+        /// The digest that the stop named
+        digest: String,
+    },
+    /// Take back what a run wrote
+    Undo(UndoArgs),
+    /// Forget a part of the state, so that the next cycle works it out anew
+    Reset(ResetArgs),
+    /// Show what was done to objects, newest last
+    Log(LogArgs),
+    /// Check that the state makes sense
+    Verify(Shown),
+    /// Write the rules and settings as one document that can be kept and compared
+    ExportConfig(ExportConfigArgs),
+    /// Put rules from a document in the place of those of the configuration file
+    ImportConfig(ImportConfigArgs),
+    /// Print completions for a shell
+    Completions {
+        /// Which one
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How a result is shown.
+#[derive(Debug, Args)]
+pub struct Shown {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `preview`.
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// The object, by its distinguished name or by what identifies it
+    #[arg(long, value_name = "DN")]
+    pub object: String,
+    /// The source it is in, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `sync`.
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    /// One cycle and no more; without it, say `run`
+    #[arg(long, required = true)]
+    pub once: bool,
+    /// Read both sides anew, instead of what changed
+    #[arg(long)]
+    pub full: bool,
+}
+
+/// Options of `pending`.
+#[derive(Debug, Args)]
+pub struct PendingArgs {
+    /// As comma separated values, a line each property
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// As JSON lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `undo`.
+#[derive(Debug, Args)]
+pub struct UndoArgs {
+    /// The file that the run left, in the folder `undo` of the state
+    pub file: PathBuf,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The digest of the plan, where the guard stopped it
+    #[arg(long, value_name = "DIGEST")]
+    pub allow: Option<String>,
+}
+
+/// Options of `reset`.
+#[derive(Debug, Args)]
+pub struct ResetArgs {
+    /// What to forget; several with commas. Without it: the watermarks, the escrow and the quarantine
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub scope: Vec<ResetScope>,
+}
+
+/// A part of the state (the words are those of Microsoft's restart criteria).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ResetScope {
+    /// Where changes are read from: everything is read anew, links stay
+    Watermark,
+    /// What failed and waits
+    Escrows,
+    /// That the agent rests after too many failures
+    QuarantineState,
+    /// The connector spaces: what is known of each side
+    ConnectorDataStore,
+    /// All of it
+    Full,
+    /// Let the plan that was stopped for its deletions through, once
+    ForceDeletes,
+}
+
+/// Options of `log`.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// At most so many of the newest lines
+    #[arg(long, short = 'n', default_value_t = 50)]
+    pub lines: usize,
+    /// Only objects with this in their name or ids
+    #[arg(long, value_name = "TEXT")]
+    pub object: Option<String>,
+    /// As JSON lines, as they are kept
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `export-config`.
+#[derive(Debug, Args)]
+pub struct ExportConfigArgs {
+    /// Where to; standard output without it
+    pub file: Option<PathBuf>,
+}
+
+/// Options of `import-config`.
+#[derive(Debug, Args)]
+pub struct ImportConfigArgs {
+    /// The document: rules in TOML or JSON, or a schema in Microsoft's shape
+    pub file: PathBuf,
+    /// Show the differences and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The answers of `setup`. What is not given is asked for on a terminal.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// The kind of directory
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub directory: Option<DirectoryKind>,
+    /// The server: ldaps://host[:port], or ldap://host[:port] with StartTLS; again for further domain controllers
+    #[arg(long, value_name = "URL")]
+    pub server: Vec<String>,
+    /// A file with the certificates that the server's must come from
+    #[arg(long, value_name = "FILE")]
+    pub ldap_ca: Option<PathBuf>,
+    /// The account that reads
+    #[arg(long, value_name = "NAME")]
+    pub bind_dn: Option<String>,
+    /// A file with its password; the program asks for it otherwise and keeps it in such a file
+    #[arg(long, value_name = "FILE")]
+    pub bind_password_file: Option<PathBuf>,
+    /// The root of the domain; the server is asked otherwise
+    #[arg(long, value_name = "DN")]
+    pub base: Option<String>,
+    /// Only what is under this place; again for several
+    #[arg(long, value_name = "DN")]
+    pub include: Vec<String>,
+    /// Only the members of this group, such as a group of pilots
+    #[arg(long, value_name = "DN")]
+    pub group: Option<String>,
+    /// The SCIM service
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// A file with its bearer token; the program asks for it otherwise and keeps it in such a file
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// A file with the certificates that the service's must come from
+    #[arg(long, value_name = "FILE")]
+    pub target_ca: Option<PathBuf>,
+    /// The profile of the service, such as entra, aws or slack
+    #[arg(long, value_name = "PROFILE")]
+    pub target_profile: Option<String>,
+    /// Where the state is kept
+    #[arg(long, value_name = "FOLDER")]
+    pub state_dir: Option<PathBuf>,
+    /// Work everything out and write nothing until the file says otherwise
+    #[arg(long)]
+    pub staging: bool,
+    /// Ask nothing: what is not given has its default, and what has none is an error
+    #[arg(long)]
+    pub no_questions: bool,
+    /// Write over a configuration file that is there
+    #[arg(long)]
+    pub force: bool,
+    /// Do not connect anywhere
+    #[arg(long)]
+    pub no_check: bool,
+}
+
+/// A kind of directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DirectoryKind {
+    /// Active Directory or Samba
+    ActiveDirectory,
+    /// OpenLDAP
+    #[value(name = "openldap")]
+    OpenLdap,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Cli::command().debug_assert();
+    }
+}

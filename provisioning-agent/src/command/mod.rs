@@ -1,0 +1,61 @@
+//! The commands, a file each.
+
+mod configuration;
+mod guard;
+mod log;
+mod plan;
+mod preview;
+mod reset;
+mod run;
+mod status;
+mod sync;
+mod undo;
+mod verify;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::session::Session;
+
+/// Does what the command line asks.
+///
+/// # Errors
+/// A text for the person at the terminal; the program ends with 1 then.
+pub fn execute(cli: &Cli) -> Result<Exit> {
+    let session = || Session::load(&cli.config);
+    match &cli.command {
+        Command::Plan(shown) => plan::plan(&session()?, shown, cli.quiet),
+        Command::Preview(args) => preview::preview(&session()?, args),
+        Command::Sync(args) => sync::sync(&session()?, args, cli.quiet),
+        Command::Run => run::run(&session()?),
+        Command::Status(shown) => status::status(&session()?, shown),
+        Command::Pending(args) => plan::pending(&session()?, args),
+        Command::Allow { digest } => guard::allow(&session()?, digest),
+        Command::Undo(args) => undo::undo(&session()?, args),
+        Command::Reset(args) => reset::reset(&session()?, args),
+        Command::Log(args) => log::log(&session()?, args),
+        Command::Verify(shown) => verify::verify(&session()?, shown),
+        Command::ExportConfig(args) => configuration::export(&session()?, args),
+        Command::ImportConfig(args) => configuration::import(&session()?, args),
+        Command::Completions { shell } => {
+            let mut command = <Cli as clap::CommandFactory>::command();
+            clap_complete::generate(
+                *shell,
+                &mut command,
+                "provisioning-agent",
+                &mut std::io::stdout(),
+            );
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has had enough, such as `head`, is no error.
+pub(crate) fn print(text: impl AsRef<str>) -> Result<()> {
+    use std::io::{ErrorKind, Write as _};
+    match std::io::stdout().lock().write_all(text.as_ref().as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}

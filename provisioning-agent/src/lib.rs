@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+pub mod cli;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod connect;
+pub mod exit;
+pub mod health;
+pub mod objects;
+pub mod progress;
+pub mod session;
+pub mod signals;
+pub mod state;

@@ -1,0 +1,38 @@
+//! The program `provisioning-agent`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use scim_agent::cli::{Cli, Command};
+use scim_agent::command;
+use scim_agent::exit::Exit;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::CouldNotRun } else { Exit::Done };
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    logs(&cli);
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        tracing::debug!("another TLS provider was there before");
+    }
+    match command::execute(&cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Exit::CouldNotRun.into()
+        }
+    }
+}
+
+/// Logs go to standard error: of `run` what it does, of the others what is odd. `RUST_LOG` says otherwise.
+fn logs(cli: &Cli) {
+    let usual = if matches!(cli.command, Command::Run) && !cli.quiet { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,149 @@
+//! The log of objects: what was done to each, with what outcome, as JSON lines.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use scim_sync::observer::{Event, Observer};
+use serde_json::{Value, json};
+
+/// A file that grows beyond this becomes the older one; two are kept.
+const LARGEST: u64 = 64 << 20;
+
+/// Writes the log of objects. What cannot be written is told once and never stops a run.
+#[derive(Debug)]
+pub struct ObjectLog {
+    path: PathBuf,
+    file: Option<File>,
+    cycle: u64,
+    now: fn() -> DateTime<Utc>,
+}
+
+impl ObjectLog {
+    /// Appends to the file, each line with the number of its cycle.
+    #[must_use]
+    pub fn new(path: PathBuf, now: fn() -> DateTime<Utc>) -> Self {
+        Self { path, file: None, cycle: 0, now }
+    }
+
+    fn write(&mut self, mut line: Value) -> io::Result<()> {
+        if let Some(object) = line.as_object_mut() {
+            object.insert("time".to_owned(), json!((self.now)().to_rfc3339()));
+            object.insert("cycle".to_owned(), json!(self.cycle));
+        }
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                if fs::metadata(&self.path).is_ok_and(|file| file.len() > LARGEST) {
+                    fs::rename(&self.path, older(&self.path))?;
+                }
+                open(&self.path)?
+            }
+        };
+        file.write_all(format!("{line}\n").as_bytes())?;
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn older(path: &Path) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(".1");
+    PathBuf::from(name)
+}
+
+impl Observer for ObjectLog {
+    fn event(&mut self, event: &Event) {
+        if let Event::CycleStarted { run, .. } = event {
+            self.cycle = *run;
+        }
+        let kept = matches!(
+            event,
+            Event::StepDone(_)
+                | Event::StepStaged(_)
+                | Event::Escrowed { .. }
+                | Event::GuardStopped(_)
+        );
+        if !kept {
+            return;
+        }
+        let written =
+            serde_json::to_value(event).map_err(io::Error::from).and_then(|line| self.write(line));
+        if let Err(error) = written {
+            tracing::error!(file = %self.path.display(), %error, "the log of objects cannot be written");
+        }
+    }
+}
+
+/// The newest lines of the log, oldest first: at most so many, and only those with this text in them.
+///
+/// # Errors
+/// Where a file is there and cannot be read.
+pub fn newest(path: &Path, lines: usize, with: Option<&str>) -> io::Result<Vec<Value>> {
+    let mut kept = VecDeque::new();
+    for path in [older(path), path.to_owned()] {
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for line in BufReader::new(file).lines() {
+            let line = line?;
+            if with.is_some_and(|text| !line.to_lowercase().contains(&text.to_lowercase())) {
+                continue;
+            }
+            // The last line of a program that died may be half a line.
+            if let Ok(value) = serde_json::from_str(&line) {
+                kept.push_back(value);
+            }
+            if kept.len() > lines {
+                kept.pop_front();
+            }
+        }
+    }
+    Ok(kept.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use scim_sync::SpaceId;
+    use scim_sync::store::EscrowStage;
+
+    use super::*;
+
+    fn epoch() -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+
+    #[test]
+    fn lines_are_kept_and_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("objects.jsonl");
+        let mut log = ObjectLog::new(path.clone(), epoch);
+        log.event(&Event::CycleStarted { run: 7, profile: "incremental".to_owned() });
+        for n in 0..5 {
+            log.event(&Event::Escrowed {
+                object: SpaceId(n),
+                stage: EscrowStage::Export,
+                message: format!("Refused {n}"),
+            });
+        }
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"half").unwrap();
+        let lines = newest(&path, 2, None).unwrap();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[1]["message"], "Refused 4");
+        assert_eq!(lines[1]["cycle"], 7);
+        assert_eq!(newest(&path, 9, Some("refused 3")).unwrap().len(), 1);
+        assert!(newest(&folder.path().join("none"), 9, None).unwrap().is_empty());
+    }
+}

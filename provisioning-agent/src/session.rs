@@ -1,0 +1,264 @@
+//! What every command works with: the configuration, its rules, the systems, and the state.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use scim_sync::cycle::{CycleInput, CycleOptions, CycleReport, run_cycle};
+use scim_sync::observer::Observer;
+use scim_sync::rules::RuleSet;
+use scim_sync::stop::Stop;
+use scim_sync::undo::{UndoEntry, UndoLines, UndoSink};
+use scim_sync::{Connector, ConnectorId, SyncStore};
+use scim_sync_store::SqliteStore;
+
+use crate::clock;
+use crate::config::{Config, Mode, Process};
+use crate::connect::Connectors;
+use crate::state::StateDir;
+
+/// A configuration with its rules.
+#[derive(Debug)]
+pub struct Session {
+    /// The configuration.
+    pub config: Config,
+    /// Its rules.
+    pub rules: RuleSet,
+}
+
+impl Session {
+    /// Reads a configuration file and its rules.
+    ///
+    /// # Errors
+    /// With the file and the line, where it can be said.
+    pub fn load(path: &Path) -> Result<Self> {
+        let config = Config::load(path, &Process)?;
+        let rules = RuleSet::from_config(&config.text).map_err(|error| {
+            anyhow::anyhow!(
+                "{}: line {}, column {}: {}",
+                path.display(),
+                error.line,
+                error.column,
+                error.message
+            )
+        })?;
+        let known: BTreeSet<&str> = config
+            .settings
+            .sources
+            .iter()
+            .map(|source| source.name.as_str())
+            .chain(config.settings.targets.iter().map(|target| target.name.as_str()))
+            .collect();
+        let named = rules.sources().into_iter().chain(rules.targets());
+        for connector in named {
+            if !known.contains(connector.as_str()) {
+                bail!(
+                    "{}: a rule names the connector {connector}, and no source or target has that name; there are {}",
+                    path.display(),
+                    known.into_iter().collect::<Vec<_>>().join(", ")
+                );
+            }
+        }
+        Ok(Self { config, rules })
+    }
+
+    /// The systems that the configuration names.
+    ///
+    /// # Errors
+    /// Where a secret or a file is not there.
+    pub fn connectors(&self) -> Result<Connectors> {
+        Ok(Connectors::of(&self.config, &Process)?)
+    }
+
+    /// The names of the targets.
+    #[must_use]
+    pub fn targets(&self) -> BTreeSet<ConnectorId> {
+        self.rules.targets()
+    }
+
+    /// The state, to be written; nobody else may work with it meanwhile.
+    ///
+    /// # Errors
+    /// Where another program works with it, or it cannot be opened.
+    pub fn hold(&self) -> Result<(StateDir, SqliteStore)> {
+        let state = StateDir::hold(&self.config.state_dir())?;
+        let store = open(&state)?;
+        Ok((state, store))
+    }
+
+    /// The state, beside another program that may work with it.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn look(&self) -> Result<(StateDir, SqliteStore)> {
+        let state = StateDir::look(&self.config.state_dir())?;
+        if !state.database().exists() {
+            bail!(
+                "there is no state in {}: no cycle has run yet with this configuration",
+                state.path().display()
+            );
+        }
+        let store = open(&state)?;
+        Ok((state, store))
+    }
+
+    /// How cycles are run.
+    #[must_use]
+    pub fn options(&self) -> CycleOptions {
+        let settings = &self.config.settings;
+        CycleOptions {
+            export: settings.mode == Mode::Active,
+            guard: settings.guard.clone(),
+            ..CycleOptions::default()
+        }
+    }
+
+    /// Runs a cycle.
+    ///
+    /// # Errors
+    /// Where it could not go on at all; what was done until then is kept.
+    pub fn cycle(
+        &self,
+        store: &mut SqliteStore,
+        connectors: &Connectors,
+        options: &CycleOptions,
+        undo: &mut dyn UndoSink,
+        stop: &Stop,
+        observer: &mut (dyn Observer + Send),
+    ) -> Result<CycleReport> {
+        let all: Vec<&dyn Connector> = connectors.all().map(Arc::as_ref).collect();
+        let input = CycleInput {
+            store,
+            rules: &self.rules,
+            connectors: &all,
+            options,
+            now: &clock::now,
+            stop,
+            undo,
+        };
+        // A thread of its own: the engine computes between two waits, and nothing else is to be done on it.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(run_cycle(input, observer))?)
+    }
+}
+
+fn open(state: &StateDir) -> Result<SqliteStore> {
+    SqliteStore::open(state.database())
+        .with_context(|| format!("the state in {}", state.path().display()))
+}
+
+/// The file by which a run is taken back. It is made with its first line, so that a run that writes nothing leaves none.
+#[derive(Debug)]
+pub struct UndoFile {
+    path: PathBuf,
+    lines: Option<UndoLines<Lasting>>,
+}
+
+impl UndoFile {
+    /// A file in the folder `undo` of the state, named by the moment.
+    ///
+    /// # Errors
+    /// Where the folder cannot be made.
+    pub fn new(state: &StateDir) -> Result<Self> {
+        let name = format!("{}.jsonl", clock::now().format("%Y-%m-%dT%H-%M-%S%.3fZ"));
+        Ok(Self { path: state.undo()?.join(name), lines: None })
+    }
+
+    /// Where it is, if anything was written to it.
+    #[must_use]
+    pub fn written(&self) -> Option<&Path> {
+        self.lines.as_ref().map(|_| self.path.as_path())
+    }
+}
+
+impl UndoSink for UndoFile {
+    fn record(&mut self, entry: &UndoEntry) -> io::Result<()> {
+        let lines = match &mut self.lines {
+            Some(lines) => lines,
+            None => self.lines.insert(UndoLines(Lasting::create(&self.path)?)),
+        };
+        lines.record(entry)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lines.as_mut().map_or(Ok(()), UndoSink::flush)
+    }
+}
+
+/// A file whose flush means that what was written is on the disk.
+#[derive(Debug)]
+struct Lasting(BufWriter<File>);
+
+impl Lasting {
+    fn create(path: &Path) -> io::Result<Self> {
+        let mut options = File::options();
+        options.create_new(true).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Ok(Self(BufWriter::new(options.open(path)?)))
+    }
+}
+
+impl Write for Lasting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        self.0.get_ref().sync_data()
+    }
+}
+
+/// A copy of the state to work things out in, gone when it is dropped.
+///
+/// # Errors
+/// Where the copy cannot be made.
+pub fn scratch(session: &Session) -> Result<(tempfile::TempDir, SqliteStore)> {
+    let folder = tempfile::Builder::new().prefix("provisioning-agent-").tempdir()?;
+    let copy = folder.path().join("state.db");
+    if let Ok((_, store)) = session.look() {
+        store.copy_to(&copy).context("the state cannot be copied")?;
+    }
+    let store = SqliteStore::open(&copy)?;
+    Ok((folder, store))
+}
+
+/// What a store says of one object, for people: its name or what identifies it.
+#[must_use]
+pub fn name_of(object: &scim_sync::space::SpaceObject) -> String {
+    let dn = object.dn.as_ref().map(ToString::to_string);
+    let label = scim_sync::plan::label(object, &scim_sync::plan::default_labels());
+    match dn {
+        Some(dn) => dn,
+        None if !label.is_empty() => label.to_string(),
+        None => object.anchor.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string),
+    }
+}
+
+/// The page size of lists over the state.
+pub const PAGE: usize = 500;
+
+/// Every object in escrow, with what it is called.
+///
+/// # Errors
+/// Where the state cannot be read.
+pub fn escrows(store: &dyn SyncStore) -> Result<Vec<(String, String, scim_sync::store::Escrow)>> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.escrows(None, after, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(found) };
+        after = Some(*last);
+        for (id, escrow) in page {
+            let (connector, name) = match store.object(id)? {
+                Some(object) => (object.connector.to_string(), name_of(&object)),
+                None => ("?".to_owned(), "?".to_owned()),
+            };
+            found.push((connector, name, escrow));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The folder of the state: who works in it, and where things are.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The folder of the state, held by one program at a time.
+#[derive(Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    /// Held until this is dropped, or the program dies.
+    _lock: Option<File>,
+}
+
+impl StateDir {
+    /// Opens the folder for writing, and makes it where there is none. Only the user of the program may look into it.
+    ///
+    /// # Errors
+    /// Where it cannot be made, or another program works in it.
+    pub fn hold(path: &Path) -> Result<Self> {
+        make(path).with_context(|| {
+            format!("the folder of the state, {}, cannot be made", path.display())
+        })?;
+        let file = path.join("lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
+        let lock = lock.with_context(|| format!("{} cannot be opened", file.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: Some(lock) }),
+            Err(TryLockError::WouldBlock) => bail!(
+                "another agent works in {}: stop it first (systemctl stop provisioning-agent), or give this one a state-dir of its own",
+                path.display()
+            ),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("{} cannot be locked", file.display()))
+            }
+        }
+    }
+
+    /// Opens the folder for looking only; another program may work in it.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn look(path: &Path) -> Result<Self> {
+        if !path.is_dir() {
+            bail!(
+                "there is no state in {}: nothing has run yet with this configuration",
+                path.display()
+            );
+        }
+        Ok(Self { path: path.to_owned(), _lock: None })
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.path.join("state.db")
+    }
+
+    /// The log of objects.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.path.join("objects.jsonl")
+    }
+
+    /// The folder of the files by which a run is taken back.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn undo(&self) -> Result<PathBuf> {
+        let path = self.path.join("undo");
+        make(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+        Ok(path)
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Makes a folder that only this user may look into.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    }
+    #[cfg(not(unix))]
+    fs::create_dir_all(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_program_works_in_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        assert!(StateDir::look(&path).is_err());
+        let held = StateDir::hold(&path).unwrap();
+        let error = StateDir::hold(&path).unwrap_err().to_string();
+        assert!(error.contains("another agent"), "{error}");
+        assert!(StateDir::look(&path).is_ok());
+        drop(held);
+        assert!(StateDir::hold(&path).is_ok());
+    }
+}

@@ -1,0 +1,504 @@
+//! Keeps what became of writes, and finds out where that is not clear.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::adopt::{Found, locate_one};
+use super::values::write_of;
+use super::{ExportEnd, ExportError, Told, Work, same_values};
+use crate::connector::{ExportFailure, ExportOutcome, Exported, FailureKind, ImportedObject};
+use crate::observer::StepStatus;
+use crate::plan::Secrets;
+use crate::space::{ExportKind, PendingExport, PendingImport, SpaceKind, SpaceObject, Unconfirmed};
+use crate::store::EscrowStage;
+use crate::undo::{Inverse, UndoReferences, open};
+use crate::{Anchor, AttributeName, AttributeSet, SpaceId, Values};
+
+impl Work<'_> {
+    /// Keeps writes that happened; gives back creates of which the target told no identifier.
+    pub(super) fn keep_done(
+        &mut self,
+        done: Vec<(SpaceObject, Exported)>,
+    ) -> Result<Vec<(SpaceObject, ExportFailure)>, ExportError> {
+        let mut nameless = Vec::new();
+        let mut named = Vec::with_capacity(done.len());
+        for (object, exported) in done {
+            let add = object.pending_export.as_ref().is_some_and(|p| p.kind == ExportKind::Add);
+            if add && exported.anchor.is_none() {
+                let message =
+                    "the target did not say which identifier the new object has".to_owned();
+                nameless.push((object, ExportFailure { kind: FailureKind::Unknown, message }));
+            } else {
+                named.push((object, exported));
+            }
+        }
+        for (object, exported) in &named {
+            self.record_undo(object, exported)?;
+        }
+        if !named.is_empty() {
+            self.with.undo.flush()?;
+            self.transaction(|work| {
+                named.iter().try_for_each(|(object, exported)| work.apply(object, exported))
+            })?;
+        }
+        Ok(nameless)
+    }
+
+    /// Writes the lines that take a write back; those that are taken back last come first.
+    fn record_undo(
+        &mut self,
+        object: &SpaceObject,
+        exported: &Exported,
+    ) -> Result<(), ExportError> {
+        let Some(pending) = &object.pending_export else { return Ok(()) };
+        let secrets = &self.with.options.plan.secrets;
+        let inverse = match (pending.kind, &object.anchor) {
+            (ExportKind::Add, _) => {
+                let Some(anchor) = exported.anchor.clone() else { return Ok(()) };
+                let written = pending.attributes.clone().into_iter().collect();
+                Inverse::Remove { anchor, attributes: open(&written, secrets) }
+            }
+            (ExportKind::Update | ExportKind::Disable, Some(anchor)) => {
+                let names = || pending.attributes.iter().filter(|(name, _)| !secrets.holds(name));
+                Inverse::Change {
+                    anchor: anchor.clone(),
+                    attributes: names()
+                        .map(|(name, _)| (name.clone(), object.hologram.get(name).to_vec()))
+                        .collect(),
+                    written: names().map(|(name, after)| (name.clone(), after.clone())).collect(),
+                    references: BTreeMap::new(),
+                }
+            }
+            (ExportKind::Delete | ExportKind::DeleteAdd, Some(anchor)) => {
+                let attributes = open(&object.hologram, secrets);
+                let anchor = anchor.clone();
+                self.record_references(object, &anchor)?;
+                Inverse::Recreate { anchor, attributes }
+            }
+            (
+                ExportKind::Update
+                | ExportKind::Disable
+                | ExportKind::Delete
+                | ExportKind::DeleteAdd,
+                None,
+            ) => {
+                return Ok(());
+            }
+        };
+        let entry = self.undo_entry(object, inverse);
+        Ok(self.with.undo.record(&entry)?)
+    }
+
+    /// The references of an object that is gone, and those to it.
+    fn record_references(
+        &mut self,
+        object: &SpaceObject,
+        anchor: &Anchor,
+    ) -> Result<(), ExportError> {
+        let chunk = self.with.options.reference_batch.max(1);
+        for (attribute, _) in self.with.store.edge_counts(object.id)? {
+            let mut after = None;
+            loop {
+                let page = self.with.store.edges(object.id, &attribute, after, chunk)?;
+                let mut add = Vec::new();
+                for to in &page {
+                    add.extend(self.anchor_of(*to)?);
+                }
+                if !add.is_empty() {
+                    let inverse = refer(anchor.clone(), attribute.clone(), add);
+                    let entry = self.undo_entry(object, inverse);
+                    self.with.undo.record(&entry)?;
+                }
+                match page.last() {
+                    Some(last) if page.len() == chunk => after = Some(*last),
+                    _ => break,
+                }
+            }
+        }
+        let mut after = None;
+        loop {
+            let page = self.with.store.referrers(object.id, after, chunk)?;
+            for (from, attribute) in &page {
+                let Some(referrer) = self.with.store.object(*from)? else { continue };
+                let Some(its) = referrer.anchor.clone() else { continue };
+                let inverse = refer(its, attribute.clone(), vec![anchor.clone()]);
+                let entry = self.undo_entry(&referrer, inverse);
+                self.with.undo.record(&entry)?;
+            }
+            match page.last() {
+                Some(last) if page.len() == chunk => after = Some(last.clone()),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    pub(super) fn anchor_of(&self, id: SpaceId) -> Result<Option<Anchor>, ExportError> {
+        Ok(self.with.store.object(id)?.and_then(|object| object.anchor))
+    }
+
+    /// Keeps one write that happened. Called within a transaction.
+    fn apply(&mut self, object: &SpaceObject, exported: &Exported) -> Result<(), ExportError> {
+        let Some(pending) = object.pending_export.clone() else { return Ok(()) };
+        let changes = self.property_changes(object, &pending.attributes);
+        let mut stored = object.clone();
+        match pending.kind {
+            ExportKind::Add => {
+                if let Some(anchor) = &exported.anchor
+                    && let Some(id) = self.with.store.object_by_anchor(&self.target, anchor)?
+                    && id != object.id
+                {
+                    return self.answered_with_another(object, anchor, id, exported);
+                }
+                stored.anchor.clone_from(&exported.anchor);
+                stored.kind = SpaceKind::Staged;
+                self.report.created += 1;
+            }
+            ExportKind::Update => self.report.updated += 1,
+            ExportKind::Disable => self.report.disabled += 1,
+            ExportKind::Delete | ExportKind::DeleteAdd => {
+                self.report.deleted += 1;
+                self.removed(object, &pending)?;
+                self.tell(Told {
+                    object,
+                    action: pending.kind,
+                    status: StepStatus::Success,
+                    changes: Vec::new(),
+                    message: &pending.reason,
+                });
+                return Ok(());
+            }
+        }
+        for (name, values) in &pending.attributes {
+            if !Secrets::is_write_only(name) {
+                stored.hologram.set(name.clone(), values.clone());
+            }
+        }
+        stored.version.clone_from(&exported.version);
+        stored.pending_export = rest(&pending);
+        self.confirm(&mut stored, &pending.attributes, exported.observed.as_ref())?;
+        self.tell(Told {
+            object: &stored,
+            action: pending.kind,
+            status: StepStatus::Success,
+            changes,
+            message: &pending.reason,
+        });
+        Ok(())
+    }
+
+    /// A create was answered with an object that is known: the target has taken it for one that it had.
+    fn answered_with_another(
+        &mut self,
+        object: &SpaceObject,
+        anchor: &Anchor,
+        id: SpaceId,
+        exported: &Exported,
+    ) -> Result<(), ExportError> {
+        let Some(other) = self.with.store.object(id)? else { return Ok(()) };
+        let mut attributes = other.hologram.clone();
+        for (name, values) in object.pending_export.iter().flat_map(|pending| &pending.attributes) {
+            if !Secrets::is_write_only(name) {
+                attributes.set(name.clone(), values.clone());
+            }
+        }
+        let found = ImportedObject {
+            anchor: anchor.clone(),
+            dn: other.dn.clone(),
+            object_type: crate::plan::type_of(object),
+            scope: other.scope.clone(),
+            attributes,
+            references: BTreeMap::new(),
+            version: exported.version.clone(),
+        };
+        self.adopt(object, &found, &AttributeName::new("the answer to its creation"))
+    }
+
+    /// Compares what the target answered with what was written, and keeps the object.
+    fn confirm(
+        &mut self,
+        stored: &mut SpaceObject,
+        written: &BTreeMap<AttributeName, Values>,
+        observed: Option<&AttributeSet>,
+    ) -> Result<(), ExportError> {
+        let open = || written.iter().filter(|(name, _)| !Secrets::is_write_only(name));
+        let before = stored.unconfirmed.take();
+        let mismatches = before.as_ref().map_or(0, |unconfirmed| unconfirmed.mismatches);
+        let mut attributes: BTreeMap<_, _> = before.map(|u| u.attributes).unwrap_or_default();
+        attributes.extend(open().map(|(name, values)| (name.clone(), values.clone())));
+        let at = (self.with.now)();
+        let Some(observed) = observed else {
+            if !attributes.is_empty() {
+                stored.unconfirmed = Some(Unconfirmed { at, attributes, mismatches });
+            }
+            self.with.store.put_object(stored)?;
+            return self.mended(stored);
+        };
+        let other: BTreeSet<AttributeName> = open()
+            .filter(|(name, values)| !same_values(observed.get(name), values))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for (name, _) in open() {
+            if other.contains(name) {
+                stored.hologram.set(name.clone(), observed.get(name).to_vec());
+            } else {
+                attributes.remove(name);
+            }
+        }
+        let mismatches = if other.is_empty() { mismatches } else { mismatches.saturating_add(1) };
+        if !attributes.is_empty() {
+            stored.unconfirmed = Some(Unconfirmed { at, attributes, mismatches });
+        }
+        self.with.store.put_object(stored)?;
+        if other.is_empty() {
+            return self.mended(stored);
+        }
+        if let Some(link) = &stored.link {
+            self.with.store.mark_dirty(link.metaverse)?;
+        }
+        if mismatches < self.with.options.mismatches {
+            return self.mended(stored);
+        }
+        let names: Vec<&str> = other.iter().map(AttributeName::as_str).collect();
+        let message = format!(
+            "the target takes {} and answers with other values each time; map what it accepts, or leave it out",
+            names.join(", ")
+        );
+        self.fail(stored, EscrowStage::Export, &message)
+    }
+
+    fn mended(&mut self, object: &SpaceObject) -> Result<(), ExportError> {
+        Ok(crate::escrow::mend(self.with.store, object.id, EscrowStage::Export)?)
+    }
+
+    /// An object is gone from the target because it was asked to be. Called within a transaction.
+    fn removed(
+        &mut self,
+        object: &SpaceObject,
+        pending: &PendingExport,
+    ) -> Result<(), ExportError> {
+        let store = &mut *self.with.store;
+        if pending.kind == ExportKind::DeleteAdd {
+            let mut again = object.clone();
+            store.remove_object(object.id)?;
+            again.anchor = None;
+            again.dn = None;
+            again.version = None;
+            again.unconfirmed = None;
+            again.hologram = AttributeSet::new();
+            again.pending_export =
+                Some(PendingExport { kind: ExportKind::Add, sent: None, ..pending.clone() });
+            let id = store.insert_object(&again)?;
+            self.settled.insert(id);
+            return Ok(());
+        }
+        let link = object.link.clone();
+        store.remove_object(object.id)?;
+        if let Some(link) = link {
+            if store.links(link.metaverse)?.is_empty() {
+                store.clear_dirty(link.metaverse)?;
+                store.remove_metaverse(link.metaverse)?;
+            } else {
+                store.mark_dirty(link.metaverse)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds out what has to be done about a write that failed.
+    pub(super) async fn follow_up(
+        &mut self,
+        mut object: SpaceObject,
+        mut failure: ExportFailure,
+    ) -> Result<(), ExportError> {
+        let mut retried = false;
+        loop {
+            let Some(kind) = object.pending_export.as_ref().map(|pending| pending.kind) else {
+                return Ok(());
+            };
+            let add = kind == ExportKind::Add;
+            let delete = matches!(kind, ExportKind::Delete | ExportKind::DeleteAdd);
+            match failure.kind {
+                FailureKind::Busy => {
+                    self.not_begun(std::slice::from_ref(&object))?;
+                    self.report.ended = Some(ExportEnd::Busy(failure.message));
+                    return Ok(());
+                }
+                FailureKind::NotUnique | FailureKind::Unknown if add => {
+                    return self.made_already(&object, &failure).await;
+                }
+                FailureKind::Refused | FailureKind::Forbidden | FailureKind::NotUnique => {
+                    return self.transaction(|work| work.refused(&object, &failure.message));
+                }
+                FailureKind::Missing if delete => {
+                    self.keep_done(vec![(object, Exported::default())])?;
+                    return Ok(());
+                }
+                FailureKind::Missing | FailureKind::Changed | FailureKind::Unknown => {}
+            }
+            let Some(anchor) = object.anchor.clone() else {
+                return self.leave(&object, &failure.message);
+            };
+            let read = self
+                .with
+                .connector
+                .read(std::slice::from_ref(&anchor), &self.with.options.shape)
+                .await;
+            let Ok(mut read) = read else { return self.leave(&object, &failure.message) };
+            let Some(found) = read.pop() else {
+                if delete {
+                    self.keep_done(vec![(object, Exported::default())])?;
+                    return Ok(());
+                }
+                return self.gone(&object);
+            };
+            if failure.kind == FailureKind::Missing {
+                let message =
+                    "the target says that the object is not there, and shows it when it is read";
+                return self.transaction(|work| work.refused(&object, message));
+            }
+            if !delete && self.happened(&object, &found)? {
+                return Ok(());
+            }
+            object = self.refresh(object, &found)?;
+            if retried || failure.kind == FailureKind::Unknown {
+                return self.leave(&object, &failure.message);
+            }
+            retried = true;
+            let Some(write) = write_of(&object) else {
+                return self.leave(&object, &failure.message);
+            };
+            match self.with.connector.export(vec![write]).await.map(|mut outcomes| outcomes.pop()) {
+                Ok(Some(ExportOutcome::Done(exported))) => {
+                    self.keep_done(vec![(object, exported)])?;
+                    return Ok(());
+                }
+                Ok(Some(ExportOutcome::Failed(again))) => failure = again,
+                Ok(None) => return self.leave(&object, &failure.message),
+                Err(error) => {
+                    self.broken(&error);
+                    return self.not_begun(std::slice::from_ref(&object));
+                }
+            }
+        }
+    }
+
+    /// A create that failed because something is there, or that may have happened.
+    async fn made_already(
+        &mut self,
+        object: &SpaceObject,
+        failure: &ExportFailure,
+    ) -> Result<(), ExportError> {
+        let found = locate_one(self.with.connector, self.with.options, object).await;
+        match found {
+            Found::One(one, by) => self.transaction(|work| work.adopt(object, &one, &by)),
+            Found::Several(message) => self.transaction(|work| work.refused(object, &message)),
+            // The mark stays, so the next cycle looks again before it makes the object.
+            Found::None | Found::Error(_) if failure.kind == FailureKind::Unknown => {
+                self.leave(object, &failure.message)
+            }
+            Found::None | Found::Error(_) => {
+                self.transaction(|work| work.refused(object, &failure.message))
+            }
+        }
+    }
+
+    /// Whether a read shows that a write happened after all; then it is kept as such.
+    fn happened(
+        &mut self,
+        object: &SpaceObject,
+        found: &ImportedObject,
+    ) -> Result<bool, ExportError> {
+        let Some(pending) = &object.pending_export else { return Ok(true) };
+        let all = pending.attributes.iter().all(|(name, values)| {
+            !Secrets::is_write_only(name) && same_values(found.attributes.get(name), values)
+        });
+        if all {
+            let exported = Exported {
+                version: found.version.clone(),
+                observed: Some(found.attributes.clone()),
+                ..Exported::default()
+            };
+            self.keep_done(vec![(object.clone(), exported)])?;
+        }
+        Ok(all)
+    }
+
+    /// Takes in what a read showed, and leaves out of the write what is there already.
+    fn refresh(
+        &mut self,
+        mut object: SpaceObject,
+        found: &ImportedObject,
+    ) -> Result<SpaceObject, ExportError> {
+        object.hologram = found.attributes.clone();
+        object.version.clone_from(&found.version);
+        if let Some(pending) = &mut object.pending_export
+            && matches!(pending.kind, ExportKind::Update | ExportKind::Disable)
+        {
+            pending
+                .attributes
+                .retain(|name, values| !same_values(object.hologram.get(name), values));
+        }
+        self.transaction(|work| {
+            work.with.store.put_object(&object)?;
+            work.edges_as_found(&object, found)?;
+            if let Some(link) = &object.link {
+                work.with.store.mark_dirty(link.metaverse)?;
+            }
+            Ok(())
+        })?;
+        Ok(object)
+    }
+
+    /// An object is gone from the target without being asked to: the next synchronisation sees that and decides.
+    pub(super) fn gone(&mut self, object: &SpaceObject) -> Result<(), ExportError> {
+        self.report.left += 1;
+        self.settled.insert(object.id);
+        self.transaction(|work| {
+            let Some(mut stored) = work.with.store.object(object.id)? else { return Ok(()) };
+            stored.pending_export = None;
+            stored.pending_import = PendingImport::Delete;
+            work.with.store.put_object(&stored)?;
+            if let Some(link) = &stored.link {
+                work.with.store.mark_dirty(link.metaverse)?;
+            }
+            let message = "the object is gone from the target; the next synchronisation decides what becomes of it";
+            let action = object.pending_export.as_ref().map_or(ExportKind::Update, |p| p.kind);
+            work.tell(Told { object, action, status: StepStatus::Warning, changes: Vec::new(), message });
+            Ok(())
+        })
+    }
+
+    /// Leaves a write for the next cycle.
+    pub(super) fn leave(&mut self, object: &SpaceObject, message: &str) -> Result<(), ExportError> {
+        self.report.left += 1;
+        self.settled.insert(object.id);
+        let action = object.pending_export.as_ref().map_or(ExportKind::Update, |p| p.kind);
+        self.tell(Told {
+            object,
+            action,
+            status: StepStatus::Warning,
+            changes: Vec::new(),
+            message,
+        });
+        Ok(())
+    }
+}
+
+/// What is left of a pending export when its values are written.
+fn rest(pending: &PendingExport) -> Option<PendingExport> {
+    (!pending.references.is_empty()).then(|| PendingExport {
+        kind: ExportKind::Update,
+        attributes: BTreeMap::new(),
+        references: pending.references.clone(),
+        reason: pending.reason.clone(),
+        sent: None,
+    })
+}
+
+fn refer(anchor: Anchor, attribute: AttributeName, add: Vec<Anchor>) -> Inverse {
+    Inverse::Change {
+        anchor,
+        attributes: BTreeMap::new(),
+        written: BTreeMap::new(),
+        references: BTreeMap::from([(attribute, UndoReferences { add, remove: Vec::new() })]),
+    }
+}

@@ -1,0 +1,425 @@
+//! What can be run, what can be reset, and the small facts that a run leaves for the next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::escrow::QuarantineFigures;
+use crate::guard::{Allowance, GuardStop};
+use crate::store::{ConnectorState, RunRecord, Which};
+use crate::{ConnectorId, StoreError, SyncStore};
+
+const PAGE: usize = 500;
+const RULES: &str = "rules.digest";
+const QUARANTINE: &str = "quarantine";
+
+/// What a cycle reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CycleMode {
+    /// What changed since the last cycle, and everything where the changes cannot be had or where rules or attributes are
+    /// others now.
+    #[default]
+    Incremental,
+    /// Everything, and all objects pass the rules again. Links are kept.
+    Initial,
+    /// Nothing: what is pending is written.
+    ExportOnly,
+}
+
+impl CycleMode {
+    /// The word for the history.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Incremental => "incremental",
+            Self::Initial => "initial",
+            Self::ExportOnly => "export",
+        }
+    }
+}
+
+/// Something that is forgotten before a cycle, by the names of the job API (`resetScope`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Reset {
+    /// Failures of single objects: all are tried again now.
+    Escrows,
+    /// How far the systems were read: everything is read again. Links are kept.
+    Watermark,
+    /// That the job rests.
+    QuarantineState,
+    /// All objects, links and watermarks. They are rebuilt from both sides.
+    ConnectorDataStore,
+    /// Everything, the history and what was allowed too.
+    Full,
+    /// Lets the plan through that the guard stopped last, once.
+    ForceDeletes,
+}
+
+impl Reset {
+    /// Reads a list as the job API has it: names with commas between them, `None` for none, and the usual ones where the
+    /// text is empty.
+    ///
+    /// ```
+    /// use scim_sync::run::Reset;
+    ///
+    /// assert_eq!(Reset::list("")?, Reset::usual());
+    /// assert_eq!(Reset::list("Watermark, escrows")?.len(), 2);
+    /// assert!(Reset::list("None")?.is_empty());
+    /// assert!(Reset::list("Links").is_err());
+    /// # Ok::<(), scim_sync::run::UnknownReset>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`UnknownReset`] for a name that is none of them.
+    pub fn list(text: &str) -> Result<BTreeSet<Self>, UnknownReset> {
+        if text.trim().is_empty() {
+            return Ok(Self::usual());
+        }
+        text.split(',')
+            .map(str::trim)
+            .filter(|name| !name.eq_ignore_ascii_case("none"))
+            .map(Self::from_str)
+            .collect()
+    }
+
+    /// What is reset where nobody says what.
+    #[must_use]
+    pub fn usual() -> BTreeSet<Self> {
+        BTreeSet::from([Self::QuarantineState, Self::Watermark, Self::Escrows])
+    }
+}
+
+impl FromStr for Reset {
+    type Err = UnknownReset;
+
+    fn from_str(name: &str) -> Result<Self, UnknownReset> {
+        let known = [
+            Self::Escrows,
+            Self::Watermark,
+            Self::QuarantineState,
+            Self::ConnectorDataStore,
+            Self::Full,
+            Self::ForceDeletes,
+        ];
+        known
+            .into_iter()
+            .find(|reset| reset.to_string().eq_ignore_ascii_case(name))
+            .ok_or_else(|| UnknownReset(name.to_owned()))
+    }
+}
+
+impl fmt::Display for Reset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Escrows => "Escrows",
+            Self::Watermark => "Watermark",
+            Self::QuarantineState => "QuarantineState",
+            Self::ConnectorDataStore => "ConnectorDataStore",
+            Self::Full => "Full",
+            Self::ForceDeletes => "ForceDeletes",
+        })
+    }
+}
+
+/// A name that is no reset.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no reset `{0}`; there are None, Escrows, Watermark, QuarantineState, ConnectorDataStore, Full and ForceDeletes"
+)]
+pub struct UnknownReset(String);
+
+/// Forgets what was asked to be forgotten. Safe to be broken off at any point: nothing is ever concluded from a state that
+/// is half forgotten.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn reset(
+    store: &mut dyn SyncStore,
+    sources: &BTreeSet<ConnectorId>,
+    targets: &BTreeSet<ConnectorId>,
+    resets: &BTreeSet<Reset>,
+) -> Result<(), StoreError> {
+    let full = resets.contains(&Reset::Full);
+    let asked = |reset| full || resets.contains(&reset);
+    let all: BTreeSet<&ConnectorId> = sources.iter().chain(targets).collect();
+    if asked(Reset::ConnectorDataStore) {
+        forget_objects(store, &all, targets)?;
+    } else if asked(Reset::Watermark) {
+        transaction(store, |store| {
+            for connector in &all {
+                let state = store.connector(connector)?;
+                store.put_connector(
+                    connector,
+                    &ConnectorState { watermark: None, shape: None, ..state },
+                )?;
+            }
+            Ok(())
+        })?;
+    }
+    if asked(Reset::Escrows) {
+        loop {
+            let page = store.escrows(None, None, PAGE)?;
+            if page.is_empty() {
+                break;
+            }
+            transaction(store, |store| {
+                page.iter().try_for_each(|(id, _)| store.put_escrow(*id, None))
+            })?;
+        }
+    }
+    transaction(store, |store| {
+        if asked(Reset::QuarantineState) {
+            store.put_fact(QUARANTINE, None)?;
+        }
+        for target in targets {
+            if full {
+                store.put_fact(&stopped_fact(target), None)?;
+                store.put_fact(&allowed_fact(target), None)?;
+            } else if resets.contains(&Reset::ForceDeletes)
+                && let Some(stop) = stopped(store, target)?
+            {
+                keep_allowance(store, target, &stop)?;
+            }
+        }
+        if full {
+            store.put_fact(RULES, None)?;
+            store.forget_runs(DateTime::<Utc>::MAX_UTC)?;
+        }
+        Ok(())
+    })
+}
+
+/// Removes all objects: those of targets first, so that at no time an identity seems to have lost its sources and to
+/// have its objects in the targets still.
+fn forget_objects(
+    store: &mut dyn SyncStore,
+    all: &BTreeSet<&ConnectorId>,
+    targets: &BTreeSet<ConnectorId>,
+) -> Result<(), StoreError> {
+    transaction(store, |store| {
+        for connector in all {
+            let read = store.connector(connector)?.read;
+            store
+                .put_connector(connector, &ConnectorState { read, ..ConnectorState::default() })?;
+        }
+        for target in targets {
+            store.put_fact(&exported_fact(target), None)?;
+        }
+        store.put_fact(RULES, None)
+    })?;
+    let sources = all.iter().copied().filter(|connector| !targets.contains(*connector));
+    for connector in targets.iter().chain(sources) {
+        loop {
+            let page = store.objects(connector, Which::All, None, PAGE)?;
+            if page.is_empty() {
+                break;
+            }
+            transaction(store, |store| {
+                page.iter().try_for_each(|object| store.remove_object(object.id))
+            })?;
+        }
+    }
+    loop {
+        let page = store.metaverse_objects(None, PAGE)?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        transaction(store, |store| {
+            page.iter().try_for_each(|object| {
+                store.clear_dirty(object.id)?;
+                store.remove_metaverse(object.id)
+            })
+        })?;
+    }
+}
+
+/// Does something in a transaction: all of it or nothing.
+pub(crate) fn transaction<T>(
+    store: &mut dyn SyncStore,
+    change: impl FnOnce(&mut dyn SyncStore) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    store.begin()?;
+    match change(store) {
+        Ok(done) => {
+            store.commit()?;
+            Ok(done)
+        }
+        Err(error) => {
+            store.rollback()?;
+            Err(error)
+        }
+    }
+}
+
+fn stopped_fact(target: &ConnectorId) -> String {
+    format!("guard.stopped.{target}")
+}
+
+fn allowed_fact(target: &ConnectorId) -> String {
+    format!("guard.allowed.{target}")
+}
+
+fn exported_fact(target: &ConnectorId) -> String {
+    format!("exported.{target}")
+}
+
+fn read_fact<T: for<'de> Deserialize<'de>>(
+    store: &dyn SyncStore,
+    name: &str,
+) -> Result<Option<T>, StoreError> {
+    let Some(text) = store.fact(name)? else { return Ok(None) };
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| StoreError::Damaged(format!("the fact `{name}`: {error}")))
+}
+
+fn write_fact(
+    store: &mut dyn SyncStore,
+    name: &str,
+    value: &impl Serialize,
+) -> Result<(), StoreError> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| StoreError::Damaged(format!("the fact `{name}`: {error}")))?;
+    store.put_fact(name, Some(&text))
+}
+
+/// The stop of the last plan of a target, where it was stopped and nothing has passed since.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn stopped(
+    store: &dyn SyncStore,
+    target: &ConnectorId,
+) -> Result<Option<GuardStop>, StoreError> {
+    read_fact(store, &stopped_fact(target))
+}
+
+/// Keeps a stop, so that it can be allowed. Called within a transaction.
+pub(crate) fn keep_stop(
+    store: &mut dyn SyncStore,
+    target: &ConnectorId,
+    stop: &GuardStop,
+) -> Result<(), StoreError> {
+    write_fact(store, &stopped_fact(target), stop)
+}
+
+fn keep_allowance(
+    store: &mut dyn SyncStore,
+    target: &ConnectorId,
+    stop: &GuardStop,
+) -> Result<(), StoreError> {
+    let allowance =
+        Allowance { digest: stop.digest.clone(), removals: Some(stop.removals.clone()) };
+    write_fact(store, &allowed_fact(target), &allowance)
+}
+
+/// What was allowed for a target and has not been used.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn allowance(
+    store: &dyn SyncStore,
+    target: &ConnectorId,
+) -> Result<Option<Allowance>, StoreError> {
+    read_fact(store, &allowed_fact(target))
+}
+
+/// A plan has passed: neither a stop nor an allowance is left. Called within a transaction.
+pub(crate) fn passed(store: &mut dyn SyncStore, target: &ConnectorId) -> Result<(), StoreError> {
+    store.put_fact(&stopped_fact(target), None)?;
+    store.put_fact(&allowed_fact(target), None)
+}
+
+/// Lets a stopped plan through, once: the next cycle carries it out if it still takes away the same.
+///
+/// The beginning of a digest is enough where it is at least eight characters. Gives the target that it is about; `None`
+/// where no plan with this digest was stopped.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn allow(
+    store: &mut dyn SyncStore,
+    targets: &BTreeSet<ConnectorId>,
+    digest: &str,
+) -> Result<Option<ConnectorId>, StoreError> {
+    let digest = digest.trim().to_ascii_lowercase();
+    for target in targets {
+        let Some(stop) = stopped(store, target)? else { continue };
+        if stop.digest == digest || digest.len() >= 8 && stop.digest.starts_with(&digest) {
+            transaction(store, |store| keep_allowance(store, target, &stop))?;
+            return Ok(Some(target.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether nothing was ever exported to a target with this state.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn first_run(store: &dyn SyncStore, target: &ConnectorId) -> Result<bool, StoreError> {
+    Ok(store.fact(&exported_fact(target))?.is_none())
+}
+
+/// An export to a target came to its end. Called within a transaction.
+pub(crate) fn exported(
+    store: &mut dyn SyncStore,
+    target: &ConnectorId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    store.put_fact(&exported_fact(target), Some(&now.to_rfc3339()))
+}
+
+/// The digest of the rules that all objects have passed.
+pub(crate) fn rules_digest(store: &dyn SyncStore) -> Result<Option<String>, StoreError> {
+    store.fact(RULES)
+}
+
+/// All objects have passed the rules of this digest. Called within a transaction.
+pub(crate) fn keep_rules_digest(store: &mut dyn SyncStore, digest: &str) -> Result<(), StoreError> {
+    store.put_fact(RULES, Some(digest))
+}
+
+/// How the job is doing, beyond single objects.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn quarantine(store: &dyn SyncStore) -> Result<QuarantineFigures, StoreError> {
+    Ok(read_fact(store, QUARANTINE)?.unwrap_or_default())
+}
+
+/// Keeps how the job is doing. Called within a transaction.
+pub(crate) fn keep_quarantine(
+    store: &mut dyn SyncStore,
+    figures: &QuarantineFigures,
+) -> Result<(), StoreError> {
+    write_fact(store, QUARANTINE, figures)
+}
+
+/// Begins a run of the history and forgets old ones.
+pub(crate) fn begin(
+    store: &mut dyn SyncStore,
+    profile: &str,
+    now: DateTime<Utc>,
+    keep: TimeDelta,
+) -> Result<(u64, RunRecord), StoreError> {
+    let record = RunRecord {
+        profile: profile.to_owned(),
+        started: now,
+        ended: None,
+        outcome: "running".to_owned(),
+        counts: BTreeMap::new(),
+        errors: Vec::new(),
+    };
+    let number = transaction(store, |store| {
+        if let Some(before) = now.checked_sub_signed(keep) {
+            store.forget_runs(before)?;
+        }
+        store.add_run(&record)
+    })?;
+    Ok((number, record))
+}

@@ -1,0 +1,156 @@
+//! Plans that are stopped, and how they are let through.
+
+use std::collections::BTreeSet;
+
+use scim_sync::cycle::Outcome;
+use scim_sync::guard::Guard;
+use scim_sync::observer::Event;
+use scim_sync::run::{self, Reset};
+use scim_sync::{Anchor, ConnectorId};
+
+use crate::world::{World, name};
+
+fn targets() -> BTreeSet<ConnectorId> {
+    BTreeSet::from([ConnectorId::new("cloud")])
+}
+
+/// A company of so many, synchronised.
+fn company(users: usize) -> (World, Vec<Anchor>) {
+    let mut world = World::new();
+    world.options.guard = Guard::default();
+    let users = (0..users).map(|number| world.user(&format!("user{number:03}"))).collect();
+    assert_eq!(world.cycle().outcome(), Outcome::Done);
+    (world, users)
+}
+
+#[test]
+fn a_small_company_may_lose_five_and_not_six() {
+    let (mut world, users) = company(20);
+    for user in &users[..5] {
+        world.delete(user);
+    }
+    assert_eq!(world.cycle().outcome(), Outcome::Done);
+    assert_eq!(world.resources().len(), 15);
+    for user in &users[5..11] {
+        world.delete(user);
+    }
+    let report = world.cycle();
+    assert_eq!(report.outcome(), Outcome::GuardStopped);
+    assert_eq!(report.writes(), 0);
+    assert_eq!(world.resources().len(), 15);
+    let stop = report.targets[0].stop.clone().unwrap();
+    assert_eq!(stop.digest, report.targets[0].plan.digest());
+    insta::assert_snapshot!(stop.to_string());
+}
+
+#[test]
+fn disables_and_accounts_that_are_switched_off_count_too() {
+    let (mut world, users) = company(100);
+    for user in &users[..4] {
+        world.delete(user);
+    }
+    for user in &users[4..8] {
+        world.change(user, |entry| entry.in_scope = false);
+    }
+    for user in &users[8..12] {
+        world.set(user, "enabled", false);
+    }
+    world.user("new");
+    let report = world.cycle();
+    assert_eq!((report.outcome(), report.writes()), (Outcome::GuardStopped, 0));
+    insta::assert_snapshot!(report.targets[0].stop.as_ref().unwrap().to_string());
+    let staged = world.events.iter().filter(|event| matches!(event, Event::StepStaged(_)));
+    assert_eq!(staged.count(), 8);
+}
+
+#[test]
+fn a_stopped_plan_is_let_through_once_by_its_digest() {
+    let (mut world, users) = company(20);
+    for user in &users[..8] {
+        world.delete(user);
+    }
+    let digest = world.cycle().targets[0].plan.digest().to_owned();
+    assert_eq!(run::allow(&mut world.store, &targets(), "0123456789abcdef").unwrap(), None);
+    assert_eq!(world.cycle().outcome(), Outcome::GuardStopped);
+    assert!(run::allow(&mut world.store, &targets(), &digest).unwrap().is_some());
+    assert_eq!(world.cycle().outcome(), Outcome::Done);
+    assert_eq!(world.resources().len(), 12);
+    for user in &users[8..16] {
+        world.delete(user);
+    }
+    assert_eq!(world.cycle().outcome(), Outcome::GuardStopped);
+}
+
+#[test]
+fn one_more_deletion_is_another_plan_and_one_more_user_is_not() {
+    let (mut world, users) = company(20);
+    for user in &users[..8] {
+        world.delete(user);
+    }
+    let digest = world.cycle().targets[0].plan.digest().to_owned();
+    run::allow(&mut world.store, &targets(), &digest[..12]).unwrap().unwrap();
+    world.delete(&users[8]);
+    let report = world.cycle();
+    assert_eq!((report.outcome(), report.writes()), (Outcome::GuardStopped, 0));
+    let digest = report.targets[0].plan.digest().to_owned();
+    run::allow(&mut world.store, &targets(), &digest).unwrap().unwrap();
+    world.user("new");
+    assert_eq!(world.cycle().outcome(), Outcome::Done);
+    assert_eq!(world.resources().len(), 12);
+}
+
+#[test]
+fn force_deletes_lets_the_last_stop_through() {
+    let (mut world, users) = company(20);
+    for user in &users[..8] {
+        world.delete(user);
+    }
+    assert_eq!(world.cycle().outcome(), Outcome::GuardStopped);
+    world.options.reset = BTreeSet::from([Reset::ForceDeletes]);
+    assert_eq!(world.cycle().outcome(), Outcome::Done);
+    assert_eq!(world.resources().len(), 12);
+}
+
+#[test]
+fn a_group_that_loses_most_of_its_members_is_stopped() {
+    let (mut world, users) = company(120);
+    let all: Vec<&Anchor> = users.iter().collect();
+    let staff = world.group("Staff", &all);
+    assert_eq!(world.cycle().outcome(), Outcome::Done);
+    world.change(&staff, |entry| {
+        let members = entry.references.entry(name("member")).or_default();
+        *members = members.iter().take(40).cloned().collect();
+    });
+    let report = world.cycle();
+    assert_eq!((report.outcome(), report.writes()), (Outcome::GuardStopped, 0));
+    insta::assert_snapshot!(report.targets[0].stop.as_ref().unwrap().to_string());
+}
+
+#[test]
+fn many_groups_that_lose_all_members_are_stopped() {
+    let (mut world, users) = company(10);
+    let groups: Vec<Anchor> = (0..6)
+        .map(|number| world.group(&format!("Group {number}"), &[&users[0], &users[1]]))
+        .collect();
+    assert_eq!(world.cycle().outcome(), Outcome::Done);
+    for group in &groups {
+        world.change(group, |entry| entry.references.clear());
+    }
+    let report = world.cycle();
+    assert_eq!((report.outcome(), report.writes()), (Outcome::GuardStopped, 0));
+    insta::assert_snapshot!(report.targets[0].stop.as_ref().unwrap().to_string());
+}
+
+#[test]
+fn a_first_cycle_takes_nothing_away() {
+    use scim_sync::SyncStore;
+    let (mut world, users) = company(3);
+    // As after a cycle that made everything and was broken off before its end.
+    world.store.begin().unwrap();
+    world.store.put_fact("exported.cloud", None).unwrap();
+    world.store.commit().unwrap();
+    world.delete(&users[0]);
+    let report = world.cycle();
+    assert_eq!((report.outcome(), report.writes()), (Outcome::GuardStopped, 0));
+    insta::assert_snapshot!(report.targets[0].stop.as_ref().unwrap().to_string());
+}

@@ -1,0 +1,615 @@
+//! A directory and a target in memory, with the faults that real ones have.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+use scim_sync::connector::{
+    AttributeSchema, ChangedObject, ConnectorSchema, ExportFailure, ExportOperation, ExportOutcome,
+    ExportWrite, Exported, FailureKind, ImportChange, ImportEnd, ImportMode, ImportPage,
+    ImportRequest, ImportShape, ImportedObject, MatchQuery, ReferenceChange, ReferenceTo,
+    RefusedReference, SourceScope, TypeSchema, ValueKind, Watermark,
+};
+use scim_sync::{
+    Anchor, AttributeName, AttributeSet, AttributeValue, Connector, ConnectorError, ConnectorId,
+    ObjectType,
+};
+
+/// Numbers that come again with the same seed (SplitMix64).
+#[derive(Clone, Debug)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66)
+    }
+
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.roll() % bound.max(1) as u64).unwrap()
+    }
+
+    pub(crate) fn percent(&mut self, share: u64) -> bool {
+        self.roll() % 100 < share
+    }
+
+    pub(crate) fn pick<'t, T>(&mut self, of: &'t [T]) -> Option<&'t T> {
+        if of.is_empty() { None } else { of.get(self.below(of.len())) }
+    }
+}
+
+/// One object of the directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) object_type: ObjectType,
+    pub(crate) attributes: AttributeSet,
+    pub(crate) references: BTreeMap<AttributeName, BTreeSet<Anchor>>,
+    pub(crate) in_scope: bool,
+}
+
+/// The directory: the truth.
+#[derive(Debug, Default)]
+pub(crate) struct DirectoryState {
+    pub(crate) entries: BTreeMap<Anchor, Entry>,
+    log: Vec<Anchor>,
+}
+
+impl DirectoryState {
+    /// Says that an object changed, came or went.
+    pub(crate) fn touch(&mut self, anchor: &Anchor) {
+        self.log.push(anchor.clone());
+    }
+}
+
+/// What goes wrong with the directory in one read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadFault {
+    /// The connection breaks after so many pages.
+    Breaks(usize),
+    /// The answer ends after so many pages, without an end mark and without an error.
+    CutOff(usize),
+    /// A page comes in half, then the connection breaks.
+    HalfPage(usize),
+    /// A complete read tells nothing.
+    Empty,
+    /// The watermark is not accepted.
+    Refused,
+    /// Nothing is accepted.
+    Credentials,
+}
+
+/// The connector of the directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Directory {
+    id: ConnectorId,
+    pub(crate) state: Arc<Mutex<DirectoryState>>,
+    pub(crate) fault: Arc<Mutex<Option<ReadFault>>>,
+    pub(crate) page: usize,
+    /// Changes are told without the values that stayed.
+    pub(crate) sparse: bool,
+}
+
+impl Directory {
+    pub(crate) fn new(id: &str) -> Self {
+        Self {
+            id: ConnectorId::new(id),
+            state: Arc::default(),
+            fault: Arc::default(),
+            page: 4,
+            sparse: false,
+        }
+    }
+
+    fn import_pages(&self, request: &ImportRequest) -> Vec<Result<ImportPage, ConnectorError>> {
+        let state = self.state.lock().unwrap();
+        let fault = self.fault.lock().unwrap().take();
+        let sweep = matches!(request.mode, ImportMode::Full);
+        let changes: Vec<ImportChange> = match &request.mode {
+            ImportMode::Full => {
+                state.entries.iter().map(|(a, e)| ImportChange::Object(whole(a, e))).collect()
+            }
+            ImportMode::Delta(Watermark(from)) => {
+                if fault == Some(ReadFault::Refused) {
+                    let why = "the cookie is of another server".to_owned();
+                    return vec![Err(ConnectorError::WatermarkRefused(why))];
+                }
+                let from = usize::try_from(from.as_u64().unwrap()).unwrap();
+                let mut seen = BTreeSet::new();
+                let since = state.log[from..].iter().rev();
+                let mut last: Vec<_> = since.filter(|anchor| seen.insert(*anchor)).collect();
+                last.reverse();
+                last.into_iter().map(|anchor| self.changed(anchor, &state)).collect()
+            }
+        };
+        let watermark = Some(Watermark(serde_json::json!(state.log.len())));
+        let mut pages: Vec<Result<ImportPage, ConnectorError>> = Vec::new();
+        let mut chunks = changes.chunks(self.page).peekable();
+        if chunks.peek().is_none() {
+            pages.push(Ok(ImportPage::default()));
+        }
+        for chunk in chunks {
+            pages.push(Ok(ImportPage { changes: chunk.to_vec(), expected: None, end: None }));
+        }
+        let broken = || Err(ConnectorError::Unreachable("the connection broke".to_owned()));
+        match fault {
+            Some(ReadFault::Breaks(after)) => {
+                pages.truncate(after);
+                pages.push(broken());
+                return pages;
+            }
+            Some(ReadFault::HalfPage(after)) => {
+                pages.truncate(after + 1);
+                if let Some(Ok(page)) = pages.last_mut() {
+                    page.changes.truncate(page.changes.len() / 2);
+                }
+                pages.push(broken());
+                return pages;
+            }
+            Some(ReadFault::CutOff(after)) => {
+                pages.truncate(after);
+                return pages;
+            }
+            Some(ReadFault::Credentials) => {
+                return vec![Err(ConnectorError::Credentials("the password is wrong".to_owned()))];
+            }
+            Some(ReadFault::Empty) if sweep => pages = vec![Ok(ImportPage::default())],
+            Some(ReadFault::Empty | ReadFault::Refused) | None => {}
+        }
+        if let Some(Ok(page)) = pages.last_mut() {
+            page.end = Some(ImportEnd { watermark, sweep });
+        }
+        pages
+    }
+
+    fn changed(&self, anchor: &Anchor, state: &DirectoryState) -> ImportChange {
+        let Some(entry) = state.entries.get(anchor) else {
+            return ImportChange::Deleted(anchor.clone());
+        };
+        let object = whole(anchor, entry);
+        if !self.sparse {
+            return ImportChange::Object(object);
+        }
+        let cleared = ["title", "member", "manager"].map(AttributeName::new);
+        let mut attributes: BTreeMap<_, _> =
+            object.attributes.iter().map(|(n, v)| (n.clone(), v.to_vec())).collect();
+        attributes.entry(cleared[0].clone()).or_default();
+        let mut references = BTreeMap::new();
+        for name in &cleared[1..] {
+            let added = object.references.get(name).cloned().unwrap_or_default();
+            references.insert(
+                name.clone(),
+                ReferenceChange { replace: true, added, removed: Vec::new() },
+            );
+        }
+        ImportChange::Changed(ChangedObject {
+            anchor: anchor.clone(),
+            object_type: object.object_type,
+            dn: object.dn,
+            scope: Some(object.scope),
+            attributes,
+            references,
+            version: None,
+        })
+    }
+}
+
+fn whole(anchor: &Anchor, entry: &Entry) -> ImportedObject {
+    ImportedObject {
+        anchor: anchor.clone(),
+        dn: None,
+        object_type: entry.object_type.clone(),
+        scope: if entry.in_scope {
+            SourceScope::In
+        } else {
+            SourceScope::Out("not in the pilot group".to_owned())
+        },
+        attributes: entry.attributes.clone(),
+        references: references(&entry.references),
+        version: None,
+    }
+}
+
+fn references(
+    of: &BTreeMap<AttributeName, BTreeSet<Anchor>>,
+) -> BTreeMap<AttributeName, Vec<ReferenceTo>> {
+    of.iter()
+        .filter(|(_, to)| !to.is_empty())
+        .map(|(name, to)| (name.clone(), to.iter().cloned().map(ReferenceTo::Anchor).collect()))
+        .collect()
+}
+
+fn type_schema(names: &[(&str, ValueKind, bool)]) -> TypeSchema {
+    let attributes = names.iter().map(|(name, kind, multi_valued)| {
+        (AttributeName::new(name), AttributeSchema { kind: *kind, multi_valued: *multi_valued })
+    });
+    TypeSchema { attributes: attributes.collect() }
+}
+
+fn unsupported<T>() -> Result<T, ConnectorError> {
+    Err(ConnectorError::Unsupported("this system cannot do that".to_owned()))
+}
+
+#[async_trait]
+impl Connector for Directory {
+    fn id(&self) -> &ConnectorId {
+        &self.id
+    }
+
+    async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
+        let user = type_schema(&[
+            ("sAMAccountName", ValueKind::Text, false),
+            ("displayName", ValueKind::Text, false),
+            ("title", ValueKind::Text, false),
+            ("enabled", ValueKind::Boolean, false),
+            ("objectGUID", ValueKind::Text, false),
+            ("manager", ValueKind::Reference, false),
+        ]);
+        let group = type_schema(&[
+            ("cn", ValueKind::Text, false),
+            ("objectGUID", ValueKind::Text, false),
+            ("member", ValueKind::Reference, true),
+        ]);
+        let types = [(ObjectType::new("user"), user), (ObjectType::new("group"), group)];
+        Ok(ConnectorSchema { types: types.into() })
+    }
+
+    fn import<'a>(
+        &'a self,
+        request: ImportRequest,
+    ) -> BoxStream<'a, Result<ImportPage, ConnectorError>> {
+        stream::iter(self.import_pages(&request)).boxed()
+    }
+
+    async fn read(
+        &self,
+        anchors: &[Anchor],
+        _shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        let state = self.state.lock().unwrap();
+        let found =
+            anchors.iter().filter_map(|anchor| Some(whole(anchor, state.entries.get(anchor)?)));
+        Ok(found.collect())
+    }
+
+    async fn find(
+        &self,
+        _query: &MatchQuery,
+        _shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        unsupported()
+    }
+
+    async fn export(
+        &self,
+        _writes: Vec<ExportWrite>,
+    ) -> Result<Vec<ExportOutcome>, ConnectorError> {
+        unsupported()
+    }
+}
+
+/// One resource of the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resource {
+    pub(crate) object_type: ObjectType,
+    pub(crate) attributes: AttributeSet,
+    pub(crate) references: BTreeMap<AttributeName, BTreeSet<Anchor>>,
+    version: u64,
+}
+
+/// What the target was asked to do and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    Create(Anchor),
+    Update(Anchor),
+    Off(Anchor),
+    Delete(Anchor, Box<Resource>),
+}
+
+/// The target: what it holds.
+#[derive(Debug, Default)]
+pub(crate) struct TargetState {
+    pub(crate) resources: BTreeMap<Anchor, Resource>,
+    pub(crate) written: Vec<Written>,
+    next: u64,
+}
+
+/// How often a target fails, in percent of writes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) busy: u64,
+    pub(crate) lost_after: u64,
+    pub(crate) lost_before: u64,
+    pub(crate) refused: u64,
+    pub(crate) changed: u64,
+    pub(crate) call_fails: u64,
+    pub(crate) short_answer: u64,
+    pub(crate) read_breaks: u64,
+    pub(crate) find_fails: u64,
+}
+
+/// The connector of the target.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    id: ConnectorId,
+    pub(crate) state: Arc<Mutex<TargetState>>,
+    pub(crate) faults: Arc<Mutex<(Faults, Dice)>>,
+    /// Whether answers hold the object as it is now.
+    pub(crate) tells: bool,
+    /// Whether it has versions.
+    pub(crate) versions: bool,
+}
+
+const UNIQUE: &str = "userName";
+
+impl Target {
+    pub(crate) fn new(id: &str) -> Self {
+        Self {
+            id: ConnectorId::new(id),
+            state: Arc::default(),
+            faults: Arc::new(Mutex::new((Faults::default(), Dice::new(0)))),
+            tells: true,
+            versions: true,
+        }
+    }
+
+    fn fails(&self, share: impl Fn(&Faults) -> u64) -> bool {
+        let mut faults = self.faults.lock().unwrap();
+        let share = share(&faults.0);
+        share > 0 && faults.1.percent(share)
+    }
+
+    fn write(&self, write: &ExportWrite) -> ExportOutcome {
+        if self.fails(|f| f.busy) {
+            return failed(FailureKind::Busy, "429 too many requests");
+        }
+        if self.fails(|f| f.lost_before) {
+            return failed(FailureKind::Unknown, "504 gateway timeout");
+        }
+        if self.fails(|f| f.refused) {
+            return failed(FailureKind::Refused, "400 invalidValue");
+        }
+        let mut state = self.state.lock().unwrap();
+        if self.fails(|f| f.changed)
+            && let ExportOperation::Update { anchor, .. } | ExportOperation::Delete { anchor, .. } =
+                &write.operation
+            && let Some(resource) = state.resources.get_mut(anchor)
+        {
+            resource.version += 1;
+        }
+        let outcome = self.carry_out(&mut state, write);
+        drop(state);
+        if matches!(outcome, ExportOutcome::Done(_)) && self.fails(|f| f.lost_after) {
+            return failed(FailureKind::Unknown, "the connection broke before the answer came");
+        }
+        outcome
+    }
+
+    fn carry_out(&self, state: &mut TargetState, write: &ExportWrite) -> ExportOutcome {
+        match &write.operation {
+            ExportOperation::Create { attributes, references } => {
+                if let Some(why) = taken(state, None, attributes) {
+                    return why;
+                }
+                state.next += 1;
+                let anchor = Anchor::new(format!("r{}", state.next));
+                let references =
+                    references.iter().map(|(n, to)| (n.clone(), to.iter().cloned().collect()));
+                let resource = Resource {
+                    object_type: write.object_type.clone(),
+                    attributes: attributes.clone(),
+                    references: references.collect(),
+                    version: 1,
+                };
+                state.resources.insert(anchor.clone(), resource);
+                state.written.push(Written::Create(anchor.clone()));
+                self.done(anchor.clone(), attributes.clone(), 1)
+            }
+            ExportOperation::Update { anchor, version, attributes, references, .. } => {
+                let Some(resource) = state.resources.get(anchor) else {
+                    return failed(FailureKind::Missing, "404");
+                };
+                if self.versions
+                    && version.as_ref().is_some_and(|v| *v != resource.version.to_string())
+                {
+                    return failed(FailureKind::Changed, "412");
+                }
+                let mut changed = resource.clone();
+                for (name, edit) in attributes {
+                    changed.attributes.set(name.clone(), edit.after.clone());
+                }
+                if let Some(why) = taken(state, Some(anchor), &changed.attributes) {
+                    return why;
+                }
+                let mut refused = Vec::new();
+                for (name, edit) in references {
+                    let there = changed.references.entry(name.clone()).or_default();
+                    for to in &edit.remove {
+                        there.remove(to);
+                    }
+                    for to in &edit.add {
+                        if state.resources.contains_key(to) {
+                            there.insert(to.clone());
+                        } else {
+                            let message = "there is no such member".to_owned();
+                            let (attribute, anchor) = (name.clone(), to.clone());
+                            refused.push(RefusedReference { attribute, anchor, message });
+                        }
+                    }
+                }
+                changed.version += 1;
+                let off = |resource: &Resource| {
+                    resource.attributes.first(&AttributeName::new("active"))
+                        == Some(&AttributeValue::Boolean(false))
+                };
+                let turned_off = off(&changed) && !off(resource);
+                let told =
+                    attributes.iter().map(|(n, edit)| (n.clone(), edit.after.clone())).collect();
+                let version = changed.version;
+                state.resources.insert(anchor.clone(), changed);
+                state.written.push(if turned_off {
+                    Written::Off(anchor.clone())
+                } else {
+                    Written::Update(anchor.clone())
+                });
+                match self.done(anchor.clone(), told, version) {
+                    ExportOutcome::Done(done) => ExportOutcome::Done(Exported { refused, ..done }),
+                    failed @ ExportOutcome::Failed(_) => failed,
+                }
+            }
+            ExportOperation::Delete { anchor, version } => {
+                let Some(resource) = state.resources.get(anchor) else {
+                    return failed(FailureKind::Missing, "404");
+                };
+                if self.versions
+                    && version.as_ref().is_some_and(|v| *v != resource.version.to_string())
+                {
+                    return failed(FailureKind::Changed, "412");
+                }
+                let resource = state.resources.remove(anchor).unwrap();
+                for other in state.resources.values_mut() {
+                    for to in other.references.values_mut() {
+                        to.remove(anchor);
+                    }
+                }
+                state.written.push(Written::Delete(anchor.clone(), Box::new(resource)));
+                ExportOutcome::Done(Exported::default())
+            }
+        }
+    }
+
+    fn done(&self, anchor: Anchor, told: AttributeSet, version: u64) -> ExportOutcome {
+        ExportOutcome::Done(Exported {
+            anchor: Some(anchor),
+            version: self.versions.then(|| version.to_string()),
+            observed: self.tells.then_some(told),
+            refused: Vec::new(),
+        })
+    }
+
+    fn tell(&self, anchor: &Anchor, resource: &Resource) -> ImportedObject {
+        ImportedObject {
+            anchor: anchor.clone(),
+            dn: None,
+            object_type: resource.object_type.clone(),
+            scope: SourceScope::In,
+            attributes: resource.attributes.clone(),
+            references: references(&resource.references),
+            version: self.versions.then(|| resource.version.to_string()),
+        }
+    }
+}
+
+fn failed(kind: FailureKind, message: &str) -> ExportOutcome {
+    ExportOutcome::Failed(ExportFailure { kind, message: message.to_owned() })
+}
+
+/// The answer where another resource has a value that must be unique.
+fn taken(
+    state: &TargetState,
+    own: Option<&Anchor>,
+    attributes: &AttributeSet,
+) -> Option<ExportOutcome> {
+    let name = AttributeName::new(UNIQUE);
+    let wanted = attributes.first(&name)?;
+    let mut others = state.resources.iter().filter(|(anchor, _)| Some(*anchor) != own);
+    let taken = others.any(|(_, other)| other.attributes.first(&name) == Some(wanted));
+    taken.then(|| failed(FailureKind::NotUnique, "409 uniqueness"))
+}
+
+#[async_trait]
+impl Connector for Target {
+    fn id(&self) -> &ConnectorId {
+        &self.id
+    }
+
+    async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
+        let user = type_schema(&[
+            ("userName", ValueKind::Text, false),
+            ("displayName", ValueKind::Text, false),
+            ("title", ValueKind::Text, false),
+            ("externalId", ValueKind::Text, false),
+            ("active", ValueKind::Boolean, false),
+            ("manager", ValueKind::Reference, false),
+        ]);
+        let group = type_schema(&[
+            ("displayName", ValueKind::Text, false),
+            ("externalId", ValueKind::Text, false),
+            ("members", ValueKind::Reference, true),
+        ]);
+        let types = [(ObjectType::new("User"), user), (ObjectType::new("Group"), group)];
+        Ok(ConnectorSchema { types: types.into() })
+    }
+
+    fn import<'a>(
+        &'a self,
+        _request: ImportRequest,
+    ) -> BoxStream<'a, Result<ImportPage, ConnectorError>> {
+        let breaks = self.fails(|f| f.read_breaks);
+        let state = self.state.lock().unwrap();
+        let told: Vec<ImportChange> = state
+            .resources
+            .iter()
+            .map(|(anchor, resource)| ImportChange::Object(self.tell(anchor, resource)))
+            .collect();
+        let mut pages: Vec<Result<ImportPage, ConnectorError>> = told
+            .chunks(5)
+            .map(|chunk| Ok(ImportPage { changes: chunk.to_vec(), expected: None, end: None }))
+            .collect();
+        if breaks {
+            pages.truncate(pages.len() / 2);
+            pages.push(Err(ConnectorError::Unreachable("502 bad gateway".to_owned())));
+        } else {
+            let end = Some(ImportEnd { watermark: None, sweep: true });
+            pages.push(Ok(ImportPage { changes: Vec::new(), expected: None, end }));
+        }
+        stream::iter(pages).boxed()
+    }
+
+    async fn read(
+        &self,
+        anchors: &[Anchor],
+        _shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        if self.fails(|f| f.find_fails) {
+            return Err(ConnectorError::Unreachable("503".to_owned()));
+        }
+        let state = self.state.lock().unwrap();
+        let found = anchors
+            .iter()
+            .filter_map(|anchor| Some(self.tell(anchor, state.resources.get(anchor)?)));
+        Ok(found.collect())
+    }
+
+    async fn find(
+        &self,
+        query: &MatchQuery,
+        _shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        if self.fails(|f| f.find_fails) {
+            return Err(ConnectorError::Unreachable("503".to_owned()));
+        }
+        let state = self.state.lock().unwrap();
+        let hit = |resource: &Resource| {
+            resource.object_type == query.object_type
+                && resource.attributes.get(&query.attribute).contains(&query.value)
+        };
+        let found = state.resources.iter().filter(|(_, resource)| hit(resource));
+        Ok(found.take(query.limit).map(|(anchor, resource)| self.tell(anchor, resource)).collect())
+    }
+
+    async fn export(&self, writes: Vec<ExportWrite>) -> Result<Vec<ExportOutcome>, ConnectorError> {
+        if self.fails(|f| f.call_fails) {
+            return Err(ConnectorError::Unreachable("no route to the target".to_owned()));
+        }
+        let cut = if self.fails(|f| f.short_answer) { writes.len() / 2 } else { writes.len() };
+        Ok(writes[..cut].iter().map(|write| self.write(write)).collect())
+    }
+}
