@@ -185,8 +185,9 @@ pub struct ImportPage {
 pub struct ImportEnd {
     /// From where to go on; `None` keeps the one there was.
     pub watermark: Option<Watermark>,
-    /// Whether what was not told in this read is gone: always so for a full read, and for the present phase of
-    /// RFC 4533; never for changes since a watermark.
+    /// Whether what was not told in this read is gone: always so for a full read, and for changes where the connector has
+    /// listed all that is still there, as in the present phase of RFC 4533 or where an account may not see what was
+    /// deleted; never otherwise.
     pub sweep: bool,
 }
 
