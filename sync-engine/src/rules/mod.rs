@@ -14,8 +14,10 @@
 
 mod check;
 mod constant;
+pub mod defaults;
 mod expression;
 mod filter;
+pub mod graph;
 mod load;
 mod locate;
 mod model;
@@ -104,3 +106,6 @@ pub fn text_of(value: &AttributeValue) -> Cow<'_, str> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

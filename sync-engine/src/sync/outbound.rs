@@ -467,7 +467,8 @@ impl<'r> Run<'_, 'r> {
             return Ok(());
         }
         if object.anchor.is_none() {
-            // It was sent to be made and nobody knows what became of it: the export finds out, and then it is released.
+            // It was sent to be made and nobody knows what became of it. The export finds out first, and makes nothing
+            // for an identity that is not held.
             return Ok(());
         }
         let reason = format!("{why} (rule `{}`)", rule.name);

@@ -194,6 +194,7 @@ impl<'a, 'r> Run<'a, 'r> {
                 if let Some(mut object) = self.store.object(id)? {
                     object.pending_import = PendingImport::None;
                     self.store.put_object(&object)?;
+                    self.store.index_object(id, &self.sync.programs.keys_of(&object))?;
                 }
                 LinkChange::None
             }

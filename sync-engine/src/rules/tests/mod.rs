@@ -1,1 +1,4 @@
-
+mod defaults;
+mod graph;
+mod load;
+mod scope;

@@ -3,4 +3,6 @@ mod life;
 mod link;
 mod order;
 mod references;
+mod speed;
+mod trouble;
 mod world;
