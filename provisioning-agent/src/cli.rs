@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     version,
     propagate_version = true,
     after_help = "Exit codes: 0 done; 1 could not run (no directory, no target, bad file); 2 some objects failed and are in \
-escrow, to be tried again; 3 stopped by the guard before the first write.\n\nStart with `setup`, look with `plan`, write \
+escrow, to be tried again; 3 stopped by the guard before the first write.\n\nStart with `setup`, ask `doctor`, look with `plan`, write \
 with `sync --once`, and leave `run` to systemd."
 )]
 pub struct Cli {
@@ -36,6 +36,10 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Ask for what is needed, try each answer, and write a configuration file
+    Setup(Box<SetupArgs>),
+    /// Look whether everything that a cycle needs is there, and say what to mend
+    Doctor(Shown),
     /// Read both sides and show what would be written; nothing is, not even the state
     Plan(Shown),
     /// Show what becomes of one object: every rule, every value; nothing is written
