@@ -109,7 +109,8 @@ impl FakeAd {
             }
         });
         let fake = Self { address, state, stopped };
-        fake.add("domainDNS", BASE, &[]);
+        // The identifier of the domain, without a part of its own: those of its objects have one.
+        fake.add("domainDNS", BASE, &[("objectSid", "\u{1}\0\0\0\0\0\0\u{5}")]);
         fake
     }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ldap3::Scope;
 use scim_sync::connector::{ChangedObject, ImportChange, ReferenceChange, ReferenceTo};
-use scim_sync::{Anchor, AttributeName, ConnectorError};
+use scim_sync::{Anchor, AttributeName, ConnectorError, Dn};
 use uuid::Uuid;
 
 use super::controls::{self, DIRSYNC, DirSyncAnswer};
@@ -59,6 +59,16 @@ impl Reading<'_> {
             return Err(ConnectorError::Unsupported(format!(
                 "{} does not know the DirSync control: have changes be found by uSNChanged",
                 self.session.server()
+            )));
+        }
+        let base = Dn::new(&self.config.base).folded();
+        if !self.root.contexts.iter().any(|context| Dn::new(context).folded() == base) {
+            return Err(ConnectorError::Configuration(format!(
+                "{} is not the root of a tree that {} holds: DirSync reads whole trees ({}); have the scope include a \
+                 place within",
+                self.config.base,
+                self.session.server(),
+                self.root.contexts.join(" or ")
             )));
         }
         let mut cookies = match last.map(|last| &last.progress) {
@@ -268,7 +278,14 @@ impl Reading<'_> {
             let server = self.session.server().to_owned();
             let mut search = self.session.search(asked, "reading the tree").await?;
             while let Some(item) = search.next().await? {
-                let Item::Entry(entry) = item else { continue };
+                let entry = match item {
+                    Item::Entry(entry) => entry,
+                    Item::Reference(addresses) => {
+                        paging::elsewhere(&server, &addresses, "reading the tree")?;
+                        continue;
+                    }
+                    Item::Intermediate(..) => continue,
+                };
                 query.entries += 1;
                 let renamed = entry.has("name") || entry.has("parentGUID");
                 // A new place is empty, and what is moved into it says so itself.

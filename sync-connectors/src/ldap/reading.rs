@@ -247,9 +247,11 @@ impl Reading<'_> {
     }
 }
 
-/// The last part of the object's security identifier.
+/// The last part of the security identifier of an object of the domain. The groups of the domain "Builtin" have numbers of
+/// their own, which no `primaryGroupID` means.
 pub(crate) fn relative_id(entry: &Entry) -> Option<u32> {
-    Sid::from_octets(entry.values("objectSid").first()?)?.relative()
+    let sid = Sid::from_octets(entry.values("objectSid").first()?)?;
+    if sid.to_string().starts_with("S-1-5-32-") { None } else { sid.relative() }
 }
 
 /// The group that the account is in without being listed there.

@@ -7,4 +7,5 @@
 )]
 
 mod csv;
+mod ldap;
 mod scim;

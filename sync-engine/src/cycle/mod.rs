@@ -460,7 +460,10 @@ impl Cycle<'_, '_> {
         let mut plan = PlanOptions::new((self.input.now)());
         plan.lines = options.plan_lines;
         plan.labels.clone_from(&options.labels);
-        plan.secrets = options.secrets.clone();
+        let redacted = shape.types.iter().flat_map(|(found, names)| {
+            names.iter().filter(move |name| rules.is_redacted(target, found, name)).cloned()
+        });
+        plan.secrets = options.secrets.clone().and(redacted);
         plan.type_order.clone_from(&options.type_order);
         let switches = shape.types.keys().flat_map(|found| rules.disable_of(target, found));
         for flow in switches {

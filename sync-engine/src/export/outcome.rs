@@ -7,6 +7,7 @@ use super::values::write_of;
 use super::{ExportEnd, ExportError, Told, Work, same_values};
 use crate::connector::{ExportFailure, ExportOutcome, Exported, FailureKind, ImportedObject};
 use crate::observer::StepStatus;
+use crate::plan::Secrets;
 use crate::space::{ExportKind, PendingExport, PendingImport, SpaceKind, SpaceObject, Unconfirmed};
 use crate::store::EscrowStage;
 use crate::undo::{Inverse, UndoReferences, open};
@@ -166,9 +167,8 @@ impl Work<'_> {
                 return Ok(());
             }
         }
-        let secrets = &self.with.options.plan.secrets;
         for (name, values) in &pending.attributes {
-            if !secrets.holds(name) {
+            if !Secrets::is_write_only(name) {
                 stored.hologram.set(name.clone(), values.clone());
             }
         }
@@ -196,7 +196,7 @@ impl Work<'_> {
         let Some(other) = self.with.store.object(id)? else { return Ok(()) };
         let mut attributes = other.hologram.clone();
         for (name, values) in object.pending_export.iter().flat_map(|pending| &pending.attributes) {
-            if !self.with.options.plan.secrets.holds(name) {
+            if !Secrets::is_write_only(name) {
                 attributes.set(name.clone(), values.clone());
             }
         }
@@ -219,8 +219,7 @@ impl Work<'_> {
         written: &BTreeMap<AttributeName, Values>,
         observed: Option<&AttributeSet>,
     ) -> Result<(), ExportError> {
-        let secrets = &self.with.options.plan.secrets;
-        let open = || written.iter().filter(|(name, _)| !secrets.holds(name));
+        let open = || written.iter().filter(|(name, _)| !Secrets::is_write_only(name));
         let before = stored.unconfirmed.take();
         let mismatches = before.as_ref().map_or(0, |unconfirmed| unconfirmed.mismatches);
         let mut attributes: BTreeMap<_, _> = before.map(|u| u.attributes).unwrap_or_default();
@@ -409,9 +408,8 @@ impl Work<'_> {
         found: &ImportedObject,
     ) -> Result<bool, ExportError> {
         let Some(pending) = &object.pending_export else { return Ok(true) };
-        let secrets = &self.with.options.plan.secrets;
         let all = pending.attributes.iter().all(|(name, values)| {
-            !secrets.holds(name) && same_values(found.attributes.get(name), values)
+            !Secrets::is_write_only(name) && same_values(found.attributes.get(name), values)
         });
         if all {
             let exported = Exported {

@@ -24,6 +24,9 @@ const MONTHS: [&str; 12] = [
 const DAYS: [&str; 7] =
     ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
+/// How often a letter of a format may be repeated.
+const MOST: usize = 32;
+
 /// The dates .NET has: years 1 to 9999.
 pub(crate) fn in_range(moment: NaiveDateTime) -> bool {
     (1..=9999).contains(&moment.year())
@@ -72,6 +75,9 @@ fn items(format: &str) -> Result<Vec<Item>, String> {
                 let mut count = 1;
                 while c != 'K' && chars.next_if_eq(&c).is_some() {
                     count += 1;
+                }
+                if count > MOST {
+                    return Err(format!("a letter is repeated at most {MOST} times, not {count}"));
                 }
                 if matches!(c, 'f' | 'F') && count > 7 {
                     return Err(format!("a fraction has at most 7 digits, not {count}"));

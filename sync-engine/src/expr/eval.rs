@@ -221,7 +221,7 @@ impl Env<'_> {
             self.cx.attributes
         };
         let values = source.get(name);
-        self.charge(values.len())?;
+        self.charge(weight(&values))?;
         Ok(match values {
             Cow::Borrowed(values) => Value::from_slice(values),
             Cow::Owned(values) => Value::from_values(values),
@@ -495,6 +495,16 @@ impl Env<'_> {
         let message = format!("every one of the {tried} candidates is taken in the target");
         Err(Fault::new(EvalErrorKind::AllTaken, message))
     }
+}
+
+/// What taking a copy of values costs: texts are shared, bytes are not.
+fn weight(values: &[AttributeValue]) -> usize {
+    let extra = |value: &AttributeValue| match value {
+        AttributeValue::Binary(bytes) => bytes.len() / 64,
+        AttributeValue::Complex(parts) => parts.len(),
+        _ => 0,
+    };
+    values.iter().map(|value| 1 + extra(value)).sum()
 }
 
 /// The text of a single value, nothing and the empty text being the same.

@@ -4,6 +4,8 @@
 
 use regex::{Regex, RegexBuilder};
 
+use super::error::Given;
+
 /// How large a compiled pattern may be, in bytes.
 const SIZE_LIMIT: usize = 1024 * 1024;
 
@@ -48,26 +50,29 @@ impl Pattern {
         Some(self.0.captures(text)?.get(group)?.as_str())
     }
 
-    /// Every match replaced. `None` where the result would be longer than `limit`.
+    /// Every match replaced.
+    ///
+    /// Finding one match is linear, finding all of them need not be: `paid` is asked for each match with the price of the
+    /// search for the next one and the length of what was made.
     pub(crate) fn replace(
         &self,
         text: &str,
         replacement: &Replacement,
         limit: usize,
-    ) -> Option<String> {
+        paid: Paid<'_>,
+    ) -> Given<String> {
         let mut out = String::with_capacity(text.len());
         let mut done = 0;
         for captures in self.0.captures_iter(text) {
             let Some(whole) = captures.get(0) else { continue };
             out.push_str(&text[done..whole.start()]);
-            replacement.write(text, &captures, &mut out);
+            replacement.write(text, &captures, &mut out, limit);
             done = whole.end();
-            if out.len() > limit {
-                return None;
-            }
+            paid(price(text, done), out.len())?;
         }
         out.push_str(&text[done..]);
-        (out.len() <= limit).then_some(out)
+        paid(0, out.len())?;
+        Ok(out)
     }
 
     /// Of every match, the part that the group matched replaced by `with`.
@@ -76,22 +81,31 @@ impl Pattern {
         text: &str,
         group: usize,
         with: &str,
-        limit: usize,
-    ) -> Option<String> {
+        paid: Paid<'_>,
+    ) -> Given<String> {
         let mut out = String::with_capacity(text.len());
         let mut done = 0;
         for captures in self.0.captures_iter(text) {
-            let Some(part) = captures.get(group) else { continue };
-            out.push_str(&text[done..part.start()]);
-            out.push_str(with);
-            done = part.end();
-            if out.len() > limit {
-                return None;
+            let end = captures.get(0).map_or(text.len(), |whole| whole.end());
+            if let Some(part) = captures.get(group) {
+                out.push_str(&text[done..part.start()]);
+                out.push_str(with);
+                done = part.end();
             }
+            paid(price(text, end), out.len())?;
         }
         out.push_str(&text[done..]);
-        (out.len() <= limit).then_some(out)
+        paid(0, out.len())?;
+        Ok(out)
     }
+}
+
+/// Takes the price of some work and looks at the length of what was made.
+pub(crate) type Paid<'p> = &'p mut dyn FnMut(usize, usize) -> Given<()>;
+
+/// What looking for the next match may cost: it may read all that is left.
+fn price(text: &str, done: usize) -> usize {
+    1 + (text.len() - done) / 8
 }
 
 /// A replacement text with .NET's substitutions, taken apart.
@@ -137,10 +151,14 @@ impl Replacement {
         Self(parts)
     }
 
-    fn write(&self, text: &str, captures: &regex::Captures<'_>, out: &mut String) {
+    fn write(&self, text: &str, captures: &regex::Captures<'_>, out: &mut String, limit: usize) {
         let group = |at: usize| captures.get(at).map_or("", |found| found.as_str());
         let (start, end) = captures.get(0).map_or((0, 0), |whole| (whole.start(), whole.end()));
         for part in &self.0 {
+            // Too long already: the caller says so.
+            if out.len() > limit {
+                return;
+            }
             out.push_str(match part {
                 Part::Text(text) => text,
                 Part::Group(at) => group(*at),

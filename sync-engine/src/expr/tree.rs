@@ -143,8 +143,11 @@ fn key(function: &functions::Function, at: usize) -> String {
     if !repeated {
         return name.to_owned();
     }
-    let number = (at + function.repeat - function.params.len()) / function.repeat + 1;
-    format!("{}{number}", name.trim_end_matches(|c: char| c.is_ascii_digit()))
+    let group = (at + function.repeat - function.params.len()) / function.repeat;
+    // `uniqueValueRule2` is the first of its group and has its number already.
+    let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let first = name[base.len()..].parse::<usize>().unwrap_or(1);
+    format!("{base}{}", first + group)
 }
 
 fn write(source: &MappingSource, dialect: Dialect, out: &mut String, depth: u32) {

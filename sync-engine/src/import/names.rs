@@ -1,6 +1,6 @@
 //! Names: who has which now, and what was told by name before that was known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{PAGE, Staging, StagingError};
 use crate::connector::ReferenceTo;
@@ -83,12 +83,16 @@ impl Staging<'_> {
         loop {
             let page = self.store.referrers(had, after, PAGE)?;
             for (from, attribute) in &page {
-                if self.by_name.contains(*from, attribute, had)
-                    && let Some(to) = self.resolve(&ReferenceTo::Dn(dn.clone()), true)?
-                {
-                    self.repoint(*from, attribute, had, to)?;
-                    self.by_name.repoint(*from, attribute, had, to);
+                let Some(told) = self.by_name.remove(*from, attribute, had) else { continue };
+                let Some(to) = self.resolve(&ReferenceTo::Dn(dn.clone()), true)? else { continue };
+                match told {
+                    Told::ByNameOnly => self.repoint(*from, attribute, had, to)?,
+                    Told::OtherwiseToo => {
+                        self.store.add_edge(*from, attribute, to)?;
+                        self.requeue(*from, attribute)?;
+                    }
                 }
+                self.by_name.told(*from, attribute, to, Told::ByNameOnly);
             }
             if page.len() < PAGE {
                 return self.drop_unused(had);
@@ -110,6 +114,15 @@ impl Staging<'_> {
     }
 }
 
+/// How a reference was told that was told by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is to whoever has the name.
+    ByNameOnly,
+    /// It was also told by anchor, or was there before: it stays when somebody else has the name.
+    OtherwiseToo,
+}
+
 /// Which references this read told by name.
 ///
 /// Whole groups are one bit each, so that a read that tells groups before their members needs no memory for each member;
@@ -118,7 +131,7 @@ impl Staging<'_> {
 pub(super) struct ToldByName {
     /// Rows all of whose references were told by name, 64 to a word.
     whole: BTreeMap<u64, u64>,
-    single: BTreeSet<(SpaceId, AttributeName, SpaceId)>,
+    single: BTreeMap<(SpaceId, AttributeName, SpaceId), Told>,
 }
 
 impl ToldByName {
@@ -126,9 +139,13 @@ impl ToldByName {
         self.whole.is_empty() && self.single.is_empty()
     }
 
-    fn contains(&self, from: SpaceId, attribute: &AttributeName, to: SpaceId) -> bool {
+    /// How the reference was told, where it was told by name; it is forgotten.
+    fn remove(&mut self, from: SpaceId, attribute: &AttributeName, to: SpaceId) -> Option<Told> {
+        if let Some(told) = self.single.remove(&(from, attribute.clone(), to)) {
+            return Some(told);
+        }
         let word = self.whole.get(&(from.0 / 64)).copied().unwrap_or(0);
-        word & (1 << (from.0 % 64)) != 0 || self.single.contains(&(from, attribute.clone(), to))
+        (word & (1 << (from.0 % 64)) != 0).then_some(Told::ByNameOnly)
     }
 
     /// Says of all references of a row that they were, or were not, told by name.
@@ -141,21 +158,24 @@ impl ToldByName {
         }
     }
 
-    /// Says of one reference that it was told by name.
-    pub(super) fn told(&mut self, from: SpaceId, attribute: &AttributeName, to: SpaceId) {
-        self.single.insert((from, attribute.clone(), to));
+    /// Says of one reference that it was told by name; the bit of a row says it of all.
+    pub(super) fn told(
+        &mut self,
+        from: SpaceId,
+        attribute: &AttributeName,
+        to: SpaceId,
+        told: Told,
+    ) {
+        let word = self.whole.get(&(from.0 / 64)).copied().unwrap_or(0);
+        if word & (1 << (from.0 % 64)) == 0 {
+            self.single.insert((from, attribute.clone(), to), told);
+        }
     }
 
     /// Says of one reference that it was told otherwise, or taken away.
     pub(super) fn forget(&mut self, from: SpaceId, attribute: &AttributeName, to: SpaceId) {
         if !self.single.is_empty() {
             self.single.remove(&(from, attribute.clone(), to));
-        }
-    }
-
-    fn repoint(&mut self, from: SpaceId, attribute: &AttributeName, old: SpaceId, new: SpaceId) {
-        if self.single.remove(&(from, attribute.clone(), old)) {
-            self.single.insert((from, attribute.clone(), new));
         }
     }
 }

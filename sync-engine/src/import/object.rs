@@ -194,14 +194,23 @@ impl Staging<'_> {
         )))
     }
 
-    /// Compares what is told with what was written; gives the attribute that is otherwise.
+    /// Compares what is told with what was written; gives an attribute that is otherwise.
+    ///
+    /// A value counts once for each time that it was written: nobody may want it any more.
     fn confirm(&self, row: &mut SpaceObject) -> Option<AttributeName> {
+        let hologram = &row.hologram;
         let written = row.unconfirmed.as_mut()?;
-        let otherwise = written
-            .attributes
-            .iter()
-            .find(|(name, values)| !same(values, row.hologram.get(name)))
-            .map(|(name, _)| name.clone());
+        if written.attributes.is_empty() {
+            return None;
+        }
+        let mut otherwise = None;
+        written.attributes.retain(|name, values| {
+            let equal = same(values, hologram.get(name));
+            if !equal && otherwise.is_none() {
+                otherwise = Some(name.clone());
+            }
+            equal
+        });
         match otherwise {
             Some(name) => {
                 written.mismatches = written.mismatches.saturating_add(1);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::names::Told;
 use super::{PAGE, Staging, StagingError};
 use crate::connector::{ReferenceChange, ReferenceTo, SourceScope};
 use crate::space::{PendingImport, SpaceKind, SpaceObject};
@@ -16,7 +17,6 @@ impl Staging<'_> {
         mut told: BTreeMap<AttributeName, ReferenceChange>,
         whole: bool,
     ) -> Result<BTreeSet<AttributeName>, StagingError> {
-        let mut by_name = false;
         if whole {
             for (attribute, _) in self.store.edge_counts(from)? {
                 told.entry(attribute).or_insert_with(|| ReferenceChange {
@@ -25,13 +25,13 @@ impl Staging<'_> {
                 });
             }
             let mut all = told.values().flat_map(|change| &change.added).peekable();
-            by_name = all.peek().is_some() && all.all(|to| matches!(to, ReferenceTo::Dn(_)));
+            let by_name = all.peek().is_some() && all.all(|to| matches!(to, ReferenceTo::Dn(_)));
             self.by_name.told_whole(from, by_name);
         }
         let mut changed = BTreeSet::new();
         for (attribute, change) in told {
             let differs = if change.replace {
-                self.replace(from, &attribute, &change.added, by_name)?
+                self.replace(from, &attribute, &change.added)?
             } else {
                 self.edit(from, &attribute, &change)?
             };
@@ -47,13 +47,17 @@ impl Staging<'_> {
         from: SpaceId,
         attribute: &AttributeName,
         told: &[ReferenceTo],
-        by_name: bool,
     ) -> Result<bool, StagingError> {
-        let mut wanted = BTreeSet::new();
-        for reference in told {
-            if let Some(to) = self.resolve(reference, true)? {
-                self.note(from, attribute, to, reference, by_name);
+        let (mut wanted, mut by_anchor) = (BTreeSet::new(), BTreeSet::new());
+        // By anchor first, so that it is known what is not told by name only.
+        for by_name in [false, true] {
+            for reference in told.iter().filter(|to| matches!(to, ReferenceTo::Dn(_)) == by_name) {
+                let Some(to) = self.resolve(reference, true)? else { continue };
+                self.note(from, attribute, to, reference, !by_anchor.contains(&to));
                 wanted.insert(to);
+            }
+            if !by_name {
+                by_anchor.clone_from(&wanted);
             }
         }
         let mut unwanted = Vec::new();
@@ -96,25 +100,29 @@ impl Staging<'_> {
         }
         for reference in &change.added {
             if let Some(to) = self.resolve(reference, true)? {
-                self.note(from, attribute, to, reference, false);
-                changed |= self.store.add_edge(from, attribute, to)?;
+                let is_first = self.store.add_edge(from, attribute, to)?;
+                self.note(from, attribute, to, reference, is_first);
+                changed |= is_first;
             }
         }
         Ok(changed)
     }
 
-    /// Remembers how a reference was told, where the bit for the whole row does not say it.
+    /// Remembers how a reference was told.
     fn note(
         &mut self,
         from: SpaceId,
         attribute: &AttributeName,
         to: SpaceId,
         reference: &ReferenceTo,
-        whole_by_name: bool,
+        by_name_only: bool,
     ) {
         match reference {
-            ReferenceTo::Dn(_) if !whole_by_name => self.by_name.told(from, attribute, to),
-            _ => self.by_name.forget(from, attribute, to),
+            ReferenceTo::Dn(_) if by_name_only => {
+                self.by_name.told(from, attribute, to, Told::ByNameOnly);
+            }
+            ReferenceTo::Dn(_) => self.by_name.told(from, attribute, to, Told::OtherwiseToo),
+            ReferenceTo::Anchor(_) => self.by_name.forget(from, attribute, to),
         }
     }
 

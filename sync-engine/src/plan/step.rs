@@ -151,7 +151,11 @@ pub struct ReferenceDelta {
     pub removed: u64,
 }
 
-/// Which attributes are shown to nobody: not in plans, logs, undo files or digests.
+/// What a target takes and never tells: kept nowhere, because it could never be compared.
+const WRITE_ONLY: [&str; 5] =
+    ["password", "userPassword", "unicodePwd", "unixUserPassword", "sambaNTPassword"];
+
+/// Which attributes are shown to nobody: not in plans, logs, undo files or digests. Passwords always are among them.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     names: BTreeSet<AttributeName>,
@@ -159,9 +163,7 @@ pub struct Secrets {
 
 impl Default for Secrets {
     fn default() -> Self {
-        let names =
-            ["password", "userPassword", "unicodePwd", "unixUserPassword", "sambaNTPassword"];
-        Self { names: names.iter().map(AttributeName::new).collect() }
+        Self { names: WRITE_ONLY.iter().map(AttributeName::new).collect() }
     }
 }
 
@@ -179,8 +181,13 @@ impl Secrets {
         if self.names.contains(name) {
             return true;
         }
-        let last = name.as_str().rsplit(['.', ':']).next().unwrap_or_default();
-        self.names.contains(&AttributeName::new(last))
+        self.names.contains(&AttributeName::new(last_name(name)))
+    }
+
+    /// Whether an attribute is a password, which a target takes and never tells.
+    #[must_use]
+    pub fn is_write_only(name: &AttributeName) -> bool {
+        WRITE_ONLY.iter().any(|known| known.eq_ignore_ascii_case(last_name(name)))
     }
 
     /// The values of an attribute as they may be shown.
@@ -192,6 +199,10 @@ impl Secrets {
             Shown::Open(values.to_vec())
         }
     }
+}
+
+fn last_name(name: &AttributeName) -> &str {
+    name.as_str().rsplit(['.', ':']).next().unwrap_or_default()
 }
 
 /// The name by which people know an object: the first of `by` that has a value, else its place, else its identifier.

@@ -213,6 +213,7 @@ impl<'r> Run<'_, 'r> {
         }
         object.pending_export = Some(pending);
         if planned {
+            self.end_escrow(object.id, EscrowStage::Export)?;
             self.store.put_object(&object)?;
         } else {
             let origin = LinkOrigin::Provisioned { rule: maker.name.clone() };
@@ -381,6 +382,8 @@ impl<'r> Run<'_, 'r> {
             // It was sent to be made and nobody knows what became of it: the export finds out, with the newest values.
             return self.update_sent(identity, rules, object);
         }
+        // Something about it or about those it refers to is new: its references are tried at once.
+        self.end_escrow(object.id, EscrowStage::Reference)?;
         let mut pending = None;
         if rules.iter().any(|rule| rule.operations.update) {
             let Difference { mut attributes, always, references } =
@@ -422,6 +425,10 @@ impl<'r> Run<'_, 'r> {
         pending: Option<PendingExport>,
     ) -> Result<(), Trouble> {
         if object.pending_export != pending {
+            if object.pending_export.is_some() && pending.is_some() {
+                // What the target refused was something else: this is tried at once.
+                self.end_escrow(object.id, EscrowStage::Export)?;
+            }
             object.pending_export = pending;
             self.store.put_object(object)?;
             self.index(object)?;

@@ -50,7 +50,8 @@ fn settle(world: &mut World, seed: u64) {
         told.push(report);
     }
     let differences = world.differences();
-    assert!(differences.is_empty(), "seed {seed}: {differences:#?}\n{told:#?}");
+    let escrows = world.store.escrows(None, None, 100).unwrap();
+    assert!(differences.is_empty(), "seed {seed}: {differences:#?}\n{escrows:#?}\n{told:#?}");
 }
 
 /// Nothing is left to do, and nothing is done.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use scim_sync::StoreError;
 
@@ -60,6 +61,8 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 
 fn prepare(mut connection: Connection) -> Result<Connection, StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Otherwise a statement is planned anew for each value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
     let pragmas =
         [("synchronous", 2), ("cache_size", -CACHE), ("journal_size_limit", JOURNAL_LIMIT)];
     for (name, value) in pragmas {

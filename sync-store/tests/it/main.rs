@@ -1,4 +1,11 @@
 //! The store on SQLite against the contract, against the store in memory, and against being killed.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod damaged;
+mod differential;
+mod file;
+mod killed;
+mod load;
 
 mod suite {
     fn open() -> (scim_sync_store::SqliteStore, tempfile::TempDir) {

@@ -99,7 +99,7 @@ pub(super) const PROVISIONING: &[Function] = &[
     },
     Function {
         name: "IIF",
-        params: &[req("condition", Condition), opt("valueIfTrue", Any), opt("valueIfFalse", Any)],
+        params: &[req("condition", Condition), req("valueIfTrue", Any), req("valueIfFalse", Any)],
         repeat: 0,
         returns: Among(1, 1),
         apply: Apply::Special(Special::Iif),

@@ -118,34 +118,30 @@ fn replace(env: &mut Env<'_>, args: &Args<'_>) -> Given<Value> {
     }
     let Some(source) = source else { return Ok(Value::Null) };
     let value = args.text_or_empty(VALUE)?;
-    let made = match mode {
-        Mode::Plain => {
-            return replaced(env, &source, &args.text_or_empty(OLD)?, &value);
+    let (old, template) = (args.text_or_empty(OLD)?, args.text_or_empty(TEMPLATE)?);
+    match mode {
+        Mode::Plain => return replaced(env, &source, &old, &value),
+        Mode::Template => return replaced(env, &template, &old, &source),
+        _ => {}
+    }
+    let pattern = pattern(env, args)?;
+    env.charge(source.len())?;
+    let paid = &mut |work: usize, made: usize| {
+        env.charge(work)?;
+        if made <= MAX_MADE {
+            return Ok(());
         }
-        Mode::Template => {
-            let template = args.text_or_empty(TEMPLATE)?;
-            return replaced(env, &template, &args.text_or_empty(OLD)?, &source);
-        }
-        Mode::Group => {
-            let pattern = pattern(env, args)?;
-            let group = group(args, &pattern)?;
-            env.charge(source.len())?;
-            pattern.replace_group(&source, group, &value, MAX_MADE)
-        }
-        _ => {
-            let pattern = pattern(env, args)?;
-            env.charge(source.len())?;
-            let prepared = args.call.prepared.replacement.clone();
-            let replacement =
-                prepared.unwrap_or_else(|| Arc::new(Replacement::new(&value, &pattern)));
-            pattern.replace(&source, &replacement, MAX_MADE)
-        }
-    };
-    let too_large = || {
         let message = format!("the value would be longer than {MAX_MADE} bytes");
-        Fault::new(EvalErrorKind::TooLarge, message)
+        Err(Fault::new(EvalErrorKind::TooLarge, message))
     };
-    env.text(made.ok_or_else(too_large)?)
+    let made = if mode == Mode::Group {
+        pattern.replace_group(&source, group(args, &pattern)?, &value, paid)?
+    } else {
+        let prepared = args.call.prepared.replacement.clone();
+        let replacement = prepared.unwrap_or_else(|| Arc::new(Replacement::new(&value, &pattern)));
+        pattern.replace(&source, &replacement, MAX_MADE, paid)?
+    };
+    env.text(made)
 }
 
 fn pattern(env: &mut Env<'_>, args: &Args<'_>) -> Given<Arc<Pattern>> {
@@ -153,7 +149,7 @@ fn pattern(env: &mut Env<'_>, args: &Args<'_>) -> Given<Arc<Pattern>> {
         return Ok(Arc::clone(prepared));
     }
     let text: Cow<'_, str> = args.text_or_empty(PATTERN)?;
-    env.charge(text.len().saturating_mul(COMPILE_PRICE))?;
+    env.charge(text.len().saturating_add(20).saturating_mul(COMPILE_PRICE))?;
     let compiled = Pattern::new(&text);
     compiled.map(Arc::new).map_err(|sentence| Fault::value(sentence).at(PATTERN))
 }

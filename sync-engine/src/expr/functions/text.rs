@@ -449,8 +449,9 @@ fn upper(env: &mut Env<'_>, args: &Args<'_>) -> Given<Value> {
 
 fn pcase(env: &mut Env<'_>, args: &Args<'_>) -> Given<Value> {
     let Some(text) = args.text(0)? else { return Ok(Value::Null) };
-    env.charge(text.len())?;
-    match args.text(1)? {
+    let separators = args.text(1)?;
+    env.charge(text.len().saturating_mul(separators.as_ref().map_or(1, |s| s.len().max(1))))?;
+    match separators {
         Some(separators) => env.text(capitals(&text, |c| separators.contains(c))),
         None => env.text(title_case(&text)),
     }
@@ -493,38 +494,27 @@ fn word(env: &mut Env<'_>, args: &Args<'_>) -> Given<Value> {
     let text = args.text_or_empty(0)?;
     let number = args.need_number(1)?;
     let delimiters = args.text_or_empty(2)?;
-    env.charge(text.len())?;
+    env.charge(text.len().saturating_mul(delimiters.len().max(1)))?;
     let mut words = text.split(|c| delimiters.contains(c)).filter(|word| !word.is_empty());
     let word = usize::try_from(number).ok().filter(|number| *number > 0);
     env.text(word.and_then(|number| words.nth(number - 1)).unwrap_or_default())
 }
 
-/// Where `what` stands in `text`, by characters: the places where it begins.
-fn places(text: &[char], what: &[char], insensitive: bool) -> Vec<usize> {
-    if what.len() > text.len() {
-        return Vec::new();
-    }
-    let fold = |c: &char| if insensitive { culture::fold(*c) } else { *c };
-    let what: Vec<char> = what.iter().map(fold).collect();
-    let text: Vec<char> = text.iter().map(fold).collect();
-    if what.is_empty() {
-        return (0..=text.len()).collect();
-    }
-    text.windows(what.len())
-        .enumerate()
-        .filter(|(_, window)| *window == what.as_slice())
-        .map(|(at, _)| at)
-        .collect()
+/// The two texts of a search, with letters made alike where case does not count.
+fn searched(env: &mut Env<'_>, args: &Args<'_>) -> Given<Option<(String, String)>> {
+    let (Some(text), Some(what)) = (args.text(0)?, args.text(1)?) else { return Ok(None) };
+    env.charge(text.len() + what.len())?;
+    let insensitive = args.text_or_empty(3)? == "vbTextCompare";
+    let alike = |text: &str| {
+        // One character for one, so that the places stay.
+        if insensitive { text.chars().map(culture::fold).collect() } else { text.to_owned() }
+    };
+    Ok(Some((alike(&text), alike(&what))))
 }
 
-fn search(env: &mut Env<'_>, args: &Args<'_>) -> Given<Option<(Vec<usize>, usize, usize)>> {
-    let (Some(text), Some(what)) = (args.text(0)?, args.text(1)?) else { return Ok(None) };
-    let text: Vec<char> = text.chars().collect();
-    let what: Vec<char> = what.chars().collect();
-    // Each place is compared with the whole of what is looked for.
-    env.charge(text.len().saturating_mul(what.len().clamp(1, 8)))?;
-    let insensitive = args.text_or_empty(3)? == "vbTextCompare";
-    Ok(Some((places(&text, &what, insensitive), text.len(), what.len())))
+/// A place in bytes as a place in characters, from 1.
+fn place(text: &str, at: usize) -> Value {
+    Value::from(text[..at].chars().count() as i64 + 1)
 }
 
 fn instr(env: &mut Env<'_>, args: &Args<'_>) -> Given<Value> {
@@ -532,9 +522,11 @@ fn instr(env: &mut Env<'_>, args: &Args<'_>) -> Given<Value> {
     let Ok(start @ 1..) = usize::try_from(start) else {
         return Err(Fault::value("the place to start from is 1 or more").at(2));
     };
-    let Some((found, length, _)) = search(env, args)? else { return Ok(Value::from(0)) };
-    let place = found.into_iter().find(|at| at + 1 >= start && *at < length.max(1));
-    Ok(Value::from(place.map_or(0, |at| at as i64 + 1)))
+    let Some((text, what)) = searched(env, args)? else { return Ok(Value::from(0)) };
+    let rest = from(&text, start - 1);
+    let skipped = text.len() - rest.len();
+    let found = rest.find(&what).filter(|_| !rest.is_empty());
+    Ok(found.map_or(Value::from(0), |at| place(&text, skipped + at)))
 }
 
 fn instr_rev(env: &mut Env<'_>, args: &Args<'_>) -> Given<Value> {
@@ -542,13 +534,17 @@ fn instr_rev(env: &mut Env<'_>, args: &Args<'_>) -> Given<Value> {
     if start == 0 || start < -1 {
         return Err(Fault::value("the place to start from is 1 or more, or -1 for the end").at(2));
     }
-    let Some((found, length, wide)) = search(env, args)? else { return Ok(Value::from(0)) };
+    let Some((text, what)) = searched(env, args)? else { return Ok(Value::from(0)) };
+    let length = text.chars().count();
     let end = usize::try_from(start).unwrap_or(length);
-    if end > length {
+    if end > length || length == 0 {
         return Ok(Value::from(0));
     }
-    let place = found.into_iter().rev().find(|at| at + wide <= end && *at < length.max(1));
-    Ok(Value::from(place.map_or(0, |at| at as i64 + 1)))
+    if what.is_empty() {
+        return Ok(Value::from(end as i64));
+    }
+    let found = first(&text, end).rfind(&what);
+    Ok(found.map_or(Value::from(0), |at| place(&text, at)))
 }
 
 fn padding(env: &mut Env<'_>, args: &Args<'_>) -> Given<Option<(String, String)>> {

@@ -264,6 +264,15 @@ fn what_was_written_in_vain_is_written_again_and_the_third_time_a_person_looks()
         assert_eq!(row.hologram.first(&"cn".into()), Some(&"ada".into()), "what it really has");
         assert_eq!(store.dirty(None, 9).unwrap().len(), 1, "the outbound rules compare again");
         assert_eq!(store.escrow(id).unwrap().is_some(), times == 3);
+        full(&mut store, vec![user("ada")]);
+        let mut again = self::row(&store, "ada");
+        let mut written = again.unconfirmed.take().unwrap();
+        assert_eq!(written.mismatches, times, "it was not written again");
+        written.attributes.insert("CN".into(), vec![AttributeValue::text("Ada")]);
+        again.unconfirmed = Some(written);
+        store.begin().unwrap();
+        store.put_object(&again).unwrap();
+        store.commit().unwrap();
     }
     let escrow = store.escrow(id).unwrap().unwrap();
     assert_eq!((escrow.stage, escrow.next), (EscrowStage::Export, Some(at(1 + 6 * 3600))));

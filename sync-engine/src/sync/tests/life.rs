@@ -151,7 +151,8 @@ fn what_was_sent_and_not_answered_is_not_forgotten() {
     world.store.commit().unwrap();
     world.change(&ad(), vec![deleted("ada"), changed("user", "bob", &[("title", Some("Dr"))])]);
     world.sync(SyncMode::Delta);
-    // The export has to find out whether they are there, before the one can be deleted.
+    // The export has to find out whether it is there, by the values that were sent; then it is deleted, or brought up to
+    // date.
     assert_eq!(
         world.pending(),
         [

@@ -294,6 +294,12 @@ fn corners() {
         (P, "Count([proxyAddresses])", "2"),
         (P, "Not([sn])", "True"),
         (P, r#"Not("true")"#, "False"),
+        (C, r#"InStrRev("", "a")"#, "0"),
+        (C, r#"InStrRev("abcabc", "abc", 5)"#, "1"),
+        (C, r#"InStrRev("abc", "a", 9)"#, "0"),
+        (C, r#"InStr("", "")"#, "0"),
+        (C, r#"InStr("abc", "", 2)"#, "2"),
+        (C, r#"InStr("äöü", "ü", 2)"#, "3"),
         // Several values where one is needed.
         (
             P,

@@ -68,6 +68,7 @@ fn refusals_name_the_place() {
         (P, "Append([a])", "Append([a])", "Append takes 2 arguments and gets 1"),
         (P, "Trim([a], [b])", "[b]", "Trim takes 1 arguments and gets 2"),
         (P, "Append(, [b])", ",", "Append needs a value for source"),
+        (P, "IIF([a] = 1)", "IIF([a] = 1)", "IIF takes 3 arguments and gets 1"),
         (P, "Now(1)", "1", "Now takes 0 arguments and gets 1"),
         (
             P,

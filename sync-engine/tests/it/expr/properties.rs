@@ -118,7 +118,7 @@ fn object() -> impl Strategy<Value = AttributeSet> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
     /// The canonical text says the same; and evaluating ends, within the fuel, with values of bounded size, and twice the same.
     #[test]
@@ -196,6 +196,31 @@ proptest! {
         prop_assert_eq!(outcome.values(), object.get(&"a".into()));
     }
 
+    /// Bytes that are nearly a certificate.
+    #[test]
+    fn no_bytes_make_the_certificate_functions_fall(
+        changes in prop::collection::vec((0_usize..588, any::<u8>()), 0..6),
+        length in 0_usize..=588,
+        cut in any::<bool>(),
+    ) {
+        let mut bytes = include_bytes!("certificate.der").to_vec();
+        for (at, byte) in changes {
+            bytes[at] = byte;
+        }
+        if cut {
+            bytes.truncate(length);
+        }
+        let mut object = AttributeSet::new();
+        object.set("c".into(), vec![AttributeValue::Binary(bytes)]);
+        let random = RefCell::new(seeded(1));
+        let cx = Context::new(&object, now(), &random);
+        for (_, name, ..) in examples().filter(|(_, name, ..)| name.contains("Cert")) {
+            let args = if name == "CertNameInfo" { ", \"UpnName\", False" } else { "" };
+            let expression = Expression::parse(&format!("{name}([c]{args})"), Dialect::Connect).expect("an expression");
+            let _ = expression.evaluate(&cx);
+        }
+    }
+
     /// FILETIME there and back.
     #[test]
     fn filetimes(number in 0_i64..2_650_467_743_990_000_000) {
@@ -204,6 +229,51 @@ proptest! {
         let (object, random) = (AttributeSet::new(), RefCell::new(seeded(1)));
         let outcome = expression.evaluate(&Context::new(&object, now(), &random)).expect("a number");
         prop_assert_eq!(outcome, Outcome::Values(vec![AttributeValue::Integer(number)]));
+    }
+}
+
+/// As deep as an expression may be, on the stack of a test.
+#[test]
+fn the_deepest_expression_is_evaluated() {
+    let object = AttributeSet::new().with("a", " x ");
+    let random = RefCell::new(seeded(1));
+    for (open, close) in [
+        ("Trim(", ")"),
+        ("With($x, 1, ", ")"),
+        ("IIF(True, ", ", 1)"),
+        ("Select($x, ", ", $x)"),
+        ("(\"\" & (", "))"),
+    ] {
+        let levels = if open.starts_with('(') { 31 } else { 63 };
+        let text = format!("{}Trim([a]){}", open.repeat(levels), close.repeat(levels));
+        let expression =
+            Expression::parse(&text, Dialect::Connect).unwrap_or_else(|e| panic!("{e}"));
+        let outcome = expression.evaluate(&Context::new(&object, now(), &random));
+        assert_eq!(outcome, Ok(Outcome::Values(vec!["x".into()])));
+        let again = Expression::parse(&expression.to_string(), Dialect::Connect);
+        assert_eq!(again.as_ref(), Ok(&expression));
+    }
+}
+
+/// Formats and patterns that come from the object are bounded too.
+#[test]
+fn what_an_object_brings_is_bounded() {
+    let object = AttributeSet::new()
+        .with("letters", "y".repeat(70_000).as_str())
+        .with("all", "$_".repeat(2_000).as_str())
+        .with("long", "A".repeat(60_000).as_str())
+        .with("slow", "[^B]*B|A");
+    let random = RefCell::new(seeded(1));
+    let cx = Context::new(&object, now(), &random);
+    for (text, kind) in [
+        ("FormatDateTime(\"2020\", , \"yyyy\", [letters])", EvalErrorKind::Value),
+        ("Replace([long], , [slow], , \"\", , )", EvalErrorKind::OutOfFuel),
+        ("Replace([long], , \"A+\", , [all], , )", EvalErrorKind::TooLarge),
+        ("Word([long], 1, [long])", EvalErrorKind::OutOfFuel),
+    ] {
+        let expression = Expression::parse(text, Dialect::Provisioning).expect("an expression");
+        let error = expression.evaluate(&cx).expect_err(text);
+        assert_eq!(error.kind(), kind, "{text}: {error}");
     }
 }
 

@@ -44,6 +44,19 @@ fn a_tree_without_text_is_read_from_its_parts() {
 }
 
 #[test]
+fn repeated_parameters_are_numbered() {
+    for (text, keys) in [
+        ("SelectUniqueValue([a], [b], [c])", "uniqueValueRule1 uniqueValueRule2 uniqueValueRule3"),
+        (r#"Switch([a], , "k", "v", "l", "w")"#, "source key1 value1 key2 value2"),
+        (r#"Join(", ", [a], [b])"#, "separator source1 source2"),
+    ] {
+        let tree = Expression::parse(text, P).expect("an expression").to_tree();
+        let found: Vec<&str> = tree.parameters.iter().map(|p| p.key.as_str()).collect();
+        assert_eq!(found.join(" "), keys);
+    }
+}
+
+#[test]
 fn the_text_wins() {
     let source: MappingSource = serde_json::from_value(json!({
         "expression": "Trim([cn])", "name": "Mid", "type": "Function", "parameters": []
@@ -66,7 +79,7 @@ fn without_text(source: &mut MappingSource, keep: &dyn Fn(&MappingSource) -> boo
 fn there_and_back() {
     for (dialect, text) in [
         (P, r#"IIF([country] = "USA", [a], Switch([b], , "k", "v", "k2", "v2"))"#),
-        (P, r#"Join(", ", [sn], Replace([a], , "(?<x>b)", "x", , [c], ))"#),
+        (P, r#"Join(", ", [sn], Replace([a], , "(?<x>b)", "x", , [c]))"#),
         (P, "SelectUniqueValue([a], [b], [c])"),
         (Dialect::Connect, r#"IIF([a] & "x" & [b] = "y" || CBool([c]), NULL, 2 * (5 + 3))"#),
         (Dialect::Connect, "Select($i, [a], LCase($i)) & %Domain.FQDN%"),
