@@ -45,8 +45,11 @@ impl Connectors {
     /// # Errors
     /// [`ConfigError`] for a secret or a file that is not there.
     pub fn of(config: &Config, environment: &dyn Environment) -> Result<Self, ConfigError> {
-        let sources =
-            config.settings.sources.iter().map(|source| self::source(source, config.folder(), environment));
+        let sources = config
+            .settings
+            .sources
+            .iter()
+            .map(|source| self::source(source, config.folder(), environment));
         let targets = config.settings.targets.iter().map(|target| {
             Ok(Arc::new(scim(target, config.folder(), environment)?) as Arc<dyn Connector>)
         });

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use scim_sync::cycle::{CycleInput, CycleOptions, CycleReport, run_cycle};
+use scim_sync::cycle::{
+    CycleError, CycleInput, CycleOptions, CycleReport, RandomSource, run_cycle,
+};
 use scim_sync::observer::Observer;
 use scim_sync::rules::RuleSet;
 use scim_sync::stop::Stop;
@@ -112,6 +114,7 @@ impl Session {
         CycleOptions {
             export: settings.mode == Mode::Active,
             guard: settings.guard.clone(),
+            random: Some(RandomSource(system_random)),
             ..CycleOptions::default()
         }
     }
@@ -141,8 +144,22 @@ impl Session {
         };
         // A thread of its own: the engine computes between two waits, and nothing else is to be done on it.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(runtime.block_on(run_cycle(input, observer))?)
+        runtime.block_on(run_cycle(input, observer)).map_err(|error| match error {
+            CycleError::Rules(text) => {
+                let file = self.config.path.display();
+                let lines: Vec<String> =
+                    text.lines().map(|line| format!("{file}: {line}")).collect();
+                anyhow::anyhow!("the rules do not fit the systems\n{}", lines.join("\n"))
+            }
+            error => error.into(),
+        })
     }
+}
+
+/// The operating system's generator: rules make passwords of it.
+fn system_random() -> Option<u64> {
+    use rand::TryRng as _;
+    rand::rngs::SysRng.try_next_u64().ok()
 }
 
 fn open(state: &StateDir) -> Result<SqliteStore> {

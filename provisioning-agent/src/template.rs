@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use scim_sync::ConnectorId;
 use scim_sync::rules::RuleSet;
 use scim_sync::rules::defaults::{AD_TO_SCIM, OPENLDAP_TO_SCIM};
-use scim_sync::ConnectorId;
 
 use crate::cli::DirectoryKind;
 use crate::config::SecretSource;
@@ -115,57 +115,120 @@ impl Site {
     }
 
     fn write(&self, to: &mut String, what: &str) -> std::fmt::Result {
-        writeln!(to, "# {what} into a SCIM service. Texts outside of the rules may have ${{NAME}} for an environment variable,")?;
-        writeln!(to, "# ${{NAME:-default}} for one that may be missing, and $${{ for ${{ itself.\n")?;
+        writeln!(
+            to,
+            "# {what} into a SCIM service. Texts outside of the rules may have ${{NAME}} for an environment variable,"
+        )?;
+        writeln!(
+            to,
+            "# ${{NAME:-default}} for one that may be missing, and $${{ for ${{ itself.\n"
+        )?;
         writeln!(to, "version = 1")?;
-        writeln!(to, "# What was read, what was written, logs, and what is needed to undo a run. One agent for each folder.")?;
+        writeln!(
+            to,
+            "# What was read, what was written, logs, and what is needed to undo a run. One agent for each folder."
+        )?;
         writeln!(to, "state-dir = {}", quoted(&self.state_dir))?;
-        writeln!(to, "# \"staging\" reads and works everything out, and writes nothing: `pending` shows what would be.")?;
+        writeln!(
+            to,
+            "# \"staging\" reads and works everything out, and writes nothing: `pending` shows what would be."
+        )?;
         writeln!(to, "mode = \"{}\"", if self.staging { "staging" } else { "active" })?;
-        writeln!(to, "# health = \"127.0.0.1:9123\"   # GET /health on this machine: 200 where all is well\n")?;
+        writeln!(
+            to,
+            "# health = \"127.0.0.1:9123\"   # GET /health on this machine: 200 where all is well\n"
+        )?;
         self.source(to)?;
         writeln!(to, "[[target]]\nname = \"{TARGET}\"")?;
         writeln!(to, "url = {}", quoted(&self.target))?;
         writeln!(to, "token = {}", secret(&self.token))?;
         if self.target_ca.is_empty() {
-            writeln!(to, "# ca-file = \"\"   # authorities of the service's certificate (PEM), where the system does not know them")?;
+            writeln!(
+                to,
+                "# ca-file = \"\"   # authorities of the service's certificate (PEM), where the system does not know them"
+            )?;
         } else {
             writeln!(to, "ca-file = {}", quoted(&self.target_ca))?;
         }
         if self.profile.is_empty() {
-            writeln!(to, "# profile = \"entra\"   # what is known of a service: `scim profile list`")?;
+            writeln!(
+                to,
+                "# profile = \"entra\"   # what is known of a service: `scim profile list`"
+            )?;
         } else {
             writeln!(to, "profile = {}", quoted(&self.profile))?;
         }
-        writeln!(to, "\n# A cycle that would take away more than this writes nothing, and says how to let it through (`allow`).")?;
-        writeln!(to, "# The smaller of number and percent counts, but never less than at-least. 0 allows none.")?;
+        writeln!(
+            to,
+            "\n# A cycle that would take away more than this writes nothing, and says how to let it through (`allow`)."
+        )?;
+        writeln!(
+            to,
+            "# The smaller of number and percent counts, but never less than at-least. 0 allows none."
+        )?;
         writeln!(to, "[guard]")?;
-        writeln!(to, "deletes = {{ number = 500, percent = 10, at-least = 5 }}   # of the target's objects; switching off counts too")?;
-        writeln!(to, "members = {{ number = 500, percent = 50, at-least = 50 }}  # of the members of one group\n")?;
-        writeln!(to, "[schedule]\nevery = \"2m\"        # for `run`\njitter = \"10s\"\nfull-every = \"7d\"   # everything is read anew and compared\n")?;
-        writeln!(to, "# --- The rules: which objects are taken in, and what becomes of each attribute. They are yours to change; `preview`")?;
-        writeln!(to, "# shows what they make of one object, and `plan` what a change of them would write.")
+        writeln!(
+            to,
+            "deletes = {{ number = 500, percent = 10, at-least = 5 }}   # of the target's objects; switching off counts too"
+        )?;
+        writeln!(
+            to,
+            "members = {{ number = 500, percent = 50, at-least = 50 }}  # of the members of one group\n"
+        )?;
+        writeln!(
+            to,
+            "[schedule]\nevery = \"2m\"        # for `run`\njitter = \"10s\"\nfull-every = \"7d\"   # everything is read anew and compared\n"
+        )?;
+        writeln!(
+            to,
+            "# --- The rules: which objects are taken in, and what becomes of each attribute. They are yours to change; `preview`"
+        )?;
+        writeln!(
+            to,
+            "# shows what they make of one object, and `plan` what a change of them would write."
+        )
     }
 
     fn source(&self, to: &mut String) -> std::fmt::Result {
-        writeln!(to, "[[source]]\nname = \"{}\"\nkind = \"{}\"", self.directory.source(), self.directory.word())?;
+        writeln!(
+            to,
+            "[[source]]\nname = \"{}\"\nkind = \"{}\"",
+            self.directory.source(),
+            self.directory.word()
+        )?;
         writeln!(to, "# The preferred server first; the others stand in for it.")?;
         writeln!(to, "servers = {}", list(&self.servers))?;
-        writeln!(to, "# Authorities of the servers' certificates (PEM); empty for those that the system trusts.")?;
+        writeln!(
+            to,
+            "# Authorities of the servers' certificates (PEM); empty for those that the system trusts."
+        )?;
         writeln!(to, "ca-file = {}", quoted(&self.ldap_ca))?;
         writeln!(to, "bind-dn = {}", quoted(&self.bind_dn))?;
-        writeln!(to, "# Also {{ file = \"password\" }} or {{ credential = \"ldap-password\" }} (systemd); never the secret itself.")?;
+        writeln!(
+            to,
+            "# Also {{ file = \"password\" }} or {{ credential = \"ldap-password\" }} (systemd); never the secret itself."
+        )?;
         writeln!(to, "password = {}", secret(&self.password))?;
         writeln!(to, "base = {}", quoted(&self.base))?;
         if self.directory == DirectoryKind::ActiveDirectory {
-            writeln!(to, "# \"dir-sync\" needs the right to replicate changes, \"dir-sync-ordinary\" no right but to read.")?;
+            writeln!(
+                to,
+                "# \"dir-sync\" needs the right to replicate changes, \"dir-sync-ordinary\" no right but to read."
+            )?;
             writeln!(to, "changes = \"dir-sync\"")?;
         }
-        writeln!(to, "\n# Places and groups may be given by name or by GUID. What leaves the scope is switched off or removed, as the")?;
+        writeln!(
+            to,
+            "\n# Places and groups may be given by name or by GUID. What leaves the scope is switched off or removed, as the"
+        )?;
         writeln!(to, "# rules say by on-out-of-scope.\n[source.scope]")?;
         writeln!(to, "include = {}   # only what is under these places", list(&self.include))?;
         writeln!(to, "exclude = []   # and nothing under these")?;
-        writeln!(to, "group = {}     # only this group and its members, such as pilots", quoted(&self.group))?;
+        writeln!(
+            to,
+            "group = {}     # only this group and its members, such as pilots",
+            quoted(&self.group)
+        )?;
         writeln!(to, "nested = true  # members of groups within it too\n")
     }
 }
@@ -287,6 +350,33 @@ mod tests {
         assert_eq!(ldap.password, site.password);
         assert_eq!(settings.mode, crate::config::Mode::Staging);
         assert_eq!(settings.targets[0].profile, "entra");
+    }
+
+    /// Several sources, a group of pilots, staging, and rules that say who wins.
+    #[test]
+    fn two_forests_feed_one_service() {
+        let text = include_str!("../examples/two-forests.toml");
+        let everything = |name: &str| match name {
+            "SCIM_URL" => Some("https://scim.example/v2".to_owned()),
+            name => Some(format!("value of {name}")),
+        };
+        let settings = Settings::parse(text, &everything).unwrap();
+        assert_eq!(settings.mode, crate::config::Mode::Staging);
+        let scopes: Vec<_> = settings
+            .sources
+            .iter()
+            .map(|source| match &source.kind {
+                crate::config::SourceKind::ActiveDirectory(ldap) => ldap.scope.group.as_str(),
+                _ => panic!("{}", source.name),
+            })
+            .collect();
+        assert_eq!(scopes, ["", "value of APAC_PILOTS"]);
+        let rules = RuleSet::from_config(text).unwrap();
+        let sources: Vec<String> = rules.sources().iter().map(ToString::to_string).collect();
+        assert_eq!(sources, ["apac", "emea"]);
+        let precedence = |name: &str| rules.by_name(name).unwrap().precedence;
+        assert!(precedence("In from EMEA - user") < precedence("In from APAC - user"));
+        assert_eq!(rules.by_name("In from APAC - user").unwrap().join.len(), 2);
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(super) async fn shown_by(
     match looked {
         Ok(Ok(Some(found))) => {
             let (state, text) = judged(&found, clock::now());
-            report.add(state, about, "certificate", format!("{host} shows one {text}"))
+            report.add(state, about, "certificate", format!("{host} shows one that {text}"))
         }
         Ok(Ok(None) | Err(_)) | Err(_) => Ok(()),
     }
@@ -82,7 +82,7 @@ pub(super) fn of_file(report: &mut Report, about: &str, path: &std::path::Path) 
         }
     }
     let (state, text) = worst.unwrap_or_else(|| {
-        (State::Fail, "with no certificate in it: it has to be PEM (BEGIN CERTIFICATE)".to_owned())
+        (State::Fail, "holds no certificate: it has to be PEM (BEGIN CERTIFICATE)".to_owned())
     });
     report.add(state, about, "ca-file", format!("{} {text}", path.display()))?;
     Ok(state != State::Fail)
@@ -93,14 +93,14 @@ fn judged(found: &Validity, now: DateTime<Utc>) -> (State, String) {
     let issuer = &found.issuer;
     if now < found.from {
         let from = day(found.from);
-        return (State::Fail, format!("that is valid from {from} only: look at the clocks"));
+        return (State::Fail, format!("is valid from {from} only: look at the clocks"));
     }
     if now > found.until {
         let until = day(found.until);
-        return (State::Fail, format!("that expired on {until}: have it renewed (issuer: {issuer})"));
+        return (State::Fail, format!("expired on {until}: have it renewed (issuer: {issuer})"));
     }
     let left = (found.until - now).num_days();
-    let text = format!("that is valid until {} (issuer: {issuer})", day(found.until));
+    let text = format!("is valid until {} (issuer: {issuer})", day(found.until));
     match found.until - now < TimeDelta::days(SOON) {
         true => (State::Warn, format!("{text}: only {left} days, have it renewed")),
         false => (State::Ok, text),
@@ -216,7 +216,7 @@ mod tests {
     fn a_file_of_authorities_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
-        let mut look = |text: &str| {
+        let look = |text: &str| {
             std::fs::write(&path, text).unwrap();
             let mut report = Report::new(false);
             let good = of_file(&mut report, "corp", &path).unwrap();

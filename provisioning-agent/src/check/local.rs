@@ -69,7 +69,9 @@ fn judged(path: &Path) -> (State, String) {
             Ok(()) => (State::Ok, format!("{shown} is not there yet; the first cycle makes it")),
             Err(error) => (
                 State::Fail,
-                format!("{shown} is not there and cannot be made ({error}): make the folder; {owner}"),
+                format!(
+                    "{shown} is not there and cannot be made ({error}): make the folder; {owner}"
+                ),
             ),
         };
     }
@@ -99,7 +101,11 @@ fn nearest(path: &Path) -> &Path {
 
 /// Tries to make a file.
 fn writable(folder: &Path) -> io::Result<()> {
-    tempfile::Builder::new().prefix(".doctor-").tempfile_in(folder).map(drop)
+    tempfile::Builder::new()
+        .prefix(".doctor-")
+        .tempfile_in(folder)
+        .map(drop)
+        .map_err(|error| error.kind().into())
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use scim_sync::ConnectorId;
 use scim_sync::connector::ConnectorSchema;
 use scim_sync::rules::RuleSet;
-use scim_sync::ConnectorId;
 
 use super::{Report, State, few};
 use crate::template;
@@ -31,7 +31,7 @@ pub fn rules(
         .filter(|connector| !schemas.contains_key(connector))
         .map(|connector| connector.to_string())
         .collect();
-    match rules.check(schemas) {
+    match rules.check_known(schemas) {
         Ok(()) if unseen.is_empty() => {
             let enabled = rules.rules().iter().filter(|rule| rule.enabled).count();
             report.add(State::Ok, "rules", "schemas", format!("{enabled} rules fit both sides"))

@@ -39,15 +39,13 @@ pub async fn source(
         SourceKind::ActiveDirectory(ldap) | SourceKind::OpenLdap(ldap) => {
             directory(report, source, ldap, place).await
         }
-        SourceKind::Csv(_) => {
-            match connect::source(source, place.folder, place.environment) {
-                Ok(connector) => read(report, &source.name, connector.as_ref(), place).await,
-                Err(error) => {
-                    report.add(State::Fail, &source.name, "files", error.to_string())?;
-                    Ok(None)
-                }
+        SourceKind::Csv(_) => match connect::source(source, place.folder, place.environment) {
+            Ok(connector) => read(report, &source.name, connector.as_ref(), place).await,
+            Err(error) => {
+                report.add(State::Fail, &source.name, "files", error.to_string())?;
+                Ok(None)
             }
-        }
+        },
     }
 }
 
@@ -269,7 +267,11 @@ impl Counts {
                     .to_owned()
             }
         };
-        let among = if cut { format!(" among the first {}, and more to come", self.told) } else { String::new() };
+        let among = if cut {
+            format!(" among the first {}, and more to come", self.told)
+        } else {
+            String::new()
+        };
         format!("in scope of the source: {taken}{among}; {} left out", self.left_out)
     }
 }
@@ -306,7 +308,8 @@ mod tests {
     #[test]
     fn what_was_read_is_counted_by_type() {
         let mut counts = Counts::default();
-        counts.add(&[object(SourceScope::In), object(SourceScope::Out("it is critical".to_owned()))]);
+        counts
+            .add(&[object(SourceScope::In), object(SourceScope::Out("it is critical".to_owned()))]);
         assert_eq!(counts.told(false), "in scope of the source: 1 user; 1 left out");
         assert!(counts.told(true).contains("the first 2"));
         assert!(Counts::default().told(false).contains("nothing: look at base"));
@@ -322,7 +325,8 @@ mod tests {
 
     #[test]
     fn a_right_that_is_lacking_is_named() {
-        let lacking = "ldaps://dc1 refused reading changes (result 50): the account that reads lacks a right";
+        let lacking =
+            "ldaps://dc1 refused reading changes (result 50): the account that reads lacks a right";
         let text = mended(&ConnectorError::Forbidden(lacking.to_owned()));
         assert!(text.contains("Replicating Directory Changes"), "{text}");
     }

@@ -103,7 +103,9 @@ fn failure(error: &Error, target: &TargetConfig) -> (&'static str, String) {
         ),
         Some(StatusCode::FORBIDDEN) => (
             "token",
-            format!("the token lacks a right ({error}): it has to be allowed to read and write users and groups"),
+            format!(
+                "the token lacks a right ({error}): it has to be allowed to read and write users and groups"
+            ),
         ),
         Some(StatusCode::NOT_FOUND) => (
             "url",
@@ -129,7 +131,8 @@ fn capabilities(report: &mut Report, about: &str, able: &Capabilities) -> Result
         report.add(State::Warn, about, "capabilities", text)?;
     }
     if !able.filter.value {
-        let text = "no filters: objects that are there already are found only by reading everything";
+        let text =
+            "no filters: objects that are there already are found only by reading everything";
         report.add(State::Warn, about, "capabilities", text)?;
     }
     Ok(())

@@ -115,7 +115,12 @@ impl Answers {
     }
 
     /// Asks for the directory: all of it the second time, with what was answered as the default.
-    pub(super) fn ask_directory(&mut self, asker: &mut Asker<'_>, args: &SetupArgs, again: bool) -> Result<()> {
+    pub(super) fn ask_directory(
+        &mut self,
+        asker: &mut Asker<'_>,
+        args: &SetupArgs,
+        again: bool,
+    ) -> Result<()> {
         if again || args.directory.is_none() {
             asker.say("The directory: 1 Active Directory or Samba, 2 OpenLDAP")?;
             let usual = if self.directory == DirectoryKind::ActiveDirectory { "1" } else { "2" };
@@ -135,7 +140,9 @@ impl Answers {
             self.ldap_ca = path_of(&asker.maybe("Authorities", &self.ldap_ca)?)?;
         }
         if again || self.bind_dn.is_empty() {
-            asker.say("The account that reads: a distinguished name, or user@domain in Active Directory")?;
+            asker.say(
+                "The account that reads: a distinguished name, or user@domain in Active Directory",
+            )?;
             let before = (!self.bind_dn.is_empty()).then_some(self.bind_dn.as_str());
             self.bind_dn = asker.line("Account", before)?;
         }
@@ -146,7 +153,13 @@ impl Answers {
     }
 
     /// Asks what of the directory is taken in; `found` is what the server holds.
-    pub(super) fn ask_scope(&mut self, asker: &mut Asker<'_>, args: &SetupArgs, again: bool, found: Option<&str>) -> Result<()> {
+    pub(super) fn ask_scope(
+        &mut self,
+        asker: &mut Asker<'_>,
+        args: &SetupArgs,
+        again: bool,
+        found: Option<&str>,
+    ) -> Result<()> {
         if again || self.base.is_empty() {
             let before = if self.base.is_empty() { found } else { Some(self.base.as_str()) };
             self.base = asker.line("The root of the domain", before)?;
@@ -154,7 +167,12 @@ impl Answers {
         if again || (args.include.is_empty() && args.group.is_none()) {
             asker.say("Only a part of it? Places such as OU=Staff,DC=corp,DC=example, with semicolons between them; empty for all")?;
             let answer = asker.maybe("Places", &self.include.join("; "))?;
-            self.include = answer.split(';').map(str::trim).filter(|dn| !dn.is_empty()).map(str::to_owned).collect();
+            self.include = answer
+                .split(';')
+                .map(str::trim)
+                .filter(|dn| !dn.is_empty())
+                .map(str::to_owned)
+                .collect();
             asker.say("Only the members of a group, such as pilots? Its distinguished name; empty for everybody")?;
             self.group = asker.maybe("Group", &self.group)?;
         }
@@ -162,9 +180,15 @@ impl Answers {
     }
 
     /// Asks for the service.
-    pub(super) fn ask_target(&mut self, asker: &mut Asker<'_>, args: &SetupArgs, again: bool) -> Result<()> {
+    pub(super) fn ask_target(
+        &mut self,
+        asker: &mut Asker<'_>,
+        args: &SetupArgs,
+        again: bool,
+    ) -> Result<()> {
         if again || self.target.is_empty() {
-            asker.say("The SCIM service: its base URL, such as https://scim.example.com/scim/v2")?;
+            asker
+                .say("The SCIM service: its base URL, such as https://scim.example.com/scim/v2")?;
             let before = (!self.target.is_empty()).then_some(self.target.as_str());
             self.target = asker.line("URL", before)?;
         }
@@ -190,7 +214,8 @@ impl Answers {
             self.state_dir = absolute(Path::new(&answer))?.display().to_string();
         }
         if !args.staging {
-            asker.say("In staging mode everything is read and worked out, and nothing is written")?;
+            asker
+                .say("In staging mode everything is read and worked out, and nothing is written")?;
             self.staging = asker.yes("Begin in staging mode?", false)?;
         }
         Ok(())
@@ -223,7 +248,11 @@ impl Answers {
             base: literal(if self.base.is_empty() { "DC=unknown" } else { &self.base }),
             include: all(&self.include),
             group: literal(&self.group),
-            target: literal(if self.target.is_empty() { "https://unknown.invalid" } else { &self.target }),
+            target: literal(if self.target.is_empty() {
+                "https://unknown.invalid"
+            } else {
+                &self.target
+            }),
             token: secret(&self.token, token),
             target_ca: literal(&self.target_ca),
             profile: literal(&self.profile),
@@ -266,5 +295,10 @@ fn path_of(answer: &str) -> Result<String> {
 }
 
 fn split(answer: &str) -> Vec<String> {
-    answer.split([',', ' ']).map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned).collect()
+    answer
+        .split([',', ' '])
+        .map(str::trim)
+        .filter(|url| !url.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

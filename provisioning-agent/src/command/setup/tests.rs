@@ -44,12 +44,31 @@ fn flags_alone_are_enough() {
     let folder = tempfile::tempdir().unwrap();
     let (password, token) = (secret(folder.path(), "pw"), secret(folder.path(), "token"));
     let arguments = [
-        "--no-questions", "--no-check", "--directory", "active-directory",
-        "--server", "ldaps://dc1.corp.example", "--server", "ldaps://dc2.corp.example",
-        "--bind-dn", "svc-sync@corp.example", "--bind-password-file", &password,
-        "--base", "DC=corp,DC=example", "--include", "OU=Staff,DC=corp,DC=example",
-        "--group", "CN=Pilots,DC=corp,DC=example", "--target", "https://scim.example/v2",
-        "--token-file", &token, "--target-profile", "entra", "--staging",
+        "--no-questions",
+        "--no-check",
+        "--directory",
+        "active-directory",
+        "--server",
+        "ldaps://dc1.corp.example",
+        "--server",
+        "ldaps://dc2.corp.example",
+        "--bind-dn",
+        "svc-sync@corp.example",
+        "--bind-password-file",
+        &password,
+        "--base",
+        "DC=corp,DC=example",
+        "--include",
+        "OU=Staff,DC=corp,DC=example",
+        "--group",
+        "CN=Pilots,DC=corp,DC=example",
+        "--target",
+        "https://scim.example/v2",
+        "--token-file",
+        &token,
+        "--target-profile",
+        "entra",
+        "--staging",
     ];
     let path = run(folder.path(), &arguments, None).unwrap();
     let config = load(&path);
@@ -76,8 +95,11 @@ fn flags_alone_are_enough() {
 #[test]
 fn what_is_lacking_is_named_when_nobody_can_be_asked() {
     let folder = tempfile::tempdir().unwrap();
-    let error = run(folder.path(), &["--no-questions", "--no-check"], None).unwrap_err().to_string();
-    for flag in ["--server", "--bind-dn", "--bind-password-file", "--base", "--target", "--token-file"] {
+    let error =
+        run(folder.path(), &["--no-questions", "--no-check"], None).unwrap_err().to_string();
+    for flag in
+        ["--server", "--bind-dn", "--bind-password-file", "--base", "--target", "--token-file"]
+    {
         assert!(error.contains(flag), "{flag}: {error}");
     }
     let missing = ["--no-questions", "--bind-password-file", "/none"];
@@ -112,8 +134,19 @@ fn a_server_that_does_not_answer_leaves_no_file() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server = format!("ldap://127.0.0.1:{port}");
     let arguments = [
-        "--no-questions", "--server", &server, "--bind-dn", "reader", "--bind-password-file",
-        &password, "--base", "DC=x", "--target", "http://127.0.0.1:9/", "--token-file", &token,
+        "--no-questions",
+        "--server",
+        &server,
+        "--bind-dn",
+        "reader",
+        "--bind-password-file",
+        &password,
+        "--base",
+        "DC=x",
+        "--target",
+        "http://127.0.0.1:9/",
+        "--token-file",
+        &token,
     ];
     let error = run(folder.path(), &arguments, None).unwrap_err().to_string();
     assert!(error.contains("nothing was written"), "{error}");
