@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::config::Tracking;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Keeps a SCIM service in step with a directory.
@@ -210,6 +211,9 @@ pub struct SetupArgs {
     /// The root of the domain; the server is asked otherwise
     #[arg(long, value_name = "DN")]
     pub base: Option<String>,
+    /// How the changes of an Active Directory are found
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub changes: Option<Tracking>,
     /// Only what is under this place; again for several
     #[arg(long, value_name = "DN")]
     pub include: Vec<String>,

@@ -8,7 +8,7 @@ use scim_sync::rules::RuleSet;
 use scim_sync::rules::defaults::{AD_TO_SCIM, OPENLDAP_TO_SCIM};
 
 use crate::cli::DirectoryKind;
-use crate::config::SecretSource;
+use crate::config::{SecretSource, Tracking};
 
 /// What the shipped rules call the target.
 pub const TARGET: &str = "scim";
@@ -56,6 +56,8 @@ pub struct Site {
     pub password: SecretSource,
     /// The root of the domain.
     pub base: String,
+    /// How changes are found; of Active Directory only.
+    pub changes: Tracking,
     /// Only what is under these places.
     pub include: Vec<String>,
     /// Only this group and its members, those of groups within it among them.
@@ -85,6 +87,7 @@ impl Site {
             bind_dn: "${LDAP_BIND_DN}".to_owned(),
             password: SecretSource::Env("LDAP_PASSWORD".to_owned()),
             base: "${LDAP_BASE}".to_owned(),
+            changes: Tracking::DirSync,
             include: Vec::new(),
             group: String::new(),
             target: "${SCIM_URL}".to_owned(),
@@ -99,7 +102,7 @@ impl Site {
     /// The file.
     #[must_use]
     pub fn file(&self) -> String {
-        format!("{}\n{}", self.systems(), body(self.directory.rules()))
+        format!("{}\n{}", self.systems(), body(self.directory.rules()).trim_start())
     }
 
     /// What stands before the rules.
@@ -215,7 +218,7 @@ impl Site {
                 to,
                 "# \"dir-sync\" needs the right to replicate changes, \"dir-sync-ordinary\" no right but to read."
             )?;
-            writeln!(to, "changes = \"dir-sync\"")?;
+            writeln!(to, "changes = \"{}\"", self.changes)?;
         }
         writeln!(
             to,

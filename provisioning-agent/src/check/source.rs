@@ -279,9 +279,9 @@ impl Counts {
 /// An error of a read, with what grants the right that it speaks of.
 fn mended(error: &ConnectorError) -> String {
     match error {
-        ConnectorError::Forbidden(text) if text.contains("changes") => format!(
-            "{text}: grant \"Replicating Directory Changes\" on the root of the domain, or set changes = \"dir-sync-ordinary\""
-        ),
+        ConnectorError::Forbidden(text) if text.contains("ordinary rights") => {
+            format!("{text}; the latter is changes = \"dir-sync-ordinary\" here")
+        }
         error => error.to_string(),
     }
 }
@@ -324,10 +324,11 @@ mod tests {
     }
 
     #[test]
-    fn a_right_that_is_lacking_is_named() {
-        let lacking =
-            "ldaps://dc1 refused reading changes (result 50): the account that reads lacks a right";
+    fn what_a_lacking_right_can_be_replaced_by_is_named() {
+        let lacking = "give it the right \"Replicating Directory Changes\", or have it read with its ordinary rights";
         let text = mended(&ConnectorError::Forbidden(lacking.to_owned()));
-        assert!(text.contains("Replicating Directory Changes"), "{text}");
+        assert!(text.contains("dir-sync-ordinary"), "{text}");
+        let other = mended(&ConnectorError::Forbidden("it may not read the schema".to_owned()));
+        assert_eq!(other, "it may not read the schema");
     }
 }

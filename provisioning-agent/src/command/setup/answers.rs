@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::ask::Asker;
 use crate::cli::{DirectoryKind, SetupArgs};
-use crate::config::SecretSource;
+use crate::config::{SecretSource, Tracking};
 use crate::template::{Site, literal};
 
 /// What the checks call secrets that were typed in and are in no file yet.
@@ -59,6 +59,7 @@ pub(super) struct Answers {
     pub(super) bind_dn: String,
     pub(super) password: Option<Secret>,
     pub(super) base: String,
+    pub(super) changes: Tracking,
     pub(super) include: Vec<String>,
     pub(super) group: String,
     pub(super) target: String,
@@ -90,6 +91,7 @@ impl Answers {
             bind_dn: text(&args.bind_dn),
             password: secret(&args.bind_password_file)?,
             base: text(&args.base),
+            changes: args.changes.unwrap_or_default(),
             include: args.include.clone(),
             group: text(&args.group),
             target: text(&args.target),
@@ -163,6 +165,19 @@ impl Answers {
         if again || self.base.is_empty() {
             let before = if self.base.is_empty() { found } else { Some(self.base.as_str()) };
             self.base = asker.line("The root of the domain", before)?;
+        }
+        if again && self.directory == DirectoryKind::ActiveDirectory {
+            asker.say("How changes are found: 1 DirSync with the right to replicate changes, 2 DirSync with ordinary rights, 3 uSNChanged")?;
+            let usual = match self.changes {
+                Tracking::DirSync => "1",
+                Tracking::DirSyncOrdinary => "2",
+                Tracking::UsnChanged => "3",
+            };
+            self.changes = match asker.line("Which", Some(usual))?.as_str() {
+                "2" => Tracking::DirSyncOrdinary,
+                "3" => Tracking::UsnChanged,
+                _ => Tracking::DirSync,
+            };
         }
         if again || (args.include.is_empty() && args.group.is_none()) {
             asker.say("Only a part of it? Places such as OU=Staff,DC=corp,DC=example, with semicolons between them; empty for all")?;
@@ -246,6 +261,7 @@ impl Answers {
             password: secret(&self.password, password),
             // What there is to ask for before the base is known.
             base: literal(if self.base.is_empty() { "DC=unknown" } else { &self.base }),
+            changes: self.changes,
             include: all(&self.include),
             group: literal(&self.group),
             target: literal(if self.target.is_empty() {

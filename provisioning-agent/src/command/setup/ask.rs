@@ -1,13 +1,14 @@
 //! Questions on a terminal.
 
-use std::io::{self, BufRead, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use anyhow::{Result, bail};
 use secrecy::SecretString;
 
 /// Asks, where somebody is there to answer.
 pub(super) struct Asker<'a> {
-    input: Box<dyn BufRead + 'a>,
+    /// The next line; nothing at the end. Nobody holds standard input in between, since `hidden` reads it too.
+    input: Box<dyn FnMut() -> io::Result<Option<String>> + 'a>,
     output: Box<dyn Write + 'a>,
     hidden: Box<dyn FnMut() -> io::Result<String> + 'a>,
     there: bool,
@@ -17,7 +18,10 @@ impl<'a> Asker<'a> {
     /// On the terminal; nobody is asked where there is none, or where nobody wants to be.
     pub(super) fn terminal(no_questions: bool) -> Self {
         Self {
-            input: Box::new(io::stdin().lock()),
+            input: Box::new(|| {
+                let mut line = String::new();
+                Ok((io::stdin().read_line(&mut line)? > 0).then_some(line))
+            }),
             output: Box::new(io::stderr()),
             hidden: Box::new(|| console::Term::stderr().read_secure_line()),
             there: !no_questions && io::stdin().is_terminal(),
@@ -27,7 +31,10 @@ impl<'a> Asker<'a> {
     #[cfg(test)]
     pub(super) fn scripted(answers: &'a str, secret: &'a str) -> Self {
         Self {
-            input: Box::new(io::Cursor::new(answers)),
+            input: {
+                let mut lines = answers.lines();
+                Box::new(move || Ok(lines.next().map(str::to_owned)))
+            },
             output: Box::new(io::sink()),
             hidden: Box::new(|| Ok(secret.to_owned())),
             there: true,
@@ -55,10 +62,9 @@ impl<'a> Asker<'a> {
                 _ => write!(self.output, "{question}: ")?,
             }
             self.output.flush()?;
-            let mut answer = String::new();
-            if self.input.read_line(&mut answer)? == 0 {
+            let Some(answer) = (self.input)()? else {
                 bail!("the answers have ended; nothing was written");
-            }
+            };
             match (answer.trim(), default) {
                 ("", Some(default)) => return Ok(default.to_owned()),
                 ("", None) => {}

@@ -68,6 +68,8 @@ fn flags_alone_are_enough() {
         &token,
         "--target-profile",
         "entra",
+        "--changes",
+        "usn-changed",
         "--staging",
     ];
     let path = run(folder.path(), &arguments, None).unwrap();
@@ -76,6 +78,7 @@ fn flags_alone_are_enough() {
     assert_eq!(ldap.servers, ["ldaps://dc1.corp.example", "ldaps://dc2.corp.example"]);
     assert_eq!(ldap.scope.include, ["OU=Staff,DC=corp,DC=example"]);
     assert_eq!(ldap.scope.group, "CN=Pilots,DC=corp,DC=example");
+    assert_eq!(ldap.changes, crate::config::Tracking::UsnChanged);
     assert_eq!(config.settings.mode, Mode::Staging);
     assert_eq!(config.settings.targets[0].profile, "entra");
     assert_eq!(config.state_dir(), folder.path().join("etc/state"));
