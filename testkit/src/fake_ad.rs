@@ -111,6 +111,7 @@ impl FakeAd {
         let fake = Self { address, state, stopped };
         // The identifier of the domain, without a part of its own: those of its objects have one.
         fake.add("domainDNS", BASE, &[("objectSid", "\u{1}\0\0\0\0\0\0\u{5}")]);
+        fake.add("container", &format!("CN=Deleted Objects,{BASE}"), &[("isDeleted", "TRUE")]);
         fake
     }
 
@@ -219,6 +220,10 @@ impl FakeAd {
             }
             object.links.clear();
         });
+        // Links to it go with it, and that is no change of those who had them.
+        for object in &mut self.state().objects {
+            object.links.retain(|(_, other, ..)| *other != guid);
+        }
     }
 
     fn change(&self, guid: [u8; 16], edit: impl FnOnce(&mut Object, u64)) {

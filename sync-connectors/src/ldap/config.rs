@@ -196,8 +196,7 @@ pub enum ChangeTracking {
         /// Reads with the account's ordinary rights instead of the right to replicate (`DS-Replication-Get-Changes`).
         object_security: bool,
     },
-    /// By the number of the last change, `uSNChanged`. Needs the right to see deleted objects, and reads changed objects
-    /// whole.
+    /// By the number of the last change, `uSNChanged`. Reads changed objects whole.
     UsnChanged,
 }
 

@@ -4,6 +4,9 @@
 //! the object class not among them, so that the query's filter is the only thing that says what an object is. One more
 //! query follows the places (units and containers), because renaming one tells nothing about what is under it.
 //!
+//! An account that is not shown what was deleted would never hear of a deletion. For such a one everything that is there is
+//! named after the changes, whenever there was a change of any kind, and what is not named is gone.
+//!
 //! A change that can move an object into the scope or out of it, or whose list of values was cut, makes the object be read
 //! again whole: it is told as it is now, which may be newer than the cookie; the next read then tells it once more.
 
@@ -32,6 +35,16 @@ use super::watermark::{self, Position, Progress};
 const PLACES: &str = "places of the tree";
 /// How much a server shall send at a time: a mebibyte, which is also the most that it does.
 const MAX_BYTES: u32 = 1 << 20;
+
+/// What the query for places showed.
+#[derive(Default)]
+struct Shown {
+    /// Those that have another name or another parent now.
+    moved: BTreeSet<Uuid>,
+    /// Whether the account that reads is shown deleted objects. Windows shows them to whoever may replicate, Samba only to
+    /// those who may see the container that they are in.
+    tombstones: bool,
+}
 
 /// What is left to do after the queries.
 #[derive(Default)]
@@ -71,8 +84,14 @@ impl Reading<'_> {
                 self.root.contexts.join(" or ")
             )));
         }
+        let mut shown = Shown::default();
+        let mut since = None;
         let mut cookies = match last.map(|last| &last.progress) {
-            Some(Progress::DirSync(cookies)) => cookies.clone(),
+            Some(Progress::DirSync { cookies, tombstones, usn }) => {
+                shown.tombstones = *tombstones;
+                since = *usn;
+                cookies.clone()
+            }
             Some(_) => {
                 return Err(ConnectorError::WatermarkRefused(
                     "it was made without DirSync".to_owned(),
@@ -83,11 +102,10 @@ impl Reading<'_> {
         let flags = controls::INCREMENTAL_VALUES
             | if object_security { controls::OBJECT_SECURITY } else { 0 };
         let delta = last.is_some();
-        let mut moved = BTreeSet::new();
         if !delta {
             // A place that is renamed while everything is read must be told by the next read: its cookie comes first.
-            self.places(&mut cookies, flags, &mut moved).await?;
-            moved.clear();
+            self.places(&mut cookies, flags, &mut shown).await?;
+            shown.moved.clear();
         }
         let mut pending =
             Pending { skips_domain_users: !self.tells_primary(DOMAIN_USERS), ..Pending::default() };
@@ -105,8 +123,14 @@ impl Reading<'_> {
                 .collect();
             self.read_again(&flipped, told).await?;
             // And here last: whatever was renamed until now is read under its new name.
-            self.places(&mut cookies, flags, &mut moved).await?;
-            self.read_subtrees(&moved, told).await?;
+            self.places(&mut cookies, flags, &mut shown).await?;
+            self.read_subtrees(&shown.moved, told).await?;
+        }
+        // Without a single change of any kind, nothing was deleted either.
+        let busy = since.is_none() || since != self.root.highest_usn;
+        let list = delta && !shown.tombstones && busy;
+        if list {
+            self.tell_present(told).await?;
         }
         if !self.scope.still_holds(self.config, &mut self.session).await? {
             return Err(ConnectorError::Incomplete(
@@ -116,10 +140,14 @@ impl Reading<'_> {
         let position = Position {
             server: self.root.identity.clone(),
             question,
-            progress: Progress::DirSync(cookies),
+            progress: Progress::DirSync {
+                cookies,
+                tombstones: shown.tombstones,
+                usn: self.root.highest_usn,
+            },
             scope: self.scope.memory(),
         };
-        told.end(Some(position.watermark()?), !delta).await;
+        told.end(Some(position.watermark()?), !delta || list).await;
         Ok(())
     }
 
@@ -260,12 +288,12 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Follows the places; those that have another name or another parent now are put into `moved`.
+    /// Follows the places, and finds out whether deleted objects are shown.
     async fn places(
         &mut self,
         cookies: &mut BTreeMap<String, String>,
         flags: u32,
-        moved: &mut BTreeSet<Uuid>,
+        shown: &mut Shown,
     ) -> Result<(), ConnectorError> {
         let classes = ["organizationalUnit", "container", "builtinDomain", "domainDNS"];
         let filter = LdapFilter::any(classes.map(|class| LdapFilter::equal("objectClass", class)));
@@ -287,13 +315,16 @@ impl Reading<'_> {
                     Item::Intermediate(..) => continue,
                 };
                 query.entries += 1;
+                // The container of the deleted objects is itself marked as one, so that there always is one. With ordinary
+                // rights it may be shown and what is in it not.
+                shown.tombstones |= flags & controls::OBJECT_SECURITY == 0 && is_deleted(&entry);
                 let renamed = entry.has("name") || entry.has("parentGUID");
                 // A new place is empty, and what is moved into it says so itself.
                 let new = entry.has("objectClass");
                 if let (Some(guid), true, false) =
                     (entry.guid(), renamed, new || is_deleted(&entry))
                 {
-                    moved.insert(guid);
+                    shown.moved.insert(guid);
                 }
             }
             let done = search.finish().await?;

@@ -9,7 +9,7 @@ use scim_sync::connector::{ReferenceTo, ValueKind};
 use scim_sync::{AttributeValue, ConnectorError, Dn};
 use uuid::Uuid;
 
-use super::dn::ExtendedDn;
+use super::dn::{self, ExtendedDn};
 use super::{filetime, guid};
 
 /// A part of the values of an attribute: `member;range=0-1499`.
@@ -223,10 +223,14 @@ pub(crate) fn value(kind: ValueKind, octets: &[u8]) -> AttributeValue {
     }
 }
 
-/// The object that a value names: by its anchor where the directory told it, by its name otherwise.
+/// The object that a value names: by its anchor where the directory told it, by its name otherwise. Samba goes on listing
+/// links to deleted objects in a read of changes; they name nothing any more.
 pub(crate) fn reference_to(octets: &[u8]) -> Option<ReferenceTo> {
     let text: Cow<'_, str> = String::from_utf8_lossy(octets);
     let parsed = ExtendedDn::parse(&text);
+    if dn::is_deleted(parsed.dn) {
+        return None;
+    }
     if let Some(guid) = parsed.guid {
         return Some(ReferenceTo::Anchor(guid::anchor(guid)));
     }
@@ -287,5 +291,8 @@ mod tests {
         assert_eq!(anchor.as_str(), "BAMCAQYFCAcJCgsMDQ4PEA==");
         assert_eq!(reference_to(b"cn=a,dc=x#'0101'B"), Some(ReferenceTo::Dn(Dn::new("cn=a,dc=x"))));
         assert_eq!(reference_to(b""), None);
+        let gone =
+            r"<GUID=01020304-0506-0708-090a-0b0c0d0e0f10>;CN=a\0ADEL:1,CN=Deleted Objects,DC=x";
+        assert_eq!(reference_to(gone.as_bytes()), None);
     }
 }

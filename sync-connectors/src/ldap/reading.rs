@@ -175,6 +175,38 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// Names everything that is there, for accounts that are not shown what was deleted: what is not named is gone.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Incomplete`] when nothing at all is there, which is not believed.
+    pub(crate) async fn tell_present(&mut self, told: &mut Told) -> Result<(), ConnectorError> {
+        let mut seen = 0_usize;
+        for plan in &self.plan.types {
+            let request = SearchRequest {
+                base: self.config.base.clone(),
+                scope: Scope::Subtree,
+                filter: plan.kind.filter(),
+                attributes: vec!["objectGUID".to_owned()],
+                controls: Vec::new(),
+            };
+            let mut pages = Pages::new(request, self.config.limits.page);
+            let what = "listing what is still there";
+            while let Some(entries) = pages.next(&mut self.session, what).await? {
+                for guid in entries.iter().filter_map(Entry::guid) {
+                    seen += 1;
+                    told.tell(ImportChange::Present(guid::anchor(guid))).await;
+                }
+            }
+        }
+        if seen > 0 {
+            return Ok(());
+        }
+        Err(ConnectorError::Incomplete(format!(
+            "{} names no object at all as still there: that is not believed",
+            self.session.server()
+        )))
+    }
+
     /// Whether the members of "Domain Users" by primary group are of no interest: the group itself is left out, and to
     /// ask for them is to ask for everyone.
     fn skips_domain_users(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Reading an Active Directory by the number of each object's last change, for servers or accounts without DirSync.
 //!
-//! Numbers are a server's own: they go with its identity. Changed objects are read whole. Deleted ones are seen only by
-//! accounts that may see them, which is asked for first: without it nothing would ever be told as deleted.
+//! Numbers are a server's own: they go with its identity. Changed objects are read whole. Deleted ones are shown only to
+//! accounts that may see them; for the others everything that is there is named, and what is not named is gone.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::filter::LdapFilter;
 use super::guid;
 use super::paging::Pages;
 use super::reading::{Reading, whole};
-use super::session::SearchRequest;
+use super::session::{Item, SearchRequest};
 use super::told::Told;
 use super::watermark::{Position, Progress};
 
@@ -48,7 +48,7 @@ impl Reading<'_> {
             }
             None => None,
         };
-        self.may_see_deleted().await?;
+        let tombstones = self.may_see_deleted().await?;
         for index in 0..self.plan.types.len() {
             self.changed_objects(index, since, told).await?;
         }
@@ -62,6 +62,10 @@ impl Reading<'_> {
             let moved = self.changed_places(since).await?;
             self.read_subtrees(&moved, told).await?;
         }
+        let list = !tombstones && since.is_some_and(|since| since != until);
+        if list {
+            self.tell_present(told).await?;
+        }
         if !self.scope.still_holds(self.config, &mut self.session).await? {
             return Err(ConnectorError::Incomplete(
                 "a place that the scope names was moved during the read: read again".to_owned(),
@@ -73,22 +77,27 @@ impl Reading<'_> {
             progress: Progress::Usn(until),
             scope: self.scope.memory(),
         };
-        told.end(Some(position.watermark()?), last.is_none()).await;
+        told.end(Some(position.watermark()?), last.is_none() || list).await;
         Ok(())
     }
 
-    async fn may_see_deleted(&mut self) -> Result<(), ConnectorError> {
-        let container = format!("<WKGUID=18E2EA80684F11D2B9AA00C04F79F805,{}>", self.config.base);
-        let what = "looking for the deleted objects";
-        let controls = vec![controls::show_deleted()];
-        match self.session.read(&container, &["objectGUID"], controls, what).await? {
-            Some(_) => Ok(()),
-            None => Err(ConnectorError::Forbidden(format!(
-                "the account that reads may not see the deleted objects of {}: without that no deletion would ever be \
-                 noticed; give it the right to list and read CN=Deleted Objects",
-                self.config.base
-            ))),
+    /// Whether deleted objects are shown: whether there is one to be seen. The container alone says nothing.
+    async fn may_see_deleted(&mut self) -> Result<bool, ConnectorError> {
+        let request = SearchRequest {
+            base: format!("<WKGUID=18E2EA80684F11D2B9AA00C04F79F805,{}>", self.config.base),
+            scope: Scope::OneLevel,
+            filter: LdapFilter::equal("isDeleted", "TRUE"),
+            attributes: vec!["objectGUID".to_owned()],
+            controls: vec![controls::show_deleted(), controls::paged_request(1, &[])],
+        };
+        let mut search = self.session.search(request, "looking for deleted objects").await?;
+        let mut seen = false;
+        while let Some(item) = search.next().await? {
+            seen |= matches!(item, Item::Entry(_));
         }
+        // No such container, or no right to look into it, is an answer, too.
+        search.finish().await?;
+        Ok(seen)
     }
 
     async fn changed_objects(

@@ -34,8 +34,15 @@ pub(crate) struct Position {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Progress {
-    /// A cookie for each query of DirSync, in Base64.
-    DirSync(BTreeMap<String, String>),
+    /// DirSync.
+    DirSync {
+        /// A cookie for each query, in Base64.
+        cookies: BTreeMap<String, String>,
+        /// Whether the account that reads is shown what was deleted.
+        tombstones: bool,
+        /// The number of the server's latest change when the read began.
+        usn: Option<i64>,
+    },
     /// The number of the last change that was read.
     Usn(i64),
     /// The cookie of content synchronisation, in Base64.
@@ -105,7 +112,11 @@ mod tests {
         let position = Position {
             server: ServerIdentity { name: "dc1".to_owned(), invocation_id: None },
             question: "q".to_owned(),
-            progress: Progress::DirSync([("user".to_owned(), encode(b"MSDS"))].into()),
+            progress: Progress::DirSync {
+                cookies: [("user".to_owned(), encode(b"MSDS"))].into(),
+                tombstones: true,
+                usn: Some(7),
+            },
             scope: ScopeMemory::default(),
         };
         let watermark = position.watermark().unwrap();

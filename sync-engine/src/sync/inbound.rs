@@ -14,7 +14,7 @@ use crate::metaverse::{Life, MetaverseObject, ReleaseCause};
 use crate::observer::LinkChange;
 use crate::rules::{Apply, Direction, LinkType};
 use crate::space::{Link, LinkOrigin, PendingImport, SpaceKind, SpaceObject};
-use crate::{MetaverseId, SpaceId};
+use crate::{MetaverseId, ObjectType, SpaceId};
 
 /// Which objects are looked at. Those that can only join come after those that identities are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(super) enum Pass {
 /// What an object offers to its identity.
 pub(super) struct Contributor<'r> {
     pub(super) object: SpaceId,
+    /// The types of identity that it holds where its rules take it in.
+    may_hold: Vec<&'r ObjectType>,
     pub(super) rules: Vec<Numbered<'r>>,
     pub(super) offers: Vec<Offered<'r>>,
 }
@@ -139,7 +141,8 @@ impl<'r> Run<'_, 'r> {
         fresh: bool,
     ) -> Result<Contributor<'r>, Trouble> {
         let nothing = BTreeSet::new();
-        let program = self.sync.programs.inbound(object);
+        let sync = self.sync;
+        let program = sync.programs.inbound(object);
         let read = program.map_or(&nothing, |program| &program.read);
         let view = ObjectView::load(&*self.store, object, read)?;
         let surroundings = self.sync.surroundings();
@@ -155,7 +158,10 @@ impl<'r> Run<'_, 'r> {
                 offers.push(Offered { rule, number: *number, flow, object, offer });
             }
         }
-        Ok(Contributor { object: object.id, rules, offers })
+        let may_hold = program.map_or(&[][..], |program| program.rules.as_slice()).iter();
+        let may_hold = may_hold.filter(|(_, rule)| rule.link.holds());
+        let may_hold = may_hold.map(|(_, rule)| &rule.metaverse_type).collect();
+        Ok(Contributor { object: object.id, may_hold, rules, offers })
     }
 
     /// An object that has its identity: its values flow, or its link ends.
@@ -246,12 +252,6 @@ impl<'r> Run<'_, 'r> {
         let Some(before) = self.store.metaverse(id)? else { return Ok(()) };
         let at_hand_id = at_hand.as_ref().map(|contributor| contributor.object);
         let mut contributors: Vec<Contributor<'r>> = at_hand.into_iter().collect();
-        let mut held = contributors.iter().any(|it| it.holds());
-        // An object that held the identity and may do so again.
-        let mut waiting = false;
-        if let Some(object) = at_hand_id.map(|id| self.store.object(id)).transpose()?.flatten() {
-            waiting |= self.may_hold(&object, &before);
-        }
         for (_, linked) in self.store.links(id)? {
             if Some(linked) == at_hand_id || Some(linked) == leaving {
                 continue;
@@ -260,15 +260,17 @@ impl<'r> Run<'_, 'r> {
             if object.pending_import == PendingImport::Delete {
                 continue;
             }
-            waiting |= self.may_hold(&object, &before);
             let traced = self.trace.take();
             let rules = self.in_scope(&object);
             self.trace = traced;
             let contributor =
                 self.contributor(&object, rules?, false).map_err(|trouble| trouble.of(linked))?;
-            held |= contributor.holds();
             contributors.push(contributor);
         }
+        let held = contributors.iter().any(Contributor::holds);
+        // An object that held the identity and may do so again.
+        let may_hold = |it: &Contributor<'_>| it.may_hold.contains(&&before.object_type);
+        let waiting = contributors.iter().any(may_hold);
         let offers = contributors.into_iter().flat_map(|contributor| contributor.offers).collect();
         let settled = settle(offers, Some(&before));
         let after = MetaverseObject {
@@ -309,15 +311,6 @@ impl<'r> Run<'_, 'r> {
             }
             _ => Life::Released { cause, since: self.sync.now },
         }
-    }
-
-    /// Whether some rule would let this object hold the identity, if it were in its scope.
-    fn may_hold(&self, object: &SpaceObject, identity: &MetaverseObject) -> bool {
-        let rules = self.sync.programs.inbound(object).map(|program| program.rules.as_slice());
-        rules
-            .unwrap_or_default()
-            .iter()
-            .any(|(_, rule)| rule.link.holds() && rule.metaverse_type == identity.object_type)
     }
 
     /// Ends an object's link, in memory, and lets its identity know.

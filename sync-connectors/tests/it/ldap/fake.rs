@@ -84,7 +84,7 @@ async fn a_read_that_was_cut_off_has_no_end() {
     type Kind<'a> = &'a dyn Fn(&ConnectorError) -> bool;
     let faults: [(Fault, Kind<'_>); 11] = [
         (Fault::CutAfter(3), &unreachable),
-        (Fault::PromiseAndLeave, &unreachable),
+        (Fault::PromiseAndLeave, &|error| unreachable(error) || protocol(error)),
         (Fault::Silence, &unreachable),
         (Fault::Noise, &|error| unreachable(error) || protocol(error)),
         (Fault::SizeLimit(3), &incomplete),

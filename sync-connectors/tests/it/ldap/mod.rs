@@ -148,7 +148,9 @@ impl Picture {
                         if edit.replace {
                             links.clear();
                         }
-                        edit.removed.iter().for_each(|gone| drop(links.remove(gone)));
+                        for gone in &edit.removed {
+                            links.remove(gone);
+                        }
                         links.extend(edit.added.iter().cloned());
                         if links.is_empty() {
                             known.links.remove(&name.folded().to_string());
@@ -158,17 +160,35 @@ impl Picture {
                 ImportChange::Present(anchor) => drop(told.insert(anchor.as_str().to_owned())),
                 ImportChange::Deleted(anchor) => {
                     self.objects.remove(anchor.as_str());
-                    // The directory says nothing about those who refer to it; the engine drops the edges.
-                    let gone = ReferenceTo::Anchor(anchor.clone());
-                    for known in self.objects.values_mut() {
-                        known.links.values_mut().for_each(|links| drop(links.remove(&gone)));
-                        known.links.retain(|_, links| !links.is_empty());
-                    }
                 }
             }
         }
         if read.end.as_ref().is_some_and(|end| end.sweep) {
             self.objects.retain(|anchor, _| told.contains(anchor));
+        }
+        self.resolve();
+    }
+
+    /// References by name become references to the object of that name, which they stay when it is renamed; references
+    /// to what is not there are left out. So does the engine, since no directory tells of such changes.
+    fn resolve(&mut self) {
+        let names: BTreeMap<_, _> =
+            self.objects.iter().map(|(anchor, known)| (known.dn.clone(), anchor.clone())).collect();
+        let there: BTreeSet<_> = self.objects.keys().cloned().collect();
+        for known in self.objects.values_mut() {
+            for links in known.links.values_mut() {
+                *links = std::mem::take(links)
+                    .into_iter()
+                    .filter_map(|to| match to {
+                        ReferenceTo::Anchor(anchor) => {
+                            there.contains(anchor.as_str()).then_some(anchor)
+                        }
+                        ReferenceTo::Dn(dn) => names.get(dn.folded().as_str()).map(Anchor::new),
+                    })
+                    .map(ReferenceTo::Anchor)
+                    .collect();
+            }
+            known.links.retain(|_, links| !links.is_empty());
         }
     }
 
@@ -189,6 +209,18 @@ impl Picture {
         }
     }
 
+    fn names<'a>(&self, links: impl Iterator<Item = &'a ReferenceTo>) -> Vec<String> {
+        links
+            .map(|to| match to {
+                ReferenceTo::Anchor(anchor) => self
+                    .objects
+                    .get(anchor.as_str())
+                    .map_or_else(|| anchor.to_string(), |known| known.dn.clone()),
+                ReferenceTo::Dn(dn) => dn.to_string(),
+            })
+            .collect()
+    }
+
     fn count(&self, kind: &str) -> usize {
         self.objects.values().filter(|known| known.kind == kind).count()
     }
@@ -199,6 +231,20 @@ impl Picture {
         let keys: BTreeSet<_> = self.objects.keys().chain(other.objects.keys()).collect();
         for key in keys {
             let (followed, fresh) = (self.objects.get(key), other.objects.get(key));
+            if let (Some(followed), Some(fresh)) = (followed, fresh) {
+                for name in followed.links.keys().chain(fresh.links.keys()) {
+                    let empty = BTreeSet::new();
+                    let of = |known: &Known| known.links.get(name).unwrap_or(&empty).clone();
+                    let (more, less) = (of(followed), of(fresh));
+                    assert!(
+                        more == less,
+                        "{when}: {name} of {} as followed has also {:?}, as read afresh {:?}",
+                        fresh.dn,
+                        other.names(more.difference(&less)),
+                        other.names(less.difference(&more))
+                    );
+                }
+            }
             assert_eq!(followed, fresh, "{when}: {key} as followed and as read afresh");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use scim_sync::connector::{ImportMode, ImportShape, MatchQuery, Watermark};
+use scim_sync::connector::{ImportChange, ImportMode, ImportShape, MatchQuery, Watermark};
 use scim_sync::{Anchor, AttributeValue, Connector as _, ConnectorError};
 use scim_sync_connectors::ldap::{
     ChangeTracking, Clause, Directory, LdapBind, LdapConfig, LdapConnector, LdapServer, ScopeGroup,
@@ -68,18 +68,26 @@ impl<'a> Follower<'a> {
 
     /// What changed; gives how many things were told.
     async fn follow(&mut self, when: &str) -> usize {
-        let next = delta(self.connector, &all(), &self.since).await.complete(false);
+        let next = delta(self.connector, &all(), &self.since).await;
+        assert!(next.error.is_none(), "{when}: {:?}", next.error);
         self.picture.apply(&next);
         self.since = next.watermark();
         let fresh = full(self.connector, &all()).await;
         self.picture.assert_is(&Picture::of(&fresh), when);
-        next.changes.len()
+        // Whoever is not shown what was deleted is told what is there.
+        let present = |change: &&ImportChange| matches!(change, ImportChange::Present(_));
+        assert_eq!(
+            next.end.as_ref().unwrap().sweep,
+            next.changes.iter().any(|change| present(&change))
+        );
+        next.changes.iter().filter(|change| !present(change)).count()
     }
 }
 
 #[tokio::test]
 async fn a_domain_is_followed_through_all_kinds_of_changes() {
     let samba = Samba::start(120);
+    // An account with no more than the right to follow changes, to which Samba does not show what was deleted.
     let connector = LdapConnector::new(config(&samba)).unwrap();
     let mut follower = Follower::begin(&connector).await;
     for (kind, filter) in
@@ -95,6 +103,7 @@ async fn a_domain_is_followed_through_all_kinds_of_changes() {
     memberships(&samba, &mut follower).await;
     deletions(&samba, &mut follower).await;
     a_restart(&samba, &mut follower).await;
+    shown_what_was_deleted(&samba).await;
     by_number(&samba).await;
     scopes(&samba).await;
     what_is_wrong_is_told(&samba, &follower.since).await;
@@ -213,8 +222,7 @@ async fn memberships(samba: &Samba, follower: &mut Follower<'_>) {
 async fn deletions(samba: &Samba, follower: &mut Follower<'_>) {
     samba.delete(&samba.dn_of("u000020"));
     samba.delete(&samba.dn_of("newgroup"));
-    let told = follower.follow("deletions").await;
-    assert_eq!(told, 2);
+    follower.follow("deletions").await;
     let doomed = format!("CN=Doomed,OU=Sales,OU=People,OU=Corp,{}", samba.base());
     samba.modify(&format!(
         "dn: {doomed}\nobjectClass: user\nsAMAccountName: doomed\nuserAccountControl: 544\n"
@@ -230,6 +238,20 @@ async fn a_restart(samba: &Samba, follower: &mut Follower<'_>) {
     samba.start_again();
     samba.set(&samba.dn_of("u000004"), "title", Some("after the restart"));
     assert_eq!(follower.follow("a restart").await, 1);
+}
+
+/// An account to which deletions are told.
+async fn shown_what_was_deleted(samba: &Samba) {
+    let (name, password) = samba.admin();
+    let config = LdapConfig { bind: LdapBind::simple(name, password), ..config(samba) };
+    let connector = LdapConnector::new(config).unwrap();
+    let mut follower = Follower::begin(&connector).await;
+    samba.delete(&samba.dn_of("u000022"));
+    samba.delete(&samba.dn_of("grp00090"));
+    let next = delta(&connector, &all(), &follower.since).await.complete(false);
+    assert_eq!(next.deleted().len(), 2);
+    assert_eq!(next.changes.len(), 2, "{next:?}");
+    follower.follow("deletions that are told").await;
 }
 
 /// The same changes by uSNChanged.
@@ -258,14 +280,11 @@ async fn by_number(samba: &Samba) {
     );
     samba.rename(&format!("OU=HR,OU=People,{corp}"), "OU=Human Resources", None);
     follower.follow("by number").await;
-    // An account that cannot see what was deleted would never hear of it.
     config.bind = LdapBind::simple("u000001@ad.test.example", "Us3r-Pass.word");
     let plain = LdapConnector::new(config).unwrap();
-    let error = read(&plain, &all(), ImportMode::Full).await.failed();
-    assert!(
-        matches!(&error, ConnectorError::Forbidden(text) if text.contains("Deleted Objects")),
-        "{error:?}"
-    );
+    let mut follower = Follower::begin(&plain).await;
+    samba.delete(&samba.dn_of("u000023"));
+    follower.follow("a deletion that is not told").await;
 }
 
 async fn scopes(samba: &Samba) {
@@ -295,7 +314,7 @@ async fn scopes(samba: &Samba) {
     samba.set(&samba.dn_of(&sales), "title", None);
     samba.rename(&format!("OU=People,{corp}"), "OU=Everyone", None);
     samba.rename(&samba.dn_of(&finance), "CN=mover", Some(&format!("OU=Sales,OU=Everyone,{corp}")));
-    let next = delta(&connector, &all(), &follower.since).await.complete(false);
+    let next = delta(&connector, &all(), &follower.since).await.complete(true);
     follower.picture.apply(&next);
     assert!(is_in(&follower, &sales), "the place of the scope was renamed");
     assert!(is_in(&follower, &finance), "moved out of what is left out");
@@ -347,7 +366,10 @@ async fn what_is_wrong_is_told(samba: &Samba, since: &Watermark) {
     let directory = Directory::ActiveDirectory(ChangeTracking::DirSync { object_security: true });
     let modest = LdapConfig { bind: plain, directory, ..base.clone() };
     let connector = LdapConnector::new(modest).unwrap();
-    assert!(full(&connector, &all()).await.objects().count() > 200);
+    let mut follower = Follower::begin(&connector).await;
+    assert!(follower.picture.objects.len() > 200);
+    samba.delete(&samba.dn_of("u000024"));
+    follower.follow("a deletion that is not told to ordinary rights").await;
     // No such base, and one that is no root.
     for place in ["DC=no,DC=where".to_owned(), format!("OU=Corp,{}", samba.base())] {
         let error = fails(LdapConfig { base: place, ..base.clone() }).await;
@@ -356,7 +378,7 @@ async fn what_is_wrong_is_told(samba: &Samba, since: &Watermark) {
     // A cookie that is none.
     let connector = LdapConnector::new(base.clone()).unwrap();
     let mut junk = since.0.clone();
-    junk["progress"]["dirSync"]["user"] = "anVuaw==".into();
+    junk["progress"]["dirSync"]["cookies"]["user"] = "anVuaw==".into();
     let error = delta(&connector, &all(), &Watermark(junk)).await.failed();
     assert!(matches!(error, ConnectorError::WatermarkRefused(_)), "{error:?}");
     // StartTLS instead of LDAPS.
@@ -400,7 +422,7 @@ async fn rate() {
         let took = begin.elapsed();
         let count = read.objects().count();
         let begin = Instant::now();
-        let quiet = delta(&connector, &all(), &read.watermark()).await.complete(false);
+        let quiet = delta(&connector, &all(), &read.watermark()).await;
         println!(
             "round {round}: {count} objects in {took:?}, {:.0} a second; nothing changed ({}): {:?}",
             count as f64 / took.as_secs_f64(),
