@@ -35,7 +35,8 @@ fn main() -> ExitCode {
 /// their own lines. `RUST_LOG` says otherwise.
 fn logs(cli: &Cli) {
     let usual = match cli.command {
-        Command::Run if !cli.quiet => "info",
+        // What a connector tells of every read is for those who ask for it.
+        Command::Run if !cli.quiet => "info,scim_sync_connectors=warn",
         Command::Setup(_) | Command::Doctor(_) => "off",
         _ => "warn",
     };

@@ -16,6 +16,7 @@ use scim_sync::stop::Stop;
 use scim_sync::undo::{UndoEntry, UndoLines, UndoSink};
 use scim_sync::{Connector, ConnectorId, SyncStore};
 use scim_sync_store::SqliteStore;
+use tokio::runtime::Runtime;
 
 use crate::clock;
 use crate::config::{Config, Mode, Process};
@@ -29,6 +30,8 @@ pub struct Session {
     pub config: Config,
     /// Its rules.
     pub rules: RuleSet,
+    /// One for all cycles: connections that outlive a cycle belong to it.
+    runtime: Runtime,
 }
 
 impl Session {
@@ -64,7 +67,9 @@ impl Session {
                 );
             }
         }
-        Ok(Self { config, rules })
+        // One thread: the engine computes between two waits, and nothing else is to be done on it.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { config, rules, runtime })
     }
 
     /// The systems that the configuration names.
@@ -107,6 +112,12 @@ impl Session {
         Ok((state, store))
     }
 
+    /// Where cycles run, and where to wait between them.
+    #[must_use]
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
     /// How cycles are run.
     #[must_use]
     pub fn options(&self) -> CycleOptions {
@@ -142,9 +153,7 @@ impl Session {
             stop,
             undo,
         };
-        // A thread of its own: the engine computes between two waits, and nothing else is to be done on it.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(run_cycle(input, observer)).map_err(|error| match error {
+        self.runtime.block_on(run_cycle(input, observer)).map_err(|error| match error {
             CycleError::Rules(text) => {
                 let file = self.config.path.display();
                 let lines: Vec<String> =
@@ -279,3 +288,6 @@ pub fn escrows(store: &dyn SyncStore) -> Result<Vec<(String, String, scim_sync::
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

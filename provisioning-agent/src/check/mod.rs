@@ -138,27 +138,4 @@ pub(crate) fn few<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_worst_line_counts() {
-        let mut report = Report::new(false);
-        assert_eq!(report.worst(), State::Ok);
-        report.add(State::Warn, "cloud", "token", "old").unwrap();
-        report.add(State::Ok, "corp", "bind", "signed in").unwrap();
-        assert_eq!(report.worst(), State::Warn);
-        report.add(State::Fail, "corp", "base", "not there").unwrap();
-        assert_eq!((report.worst(), report.count(State::Fail)), (State::Fail, 1));
-        assert_eq!(report.lines()[2].to_string(), "FAIL  corp: base: not there");
-        assert_eq!(report.lines()[1].to_string(), "ok    corp: bind: signed in");
-    }
-
-    #[test]
-    fn a_long_list_is_cut() {
-        let names: Vec<String> = (0..14).map(|n| n.to_string()).collect();
-        let text = few(names.iter().map(String::as_str));
-        assert!(text.ends_with("11 and 2 more"), "{text}");
-        assert_eq!(few(["a", "b"]), "a, b");
-    }
-}
+mod tests;

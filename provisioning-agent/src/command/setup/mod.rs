@@ -63,7 +63,7 @@ type Schemas = BTreeMap<ConnectorId, ConnectorSchema>;
 impl Wizard<'_, '_> {
     /// Asks for the directory until it can be read.
     async fn directory(&mut self, schemas: &mut Schemas) -> Result<()> {
-        let mut again = false;
+        let (mut again, mut scope_again) = (false, false);
         loop {
             if self.asker.is_there() {
                 self.answers.ask_directory(self.asker, self.args, again)?;
@@ -81,7 +81,8 @@ impl Wizard<'_, '_> {
                 }
             }
             if self.asker.is_there() {
-                self.answers.ask_scope(self.asker, self.args, again, found.as_deref())?;
+                self.answers.ask_scope(self.asker, self.args, scope_again, found.as_deref())?;
+                scope_again = true;
             } else if self.answers.base.is_empty() {
                 let Some(root) = found else {
                     bail!("the server does not say which tree it holds: give --base");
