@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::config::Tracking;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Keeps a SCIM service in step with a directory.
@@ -11,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     version,
     propagate_version = true,
     after_help = "Exit codes: 0 done; 1 could not run (no directory, no target, bad file); 2 some objects failed and are in \
-escrow, to be tried again; 3 stopped by the guard before the first write.\n\nStart with `setup`, look with `plan`, write \
+escrow, to be tried again; 3 stopped by the guard before the first write.\n\nStart with `setup`, ask `doctor`, look with `plan`, write \
 with `sync --once`, and leave `run` to systemd."
 )]
 pub struct Cli {
@@ -36,6 +37,10 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Ask for what is needed, try each answer, and write a configuration file
+    Setup(Box<SetupArgs>),
+    /// Look whether everything that a cycle needs is there, and say what to mend
+    Doctor(Shown),
     /// Read both sides and show what would be written; nothing is, not even the state
     Plan(Shown),
     /// Show what becomes of one object: every rule, every value; nothing is written
@@ -206,6 +211,9 @@ pub struct SetupArgs {
     /// The root of the domain; the server is asked otherwise
     #[arg(long, value_name = "DN")]
     pub base: Option<String>,
+    /// How the changes of an Active Directory are found
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub changes: Option<Tracking>,
     /// Only what is under this place; again for several
     #[arg(long, value_name = "DN")]
     pub include: Vec<String>,

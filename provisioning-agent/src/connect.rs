@@ -45,8 +45,11 @@ impl Connectors {
     /// # Errors
     /// [`ConfigError`] for a secret or a file that is not there.
     pub fn of(config: &Config, environment: &dyn Environment) -> Result<Self, ConfigError> {
-        let sources =
-            config.settings.sources.iter().map(|source| self::source(source, config, environment));
+        let sources = config
+            .settings
+            .sources
+            .iter()
+            .map(|source| self::source(source, config.folder(), environment));
         let targets = config.settings.targets.iter().map(|target| {
             Ok(Arc::new(scim(target, config.folder(), environment)?) as Arc<dyn Connector>)
         });
@@ -63,7 +66,7 @@ impl Connectors {
 /// As [`Connectors::of`].
 pub fn source(
     source: &SourceConfig,
-    config: &Config,
+    folder: &Path,
     environment: &dyn Environment,
 ) -> Result<Arc<dyn Connector>, ConfigError> {
     let here = |message: String| ConfigError::new(format!("source {:?}: {message}", source.name));
@@ -71,14 +74,14 @@ pub fn source(
         SourceKind::Csv(csv) => {
             let files = csv.files.iter().map(|(object_type, file)| {
                 let mut file = file.clone();
-                file.path = config.folder().join(&file.path);
+                file.path = folder.join(&file.path);
                 (object_type.as_str().into(), file)
             });
             let connector = CsvConnector::new(ConnectorId::new(&source.name), files.collect());
             Ok(Arc::new(connector.map_err(|error| here(error.to_string()))?))
         }
         SourceKind::ActiveDirectory(_) | SourceKind::OpenLdap(_) => {
-            let connector = LdapConnector::new(ldap(source, config.folder(), environment)?);
+            let connector = LdapConnector::new(ldap(source, folder, environment)?);
             Ok(Arc::new(connector.map_err(|error| here(error.to_string()))?))
         }
     }

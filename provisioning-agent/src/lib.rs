@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod command;
@@ -12,3 +13,4 @@ pub mod progress;
 pub mod session;
 pub mod signals;
 pub mod state;
+pub mod template;

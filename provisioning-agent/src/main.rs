@@ -1,5 +1,6 @@
 //! The program `provisioning-agent`.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -30,9 +31,22 @@ fn main() -> ExitCode {
     }
 }
 
-/// Logs go to standard error: of `run` what it does, of the others what is odd. `RUST_LOG` says otherwise.
+/// Logs go to standard error: of `run` what it does, of the others what is odd. `setup` and `doctor` say all of that in
+/// their own lines. `RUST_LOG` says otherwise.
 fn logs(cli: &Cli) {
-    let usual = if matches!(cli.command, Command::Run) && !cli.quiet { "info" } else { "warn" };
+    let usual = match cli.command {
+        // What a connector tells of every read is for those who ask for it.
+        Command::Run if !cli.quiet => "info,scim_sync_connectors=warn",
+        Command::Setup(_) | Command::Doctor(_) => "off",
+        _ => "warn",
+    };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match cli.command {
+        Command::Run => logs.init(),
+        _ => logs.without_time().with_target(false).init(),
+    }
 }

@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use scim_sync::cycle::{CycleInput, CycleOptions, CycleReport, run_cycle};
+use scim_sync::cycle::{
+    CycleError, CycleInput, CycleOptions, CycleReport, RandomSource, run_cycle,
+};
 use scim_sync::observer::Observer;
 use scim_sync::rules::RuleSet;
 use scim_sync::stop::Stop;
 use scim_sync::undo::{UndoEntry, UndoLines, UndoSink};
 use scim_sync::{Connector, ConnectorId, SyncStore};
 use scim_sync_store::SqliteStore;
+use tokio::runtime::Runtime;
 
 use crate::clock;
 use crate::config::{Config, Mode, Process};
@@ -27,6 +30,8 @@ pub struct Session {
     pub config: Config,
     /// Its rules.
     pub rules: RuleSet,
+    /// One for all cycles: connections that outlive a cycle belong to it.
+    runtime: Runtime,
 }
 
 impl Session {
@@ -62,7 +67,9 @@ impl Session {
                 );
             }
         }
-        Ok(Self { config, rules })
+        // One thread: the engine computes between two waits, and nothing else is to be done on it.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { config, rules, runtime })
     }
 
     /// The systems that the configuration names.
@@ -105,6 +112,12 @@ impl Session {
         Ok((state, store))
     }
 
+    /// Where cycles run, and where to wait between them.
+    #[must_use]
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
     /// How cycles are run.
     #[must_use]
     pub fn options(&self) -> CycleOptions {
@@ -112,6 +125,7 @@ impl Session {
         CycleOptions {
             export: settings.mode == Mode::Active,
             guard: settings.guard.clone(),
+            random: Some(RandomSource(system_random)),
             ..CycleOptions::default()
         }
     }
@@ -139,10 +153,22 @@ impl Session {
             stop,
             undo,
         };
-        // A thread of its own: the engine computes between two waits, and nothing else is to be done on it.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(runtime.block_on(run_cycle(input, observer))?)
+        self.runtime.block_on(run_cycle(input, observer)).map_err(|error| match error {
+            CycleError::Rules(text) => {
+                let file = self.config.path.display();
+                let lines: Vec<String> =
+                    text.lines().map(|line| format!("{file}: {line}")).collect();
+                anyhow::anyhow!("the rules do not fit the systems\n{}", lines.join("\n"))
+            }
+            error => error.into(),
+        })
     }
+}
+
+/// The operating system's generator: rules make passwords of it.
+fn system_random() -> Option<u64> {
+    use rand::TryRng as _;
+    rand::rngs::SysRng.try_next_u64().ok()
 }
 
 fn open(state: &StateDir) -> Result<SqliteStore> {
@@ -262,3 +288,6 @@ pub fn escrows(store: &dyn SyncStore) -> Result<Vec<(String, String, scim_sync::
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! The commands, a file each.
 
 mod configuration;
+mod doctor;
 mod guard;
 mod log;
 mod plan;
 mod preview;
 mod reset;
 mod run;
+mod setup;
 mod status;
 mod sync;
 mod undo;
@@ -25,6 +27,8 @@ use crate::session::Session;
 pub fn execute(cli: &Cli) -> Result<Exit> {
     let session = || Session::load(&cli.config);
     match &cli.command {
+        Command::Setup(args) => setup::setup(&cli.config, args),
+        Command::Doctor(shown) => doctor::doctor(&session()?, shown),
         Command::Plan(shown) => plan::plan(&session()?, shown, cli.quiet),
         Command::Preview(args) => preview::preview(&session()?, args),
         Command::Sync(args) => sync::sync(&session()?, args, cli.quiet),

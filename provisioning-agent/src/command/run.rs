@@ -26,7 +26,6 @@ pub(super) fn run(session: &Session) -> Result<Exit> {
         health::serve(address, Arc::clone(&health))?;
     }
     tracing::info!(every = %schedule.every, mode = %session.config.settings.mode, "the agent runs");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let mut log = ObjectLog::new(state.log(), clock::now);
     let mut last_full = clock::now();
     loop {
@@ -63,7 +62,7 @@ pub(super) fn run(session: &Session) -> Result<Exit> {
             }
         }
         let wait = wait(session, begin);
-        runtime.block_on(async {
+        session.runtime().block_on(async {
             tokio::select! {
                 () = stop.wait() => {}
                 () = tokio::time::sleep(wait) => {}

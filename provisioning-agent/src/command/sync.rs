@@ -61,7 +61,7 @@ pub(super) fn told(report: &CycleReport, export: bool, undo: Option<String>) -> 
             import.told, import.added, import.updated, import.deleted
         ));
         if let Some(refused) = &import.refused {
-            text.push_str(&format!("{system}: {refused}\n"));
+            text.push_str(&format!("{system}: not only what changed, because {refused}\n"));
         }
     }
     for target in &report.targets {

@@ -1,6 +1,7 @@
 //! The directories that are read.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -70,7 +71,7 @@ pub enum Tls {
 }
 
 /// How the changes of an Active Directory are found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tracking {
     /// By DirSync, with the right to replicate changes (`DS-Replication-Get-Changes`).
@@ -80,6 +81,16 @@ pub enum Tracking {
     DirSyncOrdinary,
     /// By `uSNChanged`, for servers without DirSync.
     UsnChanged,
+}
+
+impl fmt::Display for Tracking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DirSync => "dir-sync",
+            Self::DirSyncOrdinary => "dir-sync-ordinary",
+            Self::UsnChanged => "usn-changed",
+        })
+    }
 }
 
 /// What of a directory is taken in. The default is everything but the built-in exclusions.

@@ -46,7 +46,7 @@ fn a_file_is_read_with_the_environment() {
     assert_eq!(source.bind_dn, "reader");
     assert_eq!(source.changes, Tracking::DirSync);
     assert_eq!(settings.guard.deletes.of(10_000), Some(20));
-    assert_eq!(settings.guard.members, scim_sync::guard::Guard::default().members);
+    assert_eq!(settings.guard.members, Guard::default().members);
     assert_eq!(settings.schedule.every.to_string(), "2m");
     assert_eq!(settings.mode, Mode::Active);
 }

@@ -51,6 +51,8 @@ pub struct LdapProbe {
     pub server: String,
     /// The trees that it holds.
     pub naming_contexts: Vec<String>,
+    /// The root of the domain; of other directories the first tree.
+    pub root: Option<String>,
     /// Whether it knows the DirSync control.
     pub dirsync: bool,
     /// Whether it knows content synchronisation.
@@ -84,6 +86,7 @@ impl LdapConnector {
         Ok(LdapProbe {
             dirsync: root.knows(DIRSYNC),
             content_sync: root.knows(SYNC_REQUEST),
+            root: root.default_context.or_else(|| root.contexts.first().cloned()),
             server: root.identity.name,
             naming_contexts: root.contexts,
             clock: clock.and_then(|entry| filetime::from_generalized(entry.text("currentTime")?)),

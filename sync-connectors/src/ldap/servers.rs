@@ -29,6 +29,8 @@ pub(crate) struct RootDse {
     pub(crate) schema_base: Option<String>,
     /// Which trees it holds.
     pub(crate) contexts: Vec<String>,
+    /// Which of them is the domain (Active Directory).
+    pub(crate) default_context: Option<String>,
     /// The number of its latest change (Active Directory).
     pub(crate) highest_usn: Option<i64>,
     /// The controls that it knows.
@@ -41,6 +43,7 @@ impl RootDse {
             "subschemaSubentry",
             "schemaNamingContext",
             "namingContexts",
+            "defaultNamingContext",
             "supportedControl",
             "highestCommittedUSN",
             "dsServiceName",
@@ -64,6 +67,7 @@ impl RootDse {
             subschema: entry.text("subschemaSubentry").map(str::to_owned),
             schema_base: entry.text("schemaNamingContext").map(str::to_owned),
             contexts: list("namingContexts"),
+            default_context: entry.text("defaultNamingContext").map(str::to_owned),
             highest_usn: entry.number("highestCommittedUSN"),
             controls: list("supportedControl"),
         })

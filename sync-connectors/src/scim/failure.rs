@@ -37,8 +37,12 @@ pub(super) fn connector_error(error: &Error) -> ConnectorError {
         Error::Target(_) => ConnectorError::Unsupported(text),
         Error::Request(_) => ConnectorError::Configuration(text),
         _ => match error.status() {
-            Some(StatusCode::UNAUTHORIZED) => ConnectorError::Credentials(text),
-            Some(StatusCode::FORBIDDEN) => ConnectorError::Forbidden(text),
+            Some(StatusCode::UNAUTHORIZED) => ConnectorError::Credentials(format!(
+                "{text}: the service does not take the credentials; get new ones from it"
+            )),
+            Some(StatusCode::FORBIDDEN) => ConnectorError::Forbidden(format!(
+                "{text}: the credentials lack a right; they have to be allowed to read and write users and groups"
+            )),
             Some(_) if error.is_retryable() => ConnectorError::Unreachable(text),
             _ => ConnectorError::Protocol(text),
         },

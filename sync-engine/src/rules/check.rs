@@ -10,12 +10,16 @@ use crate::connector::{ConnectorSchema, TypeSchema};
 pub(super) fn check(
     rules: &[Rule],
     schemas: &BTreeMap<ConnectorId, ConnectorSchema>,
+    all: bool,
     document: Document<'_>,
 ) -> Vec<RuleError> {
     let mut errors = Vec::new();
     for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.enabled) {
         let at = Path::default().key("rule").index(index);
         let Some(schema) = schemas.get(&rule.connector) else {
+            if !all {
+                continue;
+            }
             let known: Vec<&str> = schemas.keys().map(ConnectorId::as_str).collect();
             let message = format!(
                 "rule `{}`: there is no connector `{}`; there are: {}",

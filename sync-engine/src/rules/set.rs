@@ -244,9 +244,28 @@ impl RuleSet {
         &self,
         schemas: &BTreeMap<ConnectorId, ConnectorSchema>,
     ) -> Result<(), Vec<RuleError>> {
+        self.held_against(schemas, true)
+    }
+
+    /// The same for the systems that answered: rules of a system whose schema is not among `schemas` are not looked at.
+    ///
+    /// # Errors
+    /// As [`RuleSet::check`].
+    pub fn check_known(
+        &self,
+        schemas: &BTreeMap<ConnectorId, ConnectorSchema>,
+    ) -> Result<(), Vec<RuleError>> {
+        self.held_against(schemas, false)
+    }
+
+    fn held_against(
+        &self,
+        schemas: &BTreeMap<ConnectorId, ConnectorSchema>,
+        all: bool,
+    ) -> Result<(), Vec<RuleError>> {
         let (text, language) =
             self.text.as_ref().map_or(("", Language::None), |(text, language)| (text, *language));
-        let errors = check::check(&self.rules, schemas, Document { text, language });
+        let errors = check::check(&self.rules, schemas, all, Document { text, language });
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 

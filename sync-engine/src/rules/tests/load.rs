@@ -154,6 +154,9 @@ fn rules_are_held_against_the_schemas() {
     assert_eq!(missing, [(ConnectorId::new("ad"), "user".into(), AttributeName::new("lacking"))]);
     let errors = rules.check(&BTreeMap::from([(ConnectorId::new("ad"), ad())])).unwrap_err();
     assert!(errors.iter().any(|it| it.message.contains("no connector `cloud`")), "{errors:?}");
+    let known = rules.check_known(&BTreeMap::from([(ConnectorId::new("ad"), ad())]));
+    let known = known.err().unwrap_or_default();
+    assert!(!known.iter().any(|it| it.message.contains("no connector")), "{known:?}");
 }
 
 #[test]
