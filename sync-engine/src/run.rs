@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::escrow::QuarantineFigures;
 use crate::guard::{Allowance, GuardStop};
-use crate::store::{ConnectorState, RunRecord, Which};
+use crate::store::{ConnectorState, Escrow, EscrowStage, RunRecord, Which};
 use crate::{ConnectorId, StoreError, SyncStore};
 
 const PAGE: usize = 500;
@@ -161,13 +161,21 @@ pub fn reset(
         })?;
     }
     if asked(Reset::Escrows) {
+        let mut after = None;
         loop {
-            let page = store.escrows(None, None, PAGE)?;
-            if page.is_empty() {
-                break;
-            }
+            let page = store.escrows(None, after, PAGE)?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(*last);
             transaction(store, |store| {
-                page.iter().try_for_each(|(id, _)| store.put_escrow(*id, None))
+                page.iter().try_for_each(|(id, escrow)| match escrow.stage {
+                    // Nothing else says that the rules have still to handle it: without the entry it would be forgotten.
+                    EscrowStage::Sync | EscrowStage::Outbound => {
+                        let due =
+                            Escrow { next: Some(escrow.first), attempts: 0, ..escrow.clone() };
+                        store.put_escrow(*id, Some(&due))
+                    }
+                    _ => store.put_escrow(*id, None),
+                })
             })?;
         }
     }

@@ -590,6 +590,10 @@ impl References for Synchronizer<'_> {
             self.desired_references(store, object, attribute).map_err(|error| match error {
                 SyncError::Store(error) => error,
             })?;
+        let known = object.object_type.as_ref().and_then(|found| {
+            self.schemas().get(&object.connector)?.types.get(found)?.attribute(attribute)
+        });
+        let single = known.is_some_and(|attribute| !attribute.multi_valued);
         Ok(desired.map(|desired| Desired {
             sources: desired
                 .sources
@@ -597,6 +601,7 @@ impl References for Synchronizer<'_> {
                 .map(|source| (source.from, source.attribute))
                 .collect(),
             adds_only: desired.add_only,
+            single,
         }))
     }
 }

@@ -125,7 +125,7 @@ impl Work<'_> {
             };
             let (Edit::Add(id) | Edit::Remove(id)) = edit;
             let Some(other) = self.with.store.object(id)? else { continue };
-            if leaves(&other) {
+            if edits.comes_by_itself(edit, &other) {
                 continue;
             }
             let Some(anchor) = other.anchor else {

@@ -371,7 +371,7 @@ impl<'o> PlanBuilder<'o> {
                     Edit::Remove(id) => (false, id),
                 };
                 let Some(other) = store.object(id)? else { continue };
-                if leaves(&other) {
+                if edits.comes_by_itself(edit, &other) {
                     continue;
                 }
                 if !self.reachable(store, &other, escrowed)? {

@@ -29,6 +29,9 @@ pub struct Desired {
     pub sources: Vec<(SpaceId, AttributeName)>,
     /// Whether references that the target has beyond these stay.
     pub adds_only: bool,
+    /// Whether the attribute has one value, such as a manager. A target that removes an object takes it out of lists such
+    /// as members; a single reference to it would stay for ever, so it is taken away before.
+    pub single: bool,
 }
 
 /// An attribute takes the references of the attribute of the same name of its identity.
@@ -46,7 +49,7 @@ impl References for SameName {
         let Some(identity) = store.metaverse(link.metaverse)? else { return Ok(None) };
         let sources = identity.references.get(attribute).into_iter().flatten();
         let sources = sources.map(|source| (source.from, source.attribute.clone())).collect();
-        Ok(Some(Desired { sources, adds_only: false }))
+        Ok(Some(Desired { sources, ..Desired::default() }))
     }
 }
 
@@ -64,6 +67,7 @@ pub(crate) struct Edits {
     desired: Vec<Stream>,
     current: Stream,
     adds_only: bool,
+    single: bool,
 }
 
 impl Edits {
@@ -84,7 +88,13 @@ impl Edits {
                 .collect(),
             current: Stream::new(object.id, attribute.clone(), None),
             adds_only: desired.adds_only,
+            single: desired.single,
         }))
+    }
+
+    /// Whether an edit about `other` need not be written, because the removal of `other` does it.
+    pub(crate) fn comes_by_itself(&self, edit: Edit, other: &SpaceObject) -> bool {
+        leaves(other) && !(self.single && matches!(edit, Edit::Remove(_)))
     }
 
     pub(crate) fn next(&mut self, store: &dyn SyncStore) -> Result<Option<Edit>, StoreError> {
@@ -158,7 +168,7 @@ impl Stream {
     }
 }
 
-/// Whether the target will drop an object, and every reference to it with it.
+/// Whether the target will drop an object.
 pub(crate) fn leaves(object: &SpaceObject) -> bool {
     object
         .pending_export

@@ -117,6 +117,11 @@ impl<'r> Synchronizer<'r> {
         self
     }
 
+    /// What the systems have.
+    pub(crate) fn schemas(&self) -> &BTreeMap<ConnectorId, ConnectorSchema> {
+        &self.schemas
+    }
+
     /// With another number of objects to a transaction than 500.
     #[must_use]
     pub fn with_batch(mut self, batch: usize) -> Self {

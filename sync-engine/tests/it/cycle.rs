@@ -259,6 +259,24 @@ fn an_object_that_fell_out_of_scope_is_switched_off_and_on_again_with_its_groups
 }
 
 #[test]
+fn a_manager_who_is_deleted_is_taken_away_from_those_who_were_led() {
+    let mut world = World::new();
+    let (ada, bob) = (world.user("ada"), world.user("bob"));
+    world.change(&ada, |entry| {
+        entry.references.insert(name("manager"), [bob.clone()].into());
+    });
+    world.cycle();
+    let manager = |world: &World| {
+        let (_, ada) = world.find("ada").unwrap();
+        ada.references.get(&name("manager")).map_or(0, BTreeSet::len)
+    };
+    assert_eq!(manager(&world), 1);
+    world.delete(&bob);
+    world.cycle();
+    assert_eq!(manager(&world), 0, "a target drops members that it removes, and no manager");
+}
+
+#[test]
 fn a_guard_that_stops_lets_the_job_rest() {
     let mut world = World::new();
     world.options.guard = Default::default();

@@ -475,8 +475,10 @@ impl Target {
                 }
                 let resource = state.resources.remove(anchor).unwrap();
                 for other in state.resources.values_mut() {
-                    for to in other.references.values_mut() {
-                        to.remove(anchor);
+                    // As servers do: lists lose it, and a single reference to it stays.
+                    if let Some(members) = other.references.get_mut(&AttributeName::new("members"))
+                    {
+                        members.remove(anchor);
                     }
                 }
                 state.written.push(Written::Delete(anchor.clone(), Box::new(resource)));
