@@ -1,5 +1,6 @@
 //! The command line tools of OpenLDAP, as the test beds use them.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -133,19 +134,79 @@ impl Admin {
     }
 }
 
-/// The value of a line of LDIF.
-fn value(line: &str, attribute: &str) -> Option<String> {
-    let (name, rest) = line.split_once(':')?;
-    if !name.eq_ignore_ascii_case(attribute) {
+impl Admin {
+    /// Every entry that a filter finds, with the attributes asked for.
+    #[track_caller]
+    pub(crate) fn entries(&self, base: &str, filter: &str, attributes: &[&str]) -> Vec<LdapEntry> {
+        let arguments: Vec<&str> = ["-LLL", "-o", "ldif-wrap=no", "-b", base, filter]
+            .into_iter()
+            .chain(attributes.iter().copied())
+            .collect();
+        let mut entries: Vec<LdapEntry> = Vec::new();
+        for line in self.feed("ldapsearch", &arguments, "").lines() {
+            let Some((name, octets)) = attribute(line) else { continue };
+            if name == "dn" {
+                let dn = String::from_utf8_lossy(&octets).into_owned();
+                entries.push(LdapEntry { dn, values: BTreeMap::new() });
+            } else if let Some(entry) = entries.last_mut() {
+                entry.values.entry(name.to_lowercase()).or_default().push(octets);
+            }
+        }
+        entries
+    }
+}
+
+/// An entry of a directory as its command line tools show it: what tests compare with, by another way than ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LdapEntry {
+    /// Its name.
+    pub dn: String,
+    values: BTreeMap<String, Vec<Vec<u8>>>,
+}
+
+impl LdapEntry {
+    /// The first value of an attribute, in Base64.
+    #[must_use]
+    pub fn base64(&self, attribute: &str) -> Option<String> {
+        let octets = self.values.get(&attribute.to_lowercase())?.first()?;
+        Some(STANDARD.encode(octets))
+    }
+
+    /// The first value of an attribute.
+    #[must_use]
+    pub fn text(&self, attribute: &str) -> Option<String> {
+        self.texts(attribute).into_iter().next()
+    }
+
+    /// The values of an attribute.
+    #[must_use]
+    pub fn texts(&self, attribute: &str) -> Vec<String> {
+        let values = self.values.get(&attribute.to_lowercase()).map(Vec::as_slice);
+        values
+            .unwrap_or_default()
+            .iter()
+            .map(|octets| String::from_utf8_lossy(octets).into_owned())
+            .collect()
+    }
+}
+
+/// The name and the value of a line of LDIF.
+fn attribute(line: &str) -> Option<(&str, Vec<u8>)> {
+    // A comment; ldapsearch puts references to other servers into such lines.
+    if line.starts_with('#') {
         return None;
     }
+    let (name, rest) = line.split_once(':')?;
     match rest.strip_prefix(": ") {
-        Some(encoded) => {
-            let octets = STANDARD.decode(encoded.trim()).ok()?;
-            Some(String::from_utf8_lossy(&octets).into_owned())
-        }
-        None => Some(rest.trim_start().to_owned()),
+        Some(encoded) => Some((name, STANDARD.decode(encoded.trim()).ok()?)),
+        None => Some((name, rest.trim_start().as_bytes().to_vec())),
     }
+}
+
+/// The value of a line of LDIF.
+fn value(line: &str, wanted: &str) -> Option<String> {
+    let (name, octets) = attribute(line)?;
+    name.eq_ignore_ascii_case(wanted).then(|| String::from_utf8_lossy(&octets).into_owned())
 }
 
 /// One line of LDIF, in Base64 so that any value fits.

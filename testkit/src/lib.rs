@@ -12,6 +12,7 @@
 //! | [`poll`] | wait until something is true, without sleeping blindly |
 //! | [`people`] | deterministic users, groups and contacts |
 //! | [`samba`], [`openldap`] | real directories in a temporary folder |
+//! | [`proxy`] | counts the requests to a server, and loses or refuses some |
 //! | [`fake_ad`] | a small Active Directory that can be told to misbehave |
 
 use std::fmt;
@@ -23,14 +24,16 @@ mod ldap_tools;
 pub mod openldap;
 pub mod people;
 pub mod poll;
+pub mod proxy;
 pub mod samba;
 pub mod server;
 
 pub use client::Client;
 pub use fake_ad::FakeAd;
 pub use http::Response;
-pub use ldap_tools::ldif_line;
+pub use ldap_tools::{LdapEntry, ldif_line};
 pub use openldap::OpenLdap;
+pub use proxy::Proxy;
 pub use samba::Samba;
 pub use server::{Launch, Refused, Server};
 

@@ -192,6 +192,13 @@ impl Samba {
         self.admin.values(&self.base, filter, attribute)
     }
 
+    /// Every object that a filter finds, with these attributes.
+    #[must_use]
+    #[track_caller]
+    pub fn entries(&self, filter: &str, attributes: &[&str]) -> Vec<crate::LdapEntry> {
+        self.admin.entries(&self.base, filter, attributes)
+    }
+
     /// Stops the server; the data stay.
     #[track_caller]
     pub fn stop(&self) {

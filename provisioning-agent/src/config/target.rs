@@ -77,30 +77,13 @@ impl TargetConfig {
 /// Whether a URL stays on this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
-        // Of schemes other than those of the web, an address comes as a name too.
+        // Of `ldap://` a URL tells an address as a name.
         Some(url::Host::Domain(name)) => {
-            name.eq_ignore_ascii_case("localhost")
-                || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+            let address = name.parse::<IpAddr>();
+            name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|it| it.is_loopback())
         }
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_stays_on_this_machine() {
-        let own = |url: &str| is_loopback(&Url::parse(url).unwrap());
-        for url in ["ldap://127.0.0.1:389", "http://127.0.0.1/", "ldap://[::1]", "ldap://LOCALHOST"]
-        {
-            assert!(own(url), "{url}");
-        }
-        for url in ["ldap://10.0.0.1", "http://localhost.example/", "ldap://127.0.0.1.example"] {
-            assert!(!own(url), "{url}");
-        }
     }
 }

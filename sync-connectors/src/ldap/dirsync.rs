@@ -429,14 +429,14 @@ impl Query {
         text: &str,
         control: Option<&[u8]>,
     ) -> Result<(), ConnectorError> {
-        let what = "reading changes";
+        let what = &format!("reading changes under {base}");
         match rc {
             code::SUCCESS => {}
             code::INSUFFICIENT_RIGHTS => {
                 return Err(ConnectorError::Forbidden(format!(
                     "{server} does not let the account that reads follow changes (DirSync): give it the right \
                      \"Replicating Directory Changes\" on {base}, or have it read with its ordinary rights \
-                     (object_security)"
+                     (changes = \"dir-sync-ordinary\")"
                 )));
             }
             // How servers answer to a cookie that they cannot use: Samba with 12, Windows with 53 or 1.
