@@ -196,7 +196,7 @@ pub struct SetupArgs {
     /// The kind of directory
     #[arg(long, value_enum, value_name = "KIND")]
     pub directory: Option<DirectoryKind>,
-    /// The server: ldaps://host[:port], or ldap://host[:port] with StartTLS; again for further domain controllers
+    /// The server, such as ldaps://dc1.corp.example, or ldap:// with StartTLS; again for further domain controllers
     #[arg(long, value_name = "URL")]
     pub server: Vec<String>,
     /// A file with the certificates that the server's must come from

@@ -248,6 +248,15 @@ pub(super) fn all() -> Vec<Mutant> {
                 manager["displayName"] = json!("scim-conformance made-up name");
             }
         }),
+        each("manager-without-ref", |v| {
+            if let Some(manager) = v
+                .get_mut("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")
+                .and_then(|e| e.get_mut("manager"))
+                .and_then(Value::as_object_mut)
+            {
+                manager.remove("$ref");
+            }
+        }),
         each("ascii-only", |v| {
             each_text(v, &|t| t.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect())
         }),
