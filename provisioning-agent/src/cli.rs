@@ -178,6 +178,9 @@ pub struct LogArgs {
 pub struct ExportConfigArgs {
     /// Where to; standard output without it
     pub file: Option<PathBuf>,
+    /// In the shape of Microsoft's job schema (`synchronizationSchema`); what it has no words for is named
+    #[arg(long)]
+    pub graph: bool,
 }
 
 /// Options of `import-config`.

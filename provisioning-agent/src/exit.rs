@@ -9,7 +9,7 @@ use scim_sync::cycle::Outcome;
 pub enum Exit {
     /// Done.
     Done,
-    /// Could not run: no directory, no target, a bad file.
+    /// Could not run, or not to the end: no directory, no target, a bad file, told to stop.
     CouldNotRun,
     /// Some objects failed and are in escrow.
     SomeFailed,
@@ -39,10 +39,11 @@ impl From<Exit> for ExitCode {
 impl From<Outcome> for Exit {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Done | Outcome::Stopped => Self::Done,
+            Outcome::Done => Self::Done,
             Outcome::SomeFailed => Self::SomeFailed,
             Outcome::GuardStopped => Self::Guard,
-            Outcome::CouldNotRun => Self::CouldNotRun,
+            // What was stopped half-way is not done.
+            Outcome::Stopped | Outcome::CouldNotRun => Self::CouldNotRun,
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod command;
 pub mod config;
 pub mod connect;
 pub mod exit;
+pub mod files;
 pub mod health;
 pub mod objects;
 pub mod progress;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -12,12 +12,14 @@ use serde_json::{Value, json};
 /// A file that grows beyond this becomes the older one; two are kept.
 const LARGEST: u64 = 64 << 20;
 
-/// Writes the log of objects. What cannot be written is told once and never stops a run.
+/// Writes the log of objects. What cannot be written is told once a cycle and never stops a run.
 #[derive(Debug)]
 pub struct ObjectLog {
     path: PathBuf,
     file: Option<File>,
     cycle: u64,
+    /// Whether it was told in this cycle that it cannot be written.
+    told: bool,
     now: fn() -> DateTime<Utc>,
 }
 
@@ -25,7 +27,7 @@ impl ObjectLog {
     /// Appends to the file, each line with the number of its cycle.
     #[must_use]
     pub fn new(path: PathBuf, now: fn() -> DateTime<Utc>) -> Self {
-        Self { path, file: None, cycle: 0, now }
+        Self { path, file: None, cycle: 0, told: false, now }
     }
 
     fn write(&mut self, mut line: Value) -> io::Result<()> {
@@ -48,12 +50,22 @@ impl ObjectLog {
     }
 }
 
+/// Opens the log behind its last line; one that a program left half is ended, so that it takes no other with it.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.create(true).append(true);
+    options.create(true).append(true).read(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let mut file = options.open(path)?;
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(file)
 }
 
 fn older(path: &Path) -> PathBuf {
@@ -66,6 +78,9 @@ impl Observer for ObjectLog {
     fn event(&mut self, event: &Event) {
         if let Event::CycleStarted { run, .. } = event {
             self.cycle = *run;
+            // Opened anew for each cycle: it may have grown too large, or somebody moved it away.
+            self.file = None;
+            self.told = false;
         }
         let kept = matches!(
             event,
@@ -79,7 +94,9 @@ impl Observer for ObjectLog {
         }
         let written =
             serde_json::to_value(event).map_err(io::Error::from).and_then(|line| self.write(line));
-        if let Err(error) = written {
+        if let Err(error) = written
+            && !std::mem::replace(&mut self.told, true)
+        {
             tracing::error!(file = %self.path.display(), %error, "the log of objects cannot be written");
         }
     }
@@ -145,5 +162,20 @@ mod tests {
         assert_eq!(lines[1]["cycle"], 7);
         assert_eq!(newest(&path, 9, Some("refused 3")).unwrap().len(), 1);
         assert!(newest(&folder.path().join("none"), 9, None).unwrap().is_empty());
+
+        // The next cycle opens it anew: behind the half line, and where somebody moved the file away.
+        let mut again = |cycle| {
+            log.event(&Event::CycleStarted { run: cycle, profile: "incremental".to_owned() });
+            log.event(&Event::Escrowed {
+                object: SpaceId(cycle),
+                stage: EscrowStage::Export,
+                message: format!("After {cycle}"),
+            });
+            newest(&path, 1, None).unwrap()[0]["message"].clone()
+        };
+        assert_eq!(again(8), "After 8");
+        fs::rename(&path, folder.path().join("moved")).unwrap();
+        assert_eq!(again(9), "After 9");
+        assert_eq!(newest(&path, 9, None).unwrap().len(), 1);
     }
 }

@@ -19,7 +19,7 @@ use scim_sync_store::SqliteStore;
 use tokio::runtime::Runtime;
 
 use crate::clock;
-use crate::config::{Config, Mode, Process};
+use crate::config::{Config, Mode, Process, Settings};
 use crate::connect::Connectors;
 use crate::state::StateDir;
 
@@ -50,23 +50,7 @@ impl Session {
                 error.message
             )
         })?;
-        let known: BTreeSet<&str> = config
-            .settings
-            .sources
-            .iter()
-            .map(|source| source.name.as_str())
-            .chain(config.settings.targets.iter().map(|target| target.name.as_str()))
-            .collect();
-        let named = rules.sources().into_iter().chain(rules.targets());
-        for connector in named {
-            if !known.contains(connector.as_str()) {
-                bail!(
-                    "{}: a rule names the connector {connector}, and no source or target has that name; there are {}",
-                    path.display(),
-                    known.into_iter().collect::<Vec<_>>().join(", ")
-                );
-            }
-        }
+        check_names(&config.settings, &rules).with_context(|| path.display().to_string())?;
         // One thread: the engine computes between two waits, and nothing else is to be done on it.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { config, rules, runtime })
@@ -102,7 +86,8 @@ impl Session {
     /// Where there is none.
     pub fn look(&self) -> Result<(StateDir, SqliteStore)> {
         let state = StateDir::look(&self.config.state_dir())?;
-        if !state.database().exists() {
+        // Whether it is there, and not whether this user may see it.
+        if !state.database().try_exists().with_context(|| state.path().display().to_string())? {
             bail!(
                 "there is no state in {}: no cycle has run yet with this configuration",
                 state.path().display()
@@ -239,18 +224,45 @@ impl Write for Lasting {
     }
 }
 
-/// A copy of the state to work things out in, gone when it is dropped.
+/// A copy of the state to work things out in, gone when it is dropped; an empty one where no cycle has run yet.
 ///
 /// # Errors
-/// Where the copy cannot be made.
+/// Where there is a state that cannot be read: what is worked out without it would be the plan of a first cycle.
 pub fn scratch(session: &Session) -> Result<(tempfile::TempDir, SqliteStore)> {
-    let folder = tempfile::Builder::new().prefix("provisioning-agent-").tempdir()?;
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("provisioning-agent-");
+    // A whole directory stands in it.
+    #[cfg(unix)]
+    folder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    let folder = folder.tempdir()?;
     let copy = folder.path().join("state.db");
-    if let Ok((_, store)) = session.look() {
+    let state_dir = session.config.state_dir();
+    let there = state_dir.join("state.db").try_exists();
+    if there.with_context(|| format!("the state in {}", state_dir.display()))? {
+        let (_, store) = session.look()?;
         store.copy_to(&copy).context("the state cannot be copied")?;
     }
     let store = SqliteStore::open(&copy)?;
     Ok((folder, store))
+}
+
+/// Whether every system that the rules name is configured.
+///
+/// # Errors
+/// With the name that is not, and those that are.
+pub fn check_names(settings: &Settings, rules: &RuleSet) -> Result<()> {
+    let sources = settings.sources.iter().map(|source| source.name.as_str());
+    let targets = settings.targets.iter().map(|target| target.name.as_str());
+    let known: BTreeSet<&str> = sources.chain(targets).collect();
+    for connector in rules.sources().into_iter().chain(rules.targets()) {
+        if !known.contains(connector.as_str()) {
+            bail!(
+                "a rule names the connector {connector}, and no source or target has that name; there are {}",
+                known.into_iter().collect::<Vec<_>>().join(", ")
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What a store says of one object, for people: its name or what identifies it.

@@ -1,10 +1,11 @@
 //! The folder of the state: who works in it, and where things are.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+
+use crate::files;
 
 /// The folder of the state, held by one program at a time.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl StateDir {
     /// # Errors
     /// Where it cannot be made, or another program works in it.
     pub fn hold(path: &Path) -> Result<Self> {
-        make(path).with_context(|| {
+        files::make_folder(path).with_context(|| {
             format!("the folder of the state, {}, cannot be made", path.display())
         })?;
         let file = path.join("lock");
@@ -70,7 +71,7 @@ impl StateDir {
     /// Where it cannot be made.
     pub fn undo(&self) -> Result<PathBuf> {
         let path = self.path.join("undo");
-        make(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+        files::make_folder(&path).with_context(|| format!("{} cannot be made", path.display()))?;
         Ok(path)
     }
 
@@ -79,20 +80,6 @@ impl StateDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
-}
-
-/// Makes a folder that only this user may look into.
-fn make(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-    }
-    #[cfg(not(unix))]
-    fs::create_dir_all(path)
 }
 
 #[cfg(test)]

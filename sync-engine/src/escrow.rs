@@ -46,6 +46,29 @@ impl RetrySchedule {
     }
 }
 
+/// The entry for a failure, going on from the one there was where that is of the same stage.
+///
+/// A try before its time does not count: a full synchronisation looks at every object, however often it is run.
+pub(crate) fn entry(
+    before: Option<Escrow>,
+    stage: EscrowStage,
+    message: &str,
+    now: DateTime<Utc>,
+    schedule: &RetrySchedule,
+) -> Escrow {
+    let message = message.to_owned();
+    match before {
+        Some(before) if before.stage == stage => {
+            if before.next.is_none_or(|next| now < next) {
+                return Escrow { message, ..before };
+            }
+            let attempts = before.attempts.saturating_add(1);
+            Escrow { message, attempts, next: schedule.next(before.first, now), ..before }
+        }
+        _ => Escrow { stage, message, first: now, next: schedule.next(now, now), attempts: 1 },
+    }
+}
+
 /// Keeps the failure of an object; a second one of the same stage keeps when the first one was.
 ///
 /// # Errors
@@ -58,15 +81,7 @@ pub fn fail(
     now: DateTime<Utc>,
     schedule: &RetrySchedule,
 ) -> Result<(), StoreError> {
-    let before = store.escrow(id)?.filter(|entry| entry.stage == stage);
-    let first = before.as_ref().map_or(now, |entry| entry.first);
-    let entry = Escrow {
-        stage,
-        message: message.to_owned(),
-        first,
-        next: schedule.next(first, now),
-        attempts: before.map_or(0, |entry| entry.attempts).saturating_add(1),
-    };
+    let entry = entry(store.escrow(id)?, stage, message, now, schedule);
     store.put_escrow(id, Some(&entry))
 }
 
@@ -249,6 +264,18 @@ mod tests {
         assert_eq!(schedule.next(at(0), at(7)), Some(at(12)));
         assert_eq!(schedule.next(at(0), at(49)), Some(at(72)));
         assert_eq!(schedule.next(at(0), at(28 * 24)), None);
+    }
+
+    #[test]
+    fn a_try_before_its_time_does_not_count() {
+        let schedule = RetrySchedule::default();
+        let failed = |before, hours| entry(before, EscrowStage::Sync, "x", at(hours), &schedule);
+        let one = failed(None, 0);
+        assert_eq!(failed(Some(one.clone()), 5), one);
+        let two = failed(Some(one.clone()), 6);
+        assert_eq!((two.attempts, two.first, two.next), (2, at(0), Some(at(12))));
+        let other = entry(Some(one), EscrowStage::Export, "x", at(6), &schedule);
+        assert_eq!((other.attempts, other.first), (1, at(6)), "another stage begins anew");
     }
 
     #[test]

@@ -72,9 +72,9 @@ fn a_curl_line_survives_quotes() {
 
 /// What a shell makes of the line, with a curl that shows its body instead of sending it.
 fn body_by_shell(curl: &str) -> String {
-    let stub = "curl() { cat; };";
+    let shown = "curl() { cat; };";
     let output =
-        std::process::Command::new("sh").arg("-c").arg(format!("{stub} {curl}")).output().unwrap();
+        std::process::Command::new("sh").arg("-c").arg(format!("{shown} {curl}")).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 

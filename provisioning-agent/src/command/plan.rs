@@ -1,8 +1,8 @@
 //! `plan` and `pending`: what would be written.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use scim_sync::cycle::CycleOptions;
-use scim_sync::plan::{ExportPlan, PlanOptions, Shown as Values, plain};
+use scim_sync::plan::{ExportPlan, Shown as Values, plain};
 use scim_sync::sync::Synchronizer;
 use scim_sync::undo::NoUndo;
 
@@ -28,6 +28,9 @@ pub(super) fn plan(session: &Session, shown: &Shown, quiet: bool) -> Result<Exit
     for error in &report.errors {
         eprintln!("error: {error}");
     }
+    if report.stopped {
+        bail!("stopped before both sides were read, so there is no plan");
+    }
     if shown.json {
         let plans: Vec<&ExportPlan> = report.targets.iter().map(|target| &target.plan).collect();
         print(format!("{}\n", serde_json::to_string_pretty(&plans)?))?;
@@ -46,8 +49,7 @@ pub(super) fn plan(session: &Session, shown: &Shown, quiet: bool) -> Result<Exit
 pub(super) fn pending(session: &Session, args: &PendingArgs) -> Result<Exit> {
     let (_, store) = session.look()?;
     let synchronizer = Synchronizer::new(&session.rules, clock::now());
-    let mut options = PlanOptions::new(clock::now());
-    options.lines = usize::MAX;
+    let cycle = CycleOptions { plan_lines: usize::MAX, ..session.options() };
     let mut rows = csv::Writer::from_writer(Vec::new());
     if args.csv {
         rows.write_record([
@@ -55,6 +57,7 @@ pub(super) fn pending(session: &Session, args: &PendingArgs) -> Result<Exit> {
         ])?;
     }
     for target in session.targets() {
+        let options = cycle.plan(&session.rules, &target, clock::now());
         let plan = ExportPlan::build(&store, &target, &synchronizer, &options)?;
         if args.csv {
             for step in plan.steps() {

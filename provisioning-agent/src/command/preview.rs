@@ -17,7 +17,7 @@ use crate::session::{Session, scratch};
 pub(super) fn preview(session: &Session, args: &PreviewArgs) -> Result<Exit> {
     let connectors = session.connectors()?;
     let (_folder, mut store) = scratch(session)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = session.runtime();
     let mut asked = Vec::new();
     for connector in &connectors.sources {
         let id = connector.id();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use chrono::TimeDelta;
+use chrono::{DateTime, Utc};
 use scim_sync::SyncStore;
 use scim_sync::cycle::Outcome;
 use scim_sync::run::{self, CycleMode};
@@ -27,14 +27,13 @@ pub(super) fn run(session: &Session) -> Result<Exit> {
     }
     tracing::info!(every = %schedule.every, mode = %session.config.settings.mode, "the agent runs");
     let mut log = ObjectLog::new(state.log(), clock::now);
-    let mut last_full = clock::now();
     loop {
         let begin = clock::now();
         if rests(session, &store)? {
             health.rests();
         } else {
             let mut options = session.options();
-            if (begin - last_full).to_std().is_ok_and(|age| age >= schedule.full_every.duration()) {
+            if full_is_due(session, &mut store, begin)? {
                 options.mode = CycleMode::Initial;
             }
             let mut undo = UndoFile::new(&state)?;
@@ -48,9 +47,9 @@ pub(super) fn run(session: &Session) -> Result<Exit> {
                         tracing::error!("{error}");
                     }
                     if options.mode == CycleMode::Initial
-                        && report.outcome() != Outcome::CouldNotRun
+                        && !matches!(report.outcome(), Outcome::CouldNotRun | Outcome::Stopped)
                     {
-                        last_full = begin;
+                        keep_full(&mut store, begin)?;
                     }
                     health.ended(report.outcome());
                 }
@@ -75,8 +74,28 @@ pub(super) fn run(session: &Session) -> Result<Exit> {
     }
 }
 
+/// When everything was read and compared last: kept in the state, so that no restart begins to count anew.
+const LAST_FULL: &str = "agent.full";
+
+/// Whether everything is to be read anew. With a new state it is anyway, so the time runs from there.
+fn full_is_due(session: &Session, store: &mut dyn SyncStore, now: DateTime<Utc>) -> Result<bool> {
+    let last = store.fact(LAST_FULL)?.and_then(|text| text.parse::<DateTime<Utc>>().ok());
+    let Some(last) = last else {
+        keep_full(store, now)?;
+        return Ok(false);
+    };
+    let every = session.config.settings.schedule.full_every.duration();
+    Ok((now - last).to_std().is_ok_and(|age| age >= every))
+}
+
+fn keep_full(store: &mut dyn SyncStore, at: DateTime<Utc>) -> Result<()> {
+    store.begin()?;
+    store.put_fact(LAST_FULL, Some(&at.to_rfc3339()))?;
+    Ok(store.commit()?)
+}
+
 /// How long until the next cycle: what is left of the period, and a little by chance.
-fn wait(session: &Session, begin: chrono::DateTime<chrono::Utc>) -> Duration {
+fn wait(session: &Session, begin: DateTime<Utc>) -> Duration {
     let schedule = &session.config.settings.schedule;
     let gone = (clock::now() - begin).to_std().unwrap_or_default();
     let jitter = schedule.jitter.duration().mul_f64(rand::random::<f64>());
@@ -91,7 +110,7 @@ fn rests(session: &Session, store: &dyn SyncStore) -> Result<bool> {
             return Ok(false);
         }
     }
-    let rests = quarantine.next > clock::now() + TimeDelta::zero();
+    let rests = quarantine.next > clock::now();
     if rests {
         tracing::warn!(since = %quarantine.since, next = %quarantine.next, "the agent rests: {}", quarantine.message);
     }

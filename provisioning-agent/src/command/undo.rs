@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::BufReader;
 
 use anyhow::{Context as _, Result};
+use scim_sync::cycle::CycleOptions;
 use scim_sync::guard::{Allowance, Baseline};
-use scim_sync::plan::PlanOptions;
 use scim_sync::store::Which;
 use scim_sync::undo::Undo;
 use scim_sync::{Connector, SyncStore as _};
@@ -29,14 +29,13 @@ pub(super) fn undo(session: &Session, args: &UndoArgs) -> Result<Exit> {
     let connectors = session.connectors()?;
     let (_state, mut store) = session.hold()?;
     let stop = signals::stop_on_signal()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut exit = Exit::Done;
     for target in undo.targets() {
         let connector = connectors.all().find(|connector| *connector.id() == target);
         let connector = connector
             .with_context(|| format!("the file is about {target}, which is not configured"))?;
-        let mut options = PlanOptions::new(clock::now());
-        options.lines = usize::MAX;
+        let options = CycleOptions { plan_lines: usize::MAX, ..session.options() };
+        let options = options.plan(&session.rules, &target, clock::now());
         let plan = undo.plan(&store, &target, &options)?;
         print(format!("{plan}\n"))?;
         if args.dry_run {
@@ -53,7 +52,8 @@ pub(super) fn undo(session: &Session, args: &UndoArgs) -> Result<Exit> {
             continue;
         }
         let connector: &dyn Connector = connector.as_ref();
-        let report = runtime.block_on(undo.apply(&mut store, connector, clock::now(), &stop))?;
+        let report =
+            session.runtime().block_on(undo.apply(&mut store, connector, clock::now(), &stop))?;
         for line in &report.skipped {
             print(format!("left as it is: {line}\n"))?;
         }
@@ -66,6 +66,10 @@ pub(super) fn undo(session: &Session, args: &UndoArgs) -> Result<Exit> {
             report.skipped.len(),
             report.failed.len()
         ))?;
+        if report.stopped {
+            eprintln!("stopped before the end: the same command takes back what is left");
+            return Ok(Exit::CouldNotRun);
+        }
         if !report.failed.is_empty() && exit == Exit::Done {
             exit = Exit::SomeFailed;
         }

@@ -10,7 +10,7 @@ use super::{ConfigError, Environment};
 
 /// Where a secret comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", try_from = "Written")]
 pub enum SecretSource {
     /// An environment variable.
     Env(String),
@@ -18,6 +18,38 @@ pub enum SecretSource {
     File(PathBuf),
     /// A credential that systemd hands to the service (`LoadCredential=`, `LoadCredentialEncrypted=`).
     Credential(String),
+}
+
+/// What stands in the file. A text there is most likely the secret itself, so no error may show it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Named(Named),
+    Else(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Named {
+    Env(String),
+    File(PathBuf),
+    Credential(String),
+}
+
+impl TryFrom<Written> for SecretSource {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        match written {
+            Written::Named(Named::Env(name)) => Ok(Self::Env(name)),
+            Written::Named(Named::File(path)) => Ok(Self::File(path)),
+            Written::Named(Named::Credential(name)) => Ok(Self::Credential(name)),
+            Written::Else(_) => Err(
+                "a password or token never stands in the file itself: write one of { file = \"...\" }, { env = \"...\" } \
+                 and { credential = \"...\" }",
+            ),
+        }
+    }
 }
 
 impl SecretSource {
@@ -76,6 +108,22 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
+
+    #[test]
+    fn a_secret_in_the_file_is_refused_and_not_shown() {
+        let read =
+            |text: &str| toml::from_str::<std::collections::BTreeMap<String, SecretSource>>(text);
+        let error = read("password = \"hunter2\"").unwrap_err().message().to_owned();
+        assert!(
+            error.contains("never stands in the file itself") && !error.contains("hunter2"),
+            "{error}"
+        );
+        for wrong in ["{ env = 5 }", "{ env = \"A\", file = \"b\" }", "{ vault = \"x\" }"] {
+            assert!(read(&format!("password = {wrong}")).is_err(), "{wrong}");
+        }
+        let source = read("password = { file = \"pw\" }").unwrap().remove("password");
+        assert_eq!(source, Some(SecretSource::File("pw".into())));
+    }
 
     #[test]
     fn a_secret_comes_from_where_the_file_says() {

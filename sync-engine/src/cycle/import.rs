@@ -111,14 +111,16 @@ impl Import<'_> {
             };
             told += page.changes.len() as u64;
             expected = page.expected.or(expected);
-            let staged = staging.page(page)?;
-            for asked in staged.unknown.chunks(READ) {
-                let reading = pin!(self.connector.read(asked, self.shape));
+            // What is read back may ask for more; each anchor is asked for once.
+            let mut unknown = staging.page(page)?.unknown;
+            while !unknown.is_empty() {
+                let asked: Vec<_> = unknown.drain(..unknown.len().min(READ)).collect();
+                let reading = pin!(self.connector.read(&asked, self.shape));
                 let objects = match select(reading, self.stop.wait()).await {
                     Either::Left((objects, _)) => objects.map_err(ImportEnded::Connector)?,
                     Either::Right(_) => return Err(ImportEnded::Stopped),
                 };
-                staging.read_back(asked, objects)?;
+                unknown.extend(staging.read_back(&asked, objects)?.unknown);
             }
             self.observer.event(&Event::PageImported { connector: id.clone(), told, expected });
         }

@@ -9,7 +9,7 @@ mod report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use self::import::{Import, ImportEnded};
@@ -102,6 +102,32 @@ impl Default for CycleOptions {
             type_order: Vec::new(),
             random: None,
         }
+    }
+}
+
+impl CycleOptions {
+    /// How a plan for this target is made and shown: what the rules redact is secret, and what they switch off by counts.
+    ///
+    /// Whoever shows what a cycle would write takes these, so that both say the same.
+    #[must_use]
+    pub fn plan(&self, rules: &RuleSet, target: &ConnectorId, now: DateTime<Utc>) -> PlanOptions {
+        let shape = rules.shape(target);
+        let mut plan = PlanOptions::new(now);
+        plan.lines = self.plan_lines;
+        plan.labels.clone_from(&self.labels);
+        let redacted = shape.types.iter().flat_map(|(found, names)| {
+            names.iter().filter(move |name| rules.is_redacted(target, found, name)).cloned()
+        });
+        plan.secrets = self.secrets.clone().and(redacted);
+        plan.type_order.clone_from(&self.type_order);
+        let switches = shape.types.keys().flat_map(|found| rules.disable_of(target, found));
+        for flow in switches {
+            let off = matches!(&flow.source, Source::Constant(values) if values.first() == Some(&AttributeValue::Boolean(false)));
+            if off && !plan.active.contains(&flow.to) {
+                plan.active.push(flow.to.clone());
+            }
+        }
+        plan
     }
 }
 
@@ -217,7 +243,8 @@ impl<'a> Cycle<'a, '_> {
         let options = self.input.options;
         let synchronizer = Synchronizer::new(rules, (self.input.now)())
             .with_schemas(self.schemas.clone())
-            .with_batch(options.sync_batch);
+            .with_batch(options.sync_batch)
+            .with_retry(options.retry.clone());
         match &options.random {
             Some(random) => synchronizer.with_random(random),
             None => synchronizer,
@@ -451,7 +478,7 @@ impl Cycle<'_, '_> {
     ) -> Result<Option<GuardStop>, CycleError> {
         let store = &mut *self.input.store;
         let linked =
-            store.count_objects(target, Which::Linked)?.saturating_sub(plan.counts().create);
+            store.count_objects(target, Which::Linked)?.saturating_sub(plan.counts().unmade);
         let baseline = Baseline { linked, first_run: run::first_run(store, target)? };
         let allowed = run::allowance(store, target)?;
         match self.input.options.guard.admit(plan, &baseline, allowed.as_ref()) {
@@ -479,21 +506,7 @@ impl Cycle<'_, '_> {
         let options = self.input.options;
         let rules = self.input.rules;
         let shape = rules.shape(target);
-        let mut plan = PlanOptions::new((self.input.now)());
-        plan.lines = options.plan_lines;
-        plan.labels.clone_from(&options.labels);
-        let redacted = shape.types.iter().flat_map(|(found, names)| {
-            names.iter().filter(move |name| rules.is_redacted(target, found, name)).cloned()
-        });
-        plan.secrets = options.secrets.clone().and(redacted);
-        plan.type_order.clone_from(&options.type_order);
-        let switches = shape.types.keys().flat_map(|found| rules.disable_of(target, found));
-        for flow in switches {
-            let off = matches!(&flow.source, Source::Constant(values) if values.first() == Some(&AttributeValue::Boolean(false)));
-            if off && !plan.active.contains(&flow.to) {
-                plan.active.push(flow.to.clone());
-            }
-        }
+        let plan = options.plan(rules, target, (self.input.now)());
         let mut export = ExportOptions::new(plan);
         export.batch = options.export_batch;
         export.reference_batch = options.reference_batch;

@@ -133,6 +133,10 @@ pub struct ExportPlan {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanCounts {
+    /// Objects that belong to an identity and that the target does not have yet, those in escrow among them: what a share
+    /// of the target's objects must not count.
+    #[serde(skip)]
+    pub unmade: u64,
     /// Objects that are made.
     pub create: u64,
     /// Objects whose values change.
@@ -310,6 +314,9 @@ impl<'o> PlanBuilder<'o> {
         escrowed: bool,
     ) -> Result<(), StoreError> {
         let Some(pending) = &object.pending_export else { return Ok(()) };
+        if pending.kind == ExportKind::Add && object.anchor.is_none() && !self.again {
+            self.counts.unmade += 1;
+        }
         let hold = if escrowed { hold(store, object.id, self.options.now)? } else { None };
         if hold.is_some_and(|stage| stage != EscrowStage::Reference) {
             self.waiting();

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::connector::ConnectorSchema;
+use crate::escrow::RetrySchedule;
 use crate::expr::Random;
 use crate::metaverse::{MetaverseObject, ReferenceSource};
 use crate::observer::{Event, Observer};
@@ -90,6 +91,7 @@ pub struct Synchronizer<'r> {
     schemas: BTreeMap<ConnectorId, ConnectorSchema>,
     batch: usize,
     random: Option<&'r (dyn Random + Sync)>,
+    retry: RetrySchedule,
     programs: Programs<'r>,
 }
 
@@ -107,7 +109,15 @@ impl<'r> Synchronizer<'r> {
     #[must_use]
     pub fn new(rules: &'r RuleSet, now: DateTime<Utc>) -> Self {
         let programs = Programs::new(rules);
-        Self { rules, now, schemas: BTreeMap::new(), batch: 500, random: None, programs }
+        Self {
+            rules,
+            now,
+            schemas: BTreeMap::new(),
+            batch: 500,
+            random: None,
+            retry: RetrySchedule::default(),
+            programs,
+        }
     }
 
     /// With what the systems have: values are brought into the kind that the target's attribute has.
@@ -126,6 +136,13 @@ impl<'r> Synchronizer<'r> {
     #[must_use]
     pub fn with_batch(mut self, batch: usize) -> Self {
         self.batch = batch.max(1);
+        self
+    }
+
+    /// With another schedule for what failed.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetrySchedule) -> Self {
+        self.retry = retry;
         self
     }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::explain::Explanation;
 use super::inbound::Pass;
-use super::trouble::{self, Trouble};
+use super::trouble::Trouble;
 use super::{SyncError, SyncMode, SyncReport, Synchronizer};
+use crate::escrow;
 use crate::observer::{Event, LinkChange, Observer, Phase};
 use crate::space::{PendingImport, SpaceObject};
 use crate::store::{EscrowStage, SyncStore, Which};
@@ -46,8 +47,7 @@ impl<'a, 'r> Run<'a, 'r> {
     /// Runs to the end.
     pub(super) fn run(mut self, mode: SyncMode) -> Result<SyncReport, SyncError> {
         let reread = self.changed_groups()?;
-        let connectors: BTreeSet<ConnectorId> =
-            self.sync.rules.sources().union(&self.sync.rules.targets()).cloned().collect();
+        let connectors = self.readable()?;
         let due = self.due()?;
         for pass in [Pass::Projecting, Pass::Joining] {
             for connector in &connectors {
@@ -78,6 +78,20 @@ impl<'a, 'r> Run<'a, 'r> {
             }
         }
         Ok(self.report)
+    }
+
+    /// The connectors whose objects may be looked at: not the sources that were never read to their end. What is not told
+    /// yet would look as if it were not there: members would go, and values that only that source has. What was staged of
+    /// them waits.
+    fn readable(&self) -> Result<BTreeSet<ConnectorId>, StoreError> {
+        let (sources, targets) = (self.sync.rules.sources(), self.sync.rules.targets());
+        let mut readable = targets.clone();
+        for source in sources {
+            if !targets.contains(&source) && self.store.connector(&source)?.complete {
+                readable.insert(source);
+            }
+        }
+        Ok(readable)
     }
 
     /// The connectors where a group changed by which a scope decides: all their objects are looked at.
@@ -262,9 +276,7 @@ impl<'a, 'r> Run<'a, 'r> {
         stage: EscrowStage,
         message: String,
     ) -> Result<(), StoreError> {
-        let before = self.store.escrow(id)?;
-        let entry = trouble::entry(before, stage, message.clone(), self.sync.now);
-        self.store.put_escrow(id, Some(&entry))?;
+        escrow::fail(self.store, id, stage, &message, self.sync.now, &self.sync.retry)?;
         self.report.escrowed += 1;
         self.observer.event(&Event::Escrowed { object: id, stage, message });
         Ok(())
@@ -272,10 +284,7 @@ impl<'a, 'r> Run<'a, 'r> {
 
     /// Ends the entry of an object that could be handled now.
     pub(super) fn end_escrow(&mut self, id: SpaceId, stage: EscrowStage) -> Result<(), StoreError> {
-        if self.store.escrow(id)?.is_some_and(|entry| entry.stage == stage) {
-            self.store.put_escrow(id, None)?;
-        }
-        Ok(())
+        escrow::mend(self.store, id, stage)
     }
 
     /// Does work in a transaction, and takes it back where the state fails.

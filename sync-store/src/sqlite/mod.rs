@@ -83,6 +83,9 @@ impl SqliteStore {
         let path = path.as_ref().to_str().ok_or_else(|| {
             StoreError::Io(format!("{} is no path that SQLite can name", path.as_ref().display()))
         })?;
+        // Made first, with the mode of a state: SQLite takes an empty file as it is.
+        open::make_private(Path::new(path))
+            .map_err(|error| StoreError::Io(format!("{path} cannot be made: {error}")))?;
         self.connection.execute("VACUUM INTO ?1", [path]).map(drop).map_err(failed)
     }
 

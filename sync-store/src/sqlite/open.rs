@@ -48,14 +48,14 @@ pub(super) fn open_in_memory() -> Result<Connection, StoreError> {
 }
 
 #[cfg(unix)]
-fn make_private(path: &Path) -> std::io::Result<()> {
+pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600).open(path).map(drop)
 }
 
 #[cfg(not(unix))]
-fn make_private(path: &Path) -> std::io::Result<()> {
+pub(super) fn make_private(path: &Path) -> std::io::Result<()> {
     std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).map(drop)
 }
 

@@ -71,3 +71,21 @@ fn others_read_while_one_writes() {
     store.commit().unwrap();
     assert_eq!(reader.fact("a").unwrap().as_deref(), Some("b"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_copy_is_for_its_owner_only_and_overwrites_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open(folder.path().join("state.db")).unwrap();
+    store.begin().unwrap();
+    store.put_fact("rules", Some("a digest")).unwrap();
+    store.commit().unwrap();
+    let copy = folder.path().join("copy.db");
+    store.copy_to(&copy).unwrap();
+    let mode = std::fs::metadata(&copy).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "a whole directory stands in it");
+    assert!(store.copy_to(&copy).is_err(), "there is a file already");
+    let copied = SqliteStore::open(&copy).unwrap();
+    assert_eq!(copied.fact("rules").unwrap().as_deref(), Some("a digest"));
+}

@@ -1,17 +1,18 @@
 //! Writes what was answered, for nobody else's eyes.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::answers::{Answers, Secret};
+use crate::files;
 
 /// Writes the configuration and, beside it, the secrets that were typed; gives the files of the secrets.
 pub(super) fn configuration(path: &Path, answers: &Answers, force: bool) -> Result<Vec<PathBuf>> {
     let path = std::path::absolute(path)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
-    make(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    files::make_folder(folder)
+        .with_context(|| format!("the folder {} cannot be made", folder.display()))?;
     let beside = |name: &str| {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         folder.join(format!("{stem}.{name}"))
@@ -20,30 +21,20 @@ pub(super) fn configuration(path: &Path, answers: &Answers, force: bool) -> Resu
     let mut secrets = Vec::new();
     for (secret, file) in [(&answers.password, &password), (&answers.token, &token)] {
         if let Some(typed) = secret.as_ref().and_then(Secret::typed) {
-            put(folder, file, &format!("{typed}\n"), force)?;
+            put(file, &format!("{typed}\n"), force)?;
             secrets.push(file.clone());
         }
     }
     // Relative, so that the folder can be moved.
     let name = |path: &Path| PathBuf::from(path.file_name().unwrap_or_default());
     let text = answers.site(&name(&password), &name(&token)).file();
-    put(folder, &path, &text, force)?;
+    put(&path, &text, force)?;
     Ok(secrets)
 }
 
-/// Writes a file whole or not at all; only its owner may read it.
-fn put(folder: &Path, path: &Path, text: &str, force: bool) -> Result<()> {
-    let written = || -> std::io::Result<()> {
-        // The file is made with the mode 0600.
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        match force {
-            true => file.persist(path).map(drop).map_err(|error| error.error),
-            false => file.persist_noclobber(path).map(drop).map_err(|error| error.error),
-        }
-    };
-    match written() {
+/// Writes a file that only its owner may read.
+fn put(path: &Path, text: &str, force: bool) -> Result<()> {
+    match files::write(path, text, force) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => bail!(
             "{} is there already: move it away, or say --force to write over it",
@@ -51,20 +42,6 @@ fn put(folder: &Path, path: &Path, text: &str, force: bool) -> Result<()> {
         ),
         Err(error) => Err(error).with_context(|| format!("{} cannot be written", path.display())),
     }
-}
-
-/// Makes a folder that only this user may look into.
-fn make(folder: &Path) -> std::io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-    }
-    #[cfg(not(unix))]
-    std::fs::create_dir_all(folder)
 }
 
 /// What to do now.

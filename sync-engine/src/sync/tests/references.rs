@@ -153,12 +153,9 @@ fn missing_references_are_written_by_name_where_a_flow_says_so() {
     { to = "active""#,
     );
     assert_ne!(rules, RULES);
-    let stranger = ImportChange::Object({
-        let mut ada = user("ada");
-        let dn = ReferenceTo::Dn("CN=Eve,DC=elsewhere".into());
-        ada.references.insert(name("manager"), vec![dn]);
-        ada
-    });
+    let mut stranger = user("ada");
+    let dn = ReferenceTo::Dn("CN=Eve,DC=elsewhere".into());
+    stranger.references.insert(name("manager"), vec![dn]);
     for (rules, expected) in [
         (
             rules.as_str(),
@@ -167,7 +164,7 @@ fn missing_references_are_written_by_name_where_a_flow_says_so() {
         (RULES, "Add User active=True externalId=ada userName=ada"),
     ] {
         let mut world = World::new(rules);
-        world.change(&ad(), vec![stranger.clone()]);
+        world.import(&ad(), vec![stranger.clone()]);
         assert_eq!(world.cycle(), [expected]);
     }
 }
