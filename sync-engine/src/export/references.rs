@@ -96,15 +96,17 @@ impl Work<'_> {
             }
             let mut pieces = Vec::new();
             let mut under_way = Vec::new();
+            let mut finished = Vec::new();
             for mut group in groups {
                 let piece = self.piece(&mut group)?;
                 if piece.edits.is_empty() {
-                    self.finish(group)?;
+                    finished.push(group);
                 } else {
                     pieces.push(piece);
                     under_way.push(group);
                 }
             }
+            self.finish(finished)?;
             if under_way.is_empty() {
                 return Ok(());
             }
@@ -346,21 +348,24 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Ends the work on an object.
-    fn finish(&mut self, group: Group) -> Result<(), ExportError> {
-        if group.waiting {
+    /// Ends the work on objects that have no piece left, in one transaction: a commit waits for the disk.
+    fn finish(&mut self, groups: Vec<Group>) -> Result<(), ExportError> {
+        let done: Vec<_> = groups.into_iter().filter(|group| !group.waiting).collect();
+        if done.is_empty() {
             return Ok(());
         }
         self.transaction(|work| {
-            let mut object = group.object;
-            if let Some(pending) = &mut object.pending_export {
-                pending.references.clear();
-                if pending.kind == ExportKind::Update && pending.attributes.is_empty() {
-                    object.pending_export = None;
+            for Group { mut object, .. } in done {
+                if let Some(pending) = &mut object.pending_export {
+                    pending.references.clear();
+                    if pending.kind == ExportKind::Update && pending.attributes.is_empty() {
+                        object.pending_export = None;
+                    }
                 }
+                work.with.store.put_object(&object)?;
+                crate::escrow::mend(work.with.store, object.id, EscrowStage::Reference)?;
             }
-            work.with.store.put_object(&object)?;
-            Ok(crate::escrow::mend(work.with.store, object.id, EscrowStage::Reference)?)
+            Ok(())
         })
     }
 }
