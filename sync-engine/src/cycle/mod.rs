@@ -27,7 +27,7 @@ use crate::rules::{RuleSet, Source};
 use crate::run::{self, CycleMode, Reset};
 use crate::space::SpaceObject;
 use crate::stop::Stop;
-use crate::store::{ConnectorState, EscrowStage, RunRecord, Which};
+use crate::store::{ConnectorState, EscrowStage, JoinKey, RunRecord, Which};
 use crate::sync::{SyncError, SyncMode, Synchronizer};
 use crate::undo::UndoSink;
 use crate::{AttributeName, AttributeValue, ConnectorId, ObjectType, StoreError, SyncStore};
@@ -389,6 +389,7 @@ impl Cycle<'_, '_> {
             shape,
             digest,
             now: (self.input.now)(),
+            retry: &self.input.options.retry,
             stop: self.input.stop,
             observer: &mut *self.observer,
         };
@@ -616,6 +617,10 @@ impl References for Synchronizer<'_> {
             adds_only: desired.add_only,
             single,
         }))
+    }
+
+    fn keys(&self, object: &SpaceObject) -> Vec<JoinKey> {
+        self.keys_of(object)
     }
 }
 

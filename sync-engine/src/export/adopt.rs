@@ -129,7 +129,7 @@ impl Work<'_> {
         adopted.version.clone_from(&found.version);
         adopted.pending_export = None;
         adopted.link = link;
-        self.with.store.put_object(&adopted)?;
+        self.put(&adopted)?;
         self.edges_as_found(&adopted, found)?;
         if let Some(link) = &adopted.link {
             self.with.store.mark_dirty(link.metaverse)?;
@@ -191,7 +191,7 @@ impl Work<'_> {
             && let Some(pending) = &mut stored.pending_export
         {
             pending.sent = None;
-            self.with.store.put_object(&stored)?;
+            self.put(&stored)?;
         }
         Ok(())
     }

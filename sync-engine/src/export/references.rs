@@ -230,7 +230,7 @@ impl Work<'_> {
             self.with.store.remove_edge(id, attribute, *to)?;
         }
         group.object.version.clone_from(&exported.version);
-        self.with.store.put_object(&group.object)?;
+        self.put(&group.object)?;
         group.retried = false;
         if !group.written {
             group.written = true;
@@ -312,7 +312,7 @@ impl Work<'_> {
         group.object.hologram = found.attributes.clone();
         group.object.version.clone_from(&found.version);
         self.transaction(|work| {
-            work.with.store.put_object(&group.object)?;
+            work.put(&group.object)?;
             work.edges_as_found(&group.object, &found)?;
             if let Some(link) = &group.object.link {
                 work.with.store.mark_dirty(link.metaverse)?;
@@ -359,7 +359,7 @@ impl Work<'_> {
                     object.pending_export = None;
                 }
             }
-            work.with.store.put_object(&object)?;
+            work.put(&object)?;
             Ok(crate::escrow::mend(work.with.store, object.id, EscrowStage::Reference)?)
         })
     }

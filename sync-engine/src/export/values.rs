@@ -149,7 +149,7 @@ impl Work<'_> {
                 if let Some(pending) = &mut object.pending_export {
                     pending.sent = Some(now);
                 }
-                work.with.store.put_object(&object)?;
+                work.put(&object)?;
                 writes.push(write);
                 sendable.push(object);
             }
@@ -242,8 +242,8 @@ impl Work<'_> {
             }
         }
         let nameless = self.keep_done(done)?;
+        // Of these nobody knows: their marks stay, so that the next cycle looks before it writes.
         if !silent.is_empty() {
-            self.not_begun(&silent)?;
             let count = silent.len();
             self.report.ended = Some(ExportEnd::Broken(format!(
                 "the target left {count} writes without an answer"

@@ -6,12 +6,12 @@ use std::io::BufRead;
 use chrono::{DateTime, Utc};
 
 use super::entry::{Inverse, UndoEntry, UndoFileError, read_entries};
+use crate::attribute::same_values;
 use crate::connector::{
     AttributeEdit, Connector, ConnectorError, ExportOperation, ExportOutcome, ExportWrite,
     Exported, FailureKind, ImportChange, ImportPage, ImportedObject, ReferenceEdit, ReferenceTo,
     SourceScope,
 };
-use crate::export::same_values;
 use crate::import::{ReadKind, Staging, StagingError};
 use crate::plan::{
     AttributeChange, ExportPlan, Phase, PlanBuilder, PlanOptions, ReferenceDelta, Step, StepKind,

@@ -289,3 +289,55 @@ fn a_guard_that_stops_lets_the_job_rest() {
     let rests = run::quarantine(&world.store).unwrap().quarantine.unwrap();
     assert_eq!(rests.reason, QuarantineReason::DeleteThresholdExceeded);
 }
+
+#[test]
+fn what_the_target_did_and_did_not_answer_is_not_done_twice() {
+    let mut world = World::new();
+    world.options.export_batch = 10;
+    world.user("ada");
+    world.cycle();
+    for number in 0..6 {
+        world.group(&format!("Group {number}"), &[]);
+    }
+    *world.target.faults.lock().unwrap() = always(Faults { silent: 100, ..Faults::default() });
+    let report = world.cycle();
+    assert_eq!(report.targets[0].export.as_ref().unwrap().created, 3);
+    assert_eq!(world.resources().len(), 7);
+    *world.target.faults.lock().unwrap() = always(Faults::default());
+    world.cycle();
+    assert_eq!(world.differences(), Vec::<String>::new());
+    assert_eq!(world.resources().len(), 7);
+}
+
+/// A target that makes something else of a value is not told for ever, and not every few hours for ever.
+#[test]
+fn what_is_written_in_vain_follows_the_schedule_for_what_failed() {
+    for tells in [true, false] {
+        let mut world = World::new();
+        world.target.tells = tells;
+        world.target.shouts = true;
+        world.options.read_targets_every = TimeDelta::zero();
+        world.user("ada");
+        let mut written = Vec::new();
+        for hour in 0..80 {
+            if world.cycle().writes() > 0 {
+                written.push(hour);
+            }
+            world.now += TimeDelta::minutes(50);
+        }
+        // The answer to the third write shows that it was in vain; without answers the next read does.
+        let from = if tells { 2 } else { 3 };
+        let mut expected = vec![0, 1, 2];
+        expected.extend([6, 12, 24, 48, 72].map(|later| from + later));
+        assert_eq!(written, expected, "tells: {tells}");
+        let escrows = world.store.escrows(None, None, 9).unwrap();
+        assert_eq!(escrows.len(), 1, "{escrows:?}");
+        // The rule gives in: nothing is asked for any more, and nobody has to look.
+        world.target.shouts = false;
+        world.now += TimeDelta::days(1);
+        world.cycle();
+        world.cycle();
+        assert_eq!(world.differences(), Vec::<String>::new());
+        assert_eq!(world.store.escrows(None, None, 9).unwrap(), []);
+    }
+}

@@ -331,6 +331,8 @@ pub(crate) struct Faults {
     pub(crate) changed: u64,
     pub(crate) call_fails: u64,
     pub(crate) short_answer: u64,
+    /// Everything is carried out, and half of it answered.
+    pub(crate) silent: u64,
     pub(crate) read_breaks: u64,
     pub(crate) find_fails: u64,
 }
@@ -345,6 +347,8 @@ pub(crate) struct Target {
     pub(crate) tells: bool,
     /// Whether it has versions.
     pub(crate) versions: bool,
+    /// Whether it makes capital letters of every `displayName`.
+    pub(crate) shouts: bool,
 }
 
 const UNIQUE: &str = "userName";
@@ -357,6 +361,7 @@ impl Target {
             faults: Arc::new(Mutex::new((Faults::default(), Dice::new(0)))),
             tells: true,
             versions: true,
+            shouts: false,
         }
     }
 
@@ -398,6 +403,7 @@ impl Target {
                 if let Some(why) = taken(state, None, attributes) {
                     return why;
                 }
+                let attributes = &self.as_kept(attributes);
                 state.next += 1;
                 let anchor = Anchor::new(format!("r{}", state.next));
                 let references =
@@ -425,6 +431,7 @@ impl Target {
                 for (name, edit) in attributes {
                     changed.attributes.set(name.clone(), edit.after.clone());
                 }
+                changed.attributes = self.as_kept(&changed.attributes);
                 if let Some(why) = taken(state, Some(anchor), &changed.attributes) {
                     return why;
                 }
@@ -450,8 +457,10 @@ impl Target {
                         == Some(&AttributeValue::Boolean(false))
                 };
                 let turned_off = off(&changed) && !off(resource);
-                let told =
-                    attributes.iter().map(|(n, edit)| (n.clone(), edit.after.clone())).collect();
+                let told = attributes
+                    .keys()
+                    .map(|n| (n.clone(), changed.attributes.get(n).to_vec()))
+                    .collect();
                 let version = changed.version;
                 state.resources.insert(anchor.clone(), changed);
                 state.written.push(if turned_off {
@@ -485,6 +494,18 @@ impl Target {
                 ExportOutcome::Done(Exported::default())
             }
         }
+    }
+
+    /// What it makes of values.
+    fn as_kept(&self, attributes: &AttributeSet) -> AttributeSet {
+        let mut kept = attributes.clone();
+        let name = AttributeName::new("displayName");
+        if let Some(text) = attributes.first(&name).and_then(AttributeValue::as_text)
+            && self.shouts
+        {
+            kept.set(name, vec![AttributeValue::text(text.to_uppercase())]);
+        }
+        kept
     }
 
     fn done(&self, anchor: Anchor, told: AttributeSet, version: u64) -> ExportOutcome {
@@ -612,6 +633,10 @@ impl Connector for Target {
             return Err(ConnectorError::Unreachable("no route to the target".to_owned()));
         }
         let cut = if self.fails(|f| f.short_answer) { writes.len() / 2 } else { writes.len() };
-        Ok(writes[..cut].iter().map(|write| self.write(write)).collect())
+        let mut outcomes: Vec<_> = writes[..cut].iter().map(|write| self.write(write)).collect();
+        if self.fails(|f| f.silent) {
+            outcomes.truncate(writes.len() / 2);
+        }
+        Ok(outcomes)
     }
 }
