@@ -506,18 +506,13 @@ impl Cycle<'_, '_> {
     fn export_options(&self, target: &ConnectorId) -> ExportOptions {
         let options = self.input.options;
         let rules = self.input.rules;
-        let shape = rules.shape(target);
         let plan = options.plan(rules, target, (self.input.now)());
         let mut export = ExportOptions::new(plan);
         export.batch = options.export_batch;
         export.reference_batch = options.reference_batch;
         export.retry = options.retry.clone();
-        export.matching = shape
-            .types
-            .keys()
-            .map(|found| (found.clone(), rules.matching(target, found).to_vec()))
-            .collect();
-        export.shape = shape;
+        export.matching = rules.all_matching(target);
+        export.shape = rules.shape(target);
         export
     }
 

@@ -12,6 +12,8 @@ mod outcome;
 mod references;
 mod values;
 
+pub(crate) use self::adopt::{Found, look_up};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 

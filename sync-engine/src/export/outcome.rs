@@ -55,8 +55,13 @@ impl Work<'_> {
         let inverse = match (pending.kind, &object.anchor) {
             (ExportKind::Add, _) => {
                 let Some(anchor) = exported.anchor.clone() else { return Ok(()) };
-                let written = pending.attributes.clone().into_iter().collect();
-                Inverse::Remove { anchor, attributes: open(&written, secrets) }
+                // As the target has them, where it said so: it is what tells apart whether somebody changed them.
+                let kept = |(name, values): (&AttributeName, &Values)| {
+                    let observed = exported.observed.as_ref().map(|all| all.get(name).to_vec());
+                    (name.clone(), observed.unwrap_or_else(|| values.clone()))
+                };
+                let attributes = pending.attributes.iter().map(kept).collect();
+                Inverse::Remove { anchor, attributes: open(&attributes, secrets) }
             }
             (ExportKind::Update | ExportKind::Disable, Some(anchor)) => {
                 let names = || pending.attributes.iter().filter(|(name, _)| !secrets.holds(name));
@@ -377,10 +382,10 @@ impl Work<'_> {
             Found::One(one, by) => self.transaction(|work| work.adopt(object, &one, &by)),
             Found::Several(message) => self.transaction(|work| work.refused(object, &message)),
             // The mark stays, so the next cycle looks again before it makes the object.
-            Found::None | Found::Error(_) if failure.kind == FailureKind::Unknown => {
+            Found::None { .. } | Found::Error(_) if failure.kind == FailureKind::Unknown => {
                 self.leave(object, &failure.message)
             }
-            Found::None | Found::Error(_) => {
+            Found::None { .. } | Found::Error(_) => {
                 self.transaction(|work| work.refused(object, &failure.message))
             }
         }

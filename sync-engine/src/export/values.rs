@@ -198,7 +198,7 @@ impl Work<'_> {
         let found = locate(self.with.connector, self.with.options, doubtful).await;
         for (object, found) in found {
             match found {
-                Found::None => plain.push(object),
+                Found::None { .. } => plain.push(object),
                 Found::One(one, by) => {
                     self.transaction(|work| work.adopt(&object, &one, &by))?;
                 }

@@ -347,6 +347,10 @@ pub(crate) struct Target {
     pub(crate) tells: bool,
     /// Whether it has versions.
     pub(crate) versions: bool,
+    /// After so many calls it is gone.
+    pub(crate) gone_after: Arc<Mutex<Option<u64>>>,
+    /// The answer to this write, counted from now, is lost.
+    pub(crate) loses: Arc<Mutex<Option<u64>>>,
     /// Whether it makes capital letters of every `displayName`.
     pub(crate) shouts: bool,
 }
@@ -361,6 +365,8 @@ impl Target {
             faults: Arc::new(Mutex::new((Faults::default(), Dice::new(0)))),
             tells: true,
             versions: true,
+            gone_after: Arc::default(),
+            loses: Arc::default(),
             shouts: false,
         }
     }
@@ -496,6 +502,26 @@ impl Target {
         }
     }
 
+    /// An error where it is gone.
+    fn there(&self) -> Result<(), ConnectorError> {
+        match self.gone_after.lock().unwrap().as_mut() {
+            Some(0) => Err(ConnectorError::Unreachable("it is gone".to_owned())),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the answer to this write is lost.
+    fn is_lost(&self) -> bool {
+        let mut loses = self.loses.lock().unwrap();
+        let lost = *loses == Some(0);
+        *loses = loses.and_then(|left| left.checked_sub(1));
+        lost
+    }
+
     /// What it makes of values.
     fn as_kept(&self, attributes: &AttributeSet) -> AttributeSet {
         let mut kept = attributes.clone();
@@ -604,6 +630,7 @@ impl Connector for Target {
         if self.fails(|f| f.find_fails) {
             return Err(ConnectorError::Unreachable("503".to_owned()));
         }
+        self.there()?;
         let state = self.state.lock().unwrap();
         let found = anchors
             .iter()
@@ -619,6 +646,7 @@ impl Connector for Target {
         if self.fails(|f| f.find_fails) {
             return Err(ConnectorError::Unreachable("503".to_owned()));
         }
+        self.there()?;
         let state = self.state.lock().unwrap();
         let hit = |resource: &Resource| {
             resource.object_type == query.object_type
@@ -633,7 +661,11 @@ impl Connector for Target {
             return Err(ConnectorError::Unreachable("no route to the target".to_owned()));
         }
         let cut = if self.fails(|f| f.short_answer) { writes.len() / 2 } else { writes.len() };
+        self.there()?;
         let mut outcomes: Vec<_> = writes[..cut].iter().map(|write| self.write(write)).collect();
+        if self.is_lost() {
+            outcomes.clear();
+        }
         if self.fails(|f| f.silent) {
             outcomes.truncate(writes.len() / 2);
         }
