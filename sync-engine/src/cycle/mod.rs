@@ -27,7 +27,7 @@ use crate::rules::{RuleSet, Source};
 use crate::run::{self, CycleMode, Reset};
 use crate::space::SpaceObject;
 use crate::stop::Stop;
-use crate::store::{ConnectorState, EscrowStage, RunRecord, Which};
+use crate::store::{ConnectorState, EscrowStage, JoinKey, RunRecord, Which};
 use crate::sync::{SyncError, SyncMode, Synchronizer};
 use crate::undo::UndoSink;
 use crate::{AttributeName, AttributeValue, ConnectorId, ObjectType, StoreError, SyncStore};
@@ -389,6 +389,7 @@ impl Cycle<'_, '_> {
             shape,
             digest,
             now: (self.input.now)(),
+            retry: &self.input.options.retry,
             stop: self.input.stop,
             observer: &mut *self.observer,
         };
@@ -505,18 +506,13 @@ impl Cycle<'_, '_> {
     fn export_options(&self, target: &ConnectorId) -> ExportOptions {
         let options = self.input.options;
         let rules = self.input.rules;
-        let shape = rules.shape(target);
         let plan = options.plan(rules, target, (self.input.now)());
         let mut export = ExportOptions::new(plan);
         export.batch = options.export_batch;
         export.reference_batch = options.reference_batch;
         export.retry = options.retry.clone();
-        export.matching = shape
-            .types
-            .keys()
-            .map(|found| (found.clone(), rules.matching(target, found).to_vec()))
-            .collect();
-        export.shape = shape;
+        export.matching = rules.all_matching(target);
+        export.shape = rules.shape(target);
         export
     }
 
@@ -616,6 +612,10 @@ impl References for Synchronizer<'_> {
             adds_only: desired.add_only,
             single,
         }))
+    }
+
+    fn keys(&self, object: &SpaceObject) -> Vec<JoinKey> {
+        self.keys_of(object)
     }
 }
 

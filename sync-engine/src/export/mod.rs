@@ -8,9 +8,12 @@
 //! cycle goes on where it ended.
 
 mod adopt;
+mod carried;
 mod outcome;
 mod references;
 mod values;
+
+pub(crate) use self::adopt::{Found, look_up};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -48,8 +51,6 @@ pub struct ExportOptions {
     pub shape: ImportShape,
     /// When what failed is tried again.
     pub retry: RetrySchedule,
-    /// After how many times that the target answered with other values than were written it is no longer tried at once.
-    pub mismatches: u32,
     /// How objects are called and which values are secret.
     pub plan: PlanOptions,
 }
@@ -65,7 +66,6 @@ impl ExportOptions {
             matching: BTreeMap::new(),
             shape: ImportShape::default(),
             retry: RetrySchedule::default(),
-            mismatches: 3,
             plan,
         }
     }
@@ -206,6 +206,7 @@ impl<'a> Exporter<'a> {
             complete: self.store.connector(target)?.complete,
             report: ExportReport::default(),
             settled: BTreeSet::new(),
+            carried: BTreeMap::new(),
             with: self,
         })
     }
@@ -265,6 +266,8 @@ struct Work<'a> {
     report: ExportReport,
     /// Objects that this export is done with, whatever became of them.
     settled: BTreeSet<crate::SpaceId>,
+    /// What goes with the objects that are being made.
+    carried: BTreeMap<crate::SpaceId, carried::Carried>,
 }
 
 impl Work<'_> {
@@ -296,6 +299,16 @@ impl Work<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Keeps an object that changed, and by which values it is found. Called within a transaction.
+    fn put(&mut self, object: &SpaceObject) -> Result<(), ExportError> {
+        self.with.store.put_object(object)?;
+        let keys = self.with.references.keys(object);
+        if self.with.store.object_keys(object.id)? != keys {
+            self.with.store.index_object(object.id, &keys)?;
+        }
+        Ok(())
     }
 
     fn undo_entry(&self, object: &SpaceObject, inverse: crate::undo::Inverse) -> UndoEntry {
@@ -397,15 +410,4 @@ fn source_anchor(store: &dyn SyncStore, object: &SpaceObject) -> Option<Anchor> 
         .into_iter()
         .filter(|(connector, _)| *connector != object.connector)
         .find_map(|(_, id)| store.object(id).ok()??.anchor)
-}
-
-/// Whether two lists hold the same values, whatever their order.
-pub(crate) fn same_values(left: &[AttributeValue], right: &[AttributeValue]) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
-    let (mut left, mut right): (Vec<_>, Vec<_>) = (left.iter().collect(), right.iter().collect());
-    left.sort_unstable();
-    right.sort_unstable();
-    left == right
 }

@@ -232,7 +232,7 @@ impl Work<'_> {
             self.with.store.remove_edge(id, attribute, *to)?;
         }
         group.object.version.clone_from(&exported.version);
-        self.with.store.put_object(&group.object)?;
+        self.put(&group.object)?;
         group.retried = false;
         if !group.written {
             group.written = true;
@@ -314,7 +314,7 @@ impl Work<'_> {
         group.object.hologram = found.attributes.clone();
         group.object.version.clone_from(&found.version);
         self.transaction(|work| {
-            work.with.store.put_object(&group.object)?;
+            work.put(&group.object)?;
             work.edges_as_found(&group.object, &found)?;
             if let Some(link) = &group.object.link {
                 work.with.store.mark_dirty(link.metaverse)?;
@@ -362,7 +362,7 @@ impl Work<'_> {
                         object.pending_export = None;
                     }
                 }
-                work.with.store.put_object(&object)?;
+                work.put(&object)?;
                 crate::escrow::mend(work.with.store, object.id, EscrowStage::Reference)?;
             }
             Ok(())
@@ -388,12 +388,12 @@ fn write_of(
 }
 
 /// The references that the target would not take.
-fn refused(exported: &Exported) -> BTreeSet<(&AttributeName, &Anchor)> {
+pub(super) fn refused(exported: &Exported) -> BTreeSet<(&AttributeName, &Anchor)> {
     exported.refused.iter().map(|refused| (&refused.attribute, &refused.anchor)).collect()
 }
 
 /// References as the log shows them: what came and what went, and beyond some only how many.
-fn changes(edits: &BTreeMap<AttributeName, ReferenceEdit>) -> Vec<PropertyChange> {
+pub(super) fn changes(edits: &BTreeMap<AttributeName, ReferenceEdit>) -> Vec<PropertyChange> {
     let named = |anchors: &[Anchor]| {
         let mut values: Vec<AttributeValue> =
             anchors.iter().take(NAMED).map(|anchor| anchor.as_str().into()).collect();

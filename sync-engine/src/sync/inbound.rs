@@ -319,7 +319,7 @@ impl<'r> Run<'_, 'r> {
         self.report.unlinked += 1;
         self.requeue_referrers(object.id)?;
         object.pending_export = None;
-        self.store.put_object(object)?;
+        self.put(object)?;
         self.left(link.metaverse, object.id)
     }
 
@@ -374,6 +374,11 @@ impl<'r> Run<'_, 'r> {
     /// Says that the import of an object was seen.
     pub(super) fn settle_import(&mut self, object: &mut SpaceObject) -> Result<(), Trouble> {
         object.pending_import = PendingImport::None;
+        self.put(object)
+    }
+
+    /// Keeps an object that changed, and by which values it is found.
+    pub(super) fn put(&mut self, object: &SpaceObject) -> Result<(), Trouble> {
         self.store.put_object(object)?;
         self.index(object)
     }

@@ -16,6 +16,7 @@ mod join;
 mod outbound;
 mod program;
 mod references;
+mod release;
 mod run;
 mod trouble;
 mod view;

@@ -331,6 +331,8 @@ pub(crate) struct Faults {
     pub(crate) changed: u64,
     pub(crate) call_fails: u64,
     pub(crate) short_answer: u64,
+    /// Everything is carried out, and half of it answered.
+    pub(crate) silent: u64,
     pub(crate) read_breaks: u64,
     pub(crate) find_fails: u64,
 }
@@ -345,6 +347,12 @@ pub(crate) struct Target {
     pub(crate) tells: bool,
     /// Whether it has versions.
     pub(crate) versions: bool,
+    /// After so many calls it is gone.
+    pub(crate) gone_after: Arc<Mutex<Option<u64>>>,
+    /// The answer to this write, counted from now, is lost.
+    pub(crate) loses: Arc<Mutex<Option<u64>>>,
+    /// Whether it makes capital letters of every `displayName`.
+    pub(crate) shouts: bool,
 }
 
 const UNIQUE: &str = "userName";
@@ -357,6 +365,9 @@ impl Target {
             faults: Arc::new(Mutex::new((Faults::default(), Dice::new(0)))),
             tells: true,
             versions: true,
+            gone_after: Arc::default(),
+            loses: Arc::default(),
+            shouts: false,
         }
     }
 
@@ -398,6 +409,14 @@ impl Target {
                 if let Some(why) = taken(state, None, attributes) {
                     return why;
                 }
+                // As strict servers do: one dead reference, and the whole object is refused.
+                if references.values().flatten().any(|to| !state.resources.contains_key(to)) {
+                    return failed(
+                        FailureKind::Refused,
+                        "400 invalidValue: there is no such member",
+                    );
+                }
+                let attributes = &self.as_kept(attributes);
                 state.next += 1;
                 let anchor = Anchor::new(format!("r{}", state.next));
                 let references =
@@ -425,6 +444,7 @@ impl Target {
                 for (name, edit) in attributes {
                     changed.attributes.set(name.clone(), edit.after.clone());
                 }
+                changed.attributes = self.as_kept(&changed.attributes);
                 if let Some(why) = taken(state, Some(anchor), &changed.attributes) {
                     return why;
                 }
@@ -450,8 +470,10 @@ impl Target {
                         == Some(&AttributeValue::Boolean(false))
                 };
                 let turned_off = off(&changed) && !off(resource);
-                let told =
-                    attributes.iter().map(|(n, edit)| (n.clone(), edit.after.clone())).collect();
+                let told = attributes
+                    .keys()
+                    .map(|n| (n.clone(), changed.attributes.get(n).to_vec()))
+                    .collect();
                 let version = changed.version;
                 state.resources.insert(anchor.clone(), changed);
                 state.written.push(if turned_off {
@@ -485,6 +507,38 @@ impl Target {
                 ExportOutcome::Done(Exported::default())
             }
         }
+    }
+
+    /// An error where it is gone.
+    fn there(&self) -> Result<(), ConnectorError> {
+        match self.gone_after.lock().unwrap().as_mut() {
+            Some(0) => Err(ConnectorError::Unreachable("it is gone".to_owned())),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the answer to this write is lost.
+    fn is_lost(&self) -> bool {
+        let mut loses = self.loses.lock().unwrap();
+        let lost = *loses == Some(0);
+        *loses = loses.and_then(|left| left.checked_sub(1));
+        lost
+    }
+
+    /// What it makes of values.
+    fn as_kept(&self, attributes: &AttributeSet) -> AttributeSet {
+        let mut kept = attributes.clone();
+        let name = AttributeName::new("displayName");
+        if let Some(text) = attributes.first(&name).and_then(AttributeValue::as_text)
+            && self.shouts
+        {
+            kept.set(name, vec![AttributeValue::text(text.to_uppercase())]);
+        }
+        kept
     }
 
     fn done(&self, anchor: Anchor, told: AttributeSet, version: u64) -> ExportOutcome {
@@ -583,6 +637,7 @@ impl Connector for Target {
         if self.fails(|f| f.find_fails) {
             return Err(ConnectorError::Unreachable("503".to_owned()));
         }
+        self.there()?;
         let state = self.state.lock().unwrap();
         let found = anchors
             .iter()
@@ -598,6 +653,7 @@ impl Connector for Target {
         if self.fails(|f| f.find_fails) {
             return Err(ConnectorError::Unreachable("503".to_owned()));
         }
+        self.there()?;
         let state = self.state.lock().unwrap();
         let hit = |resource: &Resource| {
             resource.object_type == query.object_type
@@ -612,6 +668,14 @@ impl Connector for Target {
             return Err(ConnectorError::Unreachable("no route to the target".to_owned()));
         }
         let cut = if self.fails(|f| f.short_answer) { writes.len() / 2 } else { writes.len() };
-        Ok(writes[..cut].iter().map(|write| self.write(write)).collect())
+        self.there()?;
+        let mut outcomes: Vec<_> = writes[..cut].iter().map(|write| self.write(write)).collect();
+        if self.is_lost() {
+            outcomes.clear();
+        }
+        if self.fails(|f| f.silent) {
+            outcomes.truncate(writes.len() / 2);
+        }
+        Ok(outcomes)
     }
 }
