@@ -18,7 +18,7 @@ pub(crate) use self::adopt::{Found, look_up};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::connector::{Connector, ConnectorError, ImportShape};
@@ -39,7 +39,8 @@ pub type Now<'a> = &'a (dyn Fn() -> DateTime<Utc> + Send + Sync);
 /// How an export is carried out.
 #[derive(Clone, Debug)]
 pub struct ExportOptions {
-    /// How many objects are sent at a time.
+    /// How many objects are sent at a time, to begin with; up to ten times as many while that takes less than a second.
+    /// Each batch waits for the disk three times, and a stop waits for the end of a batch.
     pub batch: usize,
     /// How many references of one object are sent at a time.
     pub reference_batch: usize,
@@ -207,6 +208,7 @@ impl<'a> Exporter<'a> {
             report: ExportReport::default(),
             settled: BTreeSet::new(),
             carried: BTreeMap::new(),
+            pace: Pace::new(self.options.batch),
             with: self,
         })
     }
@@ -257,6 +259,30 @@ impl Budget {
     }
 }
 
+/// How many objects are sent at a time.
+struct Pace {
+    size: usize,
+    least: usize,
+}
+
+impl Pace {
+    const MOST: usize = 10;
+
+    fn new(least: usize) -> Self {
+        let least = least.max(1);
+        Self { size: least, least }
+    }
+
+    /// Learns from a full batch.
+    fn learn(&mut self, took: TimeDelta) {
+        if took < TimeDelta::milliseconds(500) {
+            self.size = (self.size * 2).min(self.least * Self::MOST);
+        } else if took > TimeDelta::seconds(1) {
+            self.size = (self.size / 2).max(self.least);
+        }
+    }
+}
+
 /// An export under way.
 struct Work<'a> {
     with: Exporter<'a>,
@@ -268,6 +294,7 @@ struct Work<'a> {
     settled: BTreeSet<crate::SpaceId>,
     /// What goes with the objects that are being made.
     carried: BTreeMap<crate::SpaceId, carried::Carried>,
+    pace: Pace,
 }
 
 impl Work<'_> {

@@ -42,7 +42,6 @@ struct Piece {
 impl Work<'_> {
     /// Carries out the phase of references.
     pub(super) async fn references(&mut self) -> Result<(), ExportError> {
-        let size = self.with.options.batch.max(1);
         let mut after = None;
         let mut batch = Vec::new();
         loop {
@@ -51,8 +50,10 @@ impl Work<'_> {
             for object in page {
                 after = Some(object.id);
                 batch.extend(self.group(object)?);
-                if batch.len() == size {
+                if batch.len() >= self.pace.size {
+                    let began = self.now();
                     self.groups(std::mem::take(&mut batch)).await?;
+                    self.pace.learn(self.now() - began);
                     if self.over() {
                         return Ok(());
                     }

@@ -76,7 +76,6 @@ impl Work<'_> {
         phase: Phase,
         object_type: &ObjectType,
     ) -> Result<(), ExportError> {
-        let size = self.with.options.batch.max(1);
         let mut after = None;
         let mut batch = Vec::new();
         loop {
@@ -87,11 +86,13 @@ impl Work<'_> {
                 if self.is_for(phase, object_type, &object)? {
                     batch.push(object);
                 }
-                if batch.len() == size {
+                if batch.len() >= self.pace.size {
                     if self.over() {
                         return Ok(());
                     }
+                    let began = self.now();
                     self.batch(std::mem::take(&mut batch)).await?;
+                    self.pace.learn(self.now() - began);
                 }
             }
             if last {

@@ -103,7 +103,12 @@ impl Edits {
 
     /// Whether an edit about `other` need not be written, because the removal of `other` does it.
     pub(crate) fn comes_by_itself(&self, edit: Edit, other: &SpaceObject) -> bool {
-        leaves(other) && !(self.single && matches!(edit, Edit::Remove(_)))
+        leaves(other) && self.comes_with_removal(edit)
+    }
+
+    /// Whether the removal of an object does this about it, too.
+    pub(crate) fn comes_with_removal(&self, edit: Edit) -> bool {
+        !(self.single && matches!(edit, Edit::Remove(_)))
     }
 
     pub(crate) fn next(&mut self, store: &dyn SyncStore) -> Result<Option<Edit>, StoreError> {
