@@ -175,17 +175,14 @@ pub(crate) fn same_values(left: &[AttributeValue], right: &[AttributeValue]) -> 
     // Equal ones first, which leaves few or none to be compared each with each.
     let (mut only_left, mut only_right) = (Vec::new(), Vec::new());
     let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
-    loop {
-        match (left.peek(), right.peek()) {
-            (Some(one), Some(other)) => match one.cmp(other) {
-                Ordering::Less => only_left.extend(left.next()),
-                Ordering::Greater => only_right.extend(right.next()),
-                Ordering::Equal => {
-                    left.next();
-                    right.next();
-                }
-            },
-            _ => break,
+    while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
+        match one.cmp(other) {
+            Ordering::Less => only_left.extend(left.next()),
+            Ordering::Greater => only_right.extend(right.next()),
+            Ordering::Equal => {
+                left.next();
+                right.next();
+            }
         }
     }
     only_left.extend(left);

@@ -1,10 +1,10 @@
 //! A throw-away Active Directory domain controller (Samba).
 
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
 
 use tempfile::TempDir;
 
-use crate::ldap_tools::{self, Admin};
+use crate::ldap_tools::{self, Bed};
 
 /// A Samba domain in a temporary folder, on free ports of 127.0.0.1; destroyed when dropped.
 ///
@@ -14,11 +14,7 @@ use crate::ldap_tools::{self, Admin};
 pub struct Samba {
     folder: Folder,
     ports: (u16, u16),
-    admin: Admin,
-    ldaps: String,
-    base: String,
-    ca: PathBuf,
-    sync: (String, String),
+    bed: Bed,
 }
 
 /// Where a domain lives.
@@ -94,27 +90,12 @@ impl Samba {
         environment.push(("SEED_PASSWORDS", "3".to_owned()));
         let ports = (ldap_tools::free_port(), ldap_tools::free_port());
         // From here on the domain is destroyed whatever fails.
-        let mut samba = Self {
-            folder,
-            ports,
-            admin: Admin { uri: String::new(), dn: String::new(), password: String::new() },
-            ldaps: String::new(),
-            base: String::new(),
-            ca: PathBuf::new(),
-            sync: (String::new(), String::new()),
-        };
+        let mut samba = Self { folder, ports, bed: Bed::default() };
         samba.verb("start", &[&ports.0.to_string(), &ports.1.to_string()], &environment);
         if users > 0 {
             samba.verb("seed", &[&users.to_string()], &environment);
         }
-        let told = samba.verb("env", &[], &[]);
-        let get = |name: &str| ldap_tools::variable(&told, name);
-        samba.admin =
-            Admin { uri: get("LDAP_URI"), dn: get("LDAP_BIND_DN"), password: get("LDAP_PASSWORD") };
-        samba.ldaps = get("LDAPS_URI");
-        samba.base = get("LDAP_BASE");
-        samba.ca = PathBuf::from(get("LDAP_CA"));
-        samba.sync = (get("LDAP_SYNC_UPN"), get("SEED_USERPASS"));
+        samba.bed = Bed::told(&samba.verb("env", &[], &[]), "LDAP_SYNC_UPN");
         samba
     }
 
@@ -123,48 +104,6 @@ impl Samba {
         let folder = self.folder.path().to_string_lossy().into_owned();
         let all: Vec<&str> = [verb, &folder].into_iter().chain(arguments.iter().copied()).collect();
         ldap_tools::run(&ldap_tools::script("samba-ad.sh"), &all, environment)
-    }
-
-    /// `ldap://127.0.0.1:port`.
-    #[must_use]
-    pub fn ldap_uri(&self) -> &str {
-        &self.admin.uri
-    }
-
-    /// `ldaps://127.0.0.1:port`, whose certificate [`Samba::ca`] signed.
-    #[must_use]
-    pub fn ldaps_uri(&self) -> &str {
-        &self.ldaps
-    }
-
-    /// The file of the authority that signed the server's certificate.
-    #[must_use]
-    pub fn ca(&self) -> &Path {
-        &self.ca
-    }
-
-    /// The name of the domain's root.
-    #[must_use]
-    pub fn base(&self) -> &str {
-        &self.base
-    }
-
-    /// The administrator's name and password.
-    #[must_use]
-    pub fn admin(&self) -> (&str, &str) {
-        (&self.admin.dn, &self.admin.password)
-    }
-
-    /// Name and password of an account that may follow changes; there once people were put into the domain.
-    #[must_use]
-    pub fn sync_account(&self) -> (&str, &str) {
-        (&self.sync.0, &self.sync.1)
-    }
-
-    /// Carries LDIF out: records without `changetype` are added.
-    #[track_caller]
-    pub fn modify(&self, ldif: &str) {
-        self.admin.feed("ldapmodify", &["-a"], ldif);
     }
 
     /// Removes an object.
@@ -216,20 +155,6 @@ impl Samba {
         }
     }
 
-    /// The values of one attribute of every object that a filter finds; `dn` gives the names.
-    #[must_use]
-    #[track_caller]
-    pub fn values(&self, filter: &str, attribute: &str) -> Vec<String> {
-        self.admin.values(&self.base, filter, attribute)
-    }
-
-    /// Every object that a filter finds, with these attributes.
-    #[must_use]
-    #[track_caller]
-    pub fn entries(&self, filter: &str, attributes: &[&str]) -> Vec<crate::LdapEntry> {
-        self.admin.entries(&self.base, filter, attributes)
-    }
-
     /// Stops the server; the data stay.
     #[track_caller]
     pub fn stop(&self) {
@@ -240,6 +165,14 @@ impl Samba {
     #[track_caller]
     pub fn start_again(&self) {
         self.verb("start", &[&self.ports.0.to_string(), &self.ports.1.to_string()], &[]);
+    }
+}
+
+impl Deref for Samba {
+    type Target = Bed;
+
+    fn deref(&self) -> &Bed {
+        &self.bed
     }
 }
 

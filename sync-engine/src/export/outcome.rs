@@ -234,8 +234,8 @@ impl Work<'_> {
     ) -> Result<(), ExportError> {
         let open = || written.iter().filter(|(name, _)| !Secrets::is_write_only(name));
         let before = stored.unconfirmed.take();
-        let (mut attributes, mut mismatches) =
-            before.map_or_else(Default::default, |before| (before.attributes, before.mismatches));
+        let (mut attributes, mut mismatches) = before
+            .map_or_else(|| (BTreeMap::new(), 0), |before| (before.attributes, before.mismatches));
         let mut other: Vec<&str> = Vec::new();
         for (name, values) in open() {
             let Some(observed) = observed else {

@@ -104,7 +104,7 @@ impl Undo {
     ///
     /// # Errors
     /// [`UndoError`]; what concerns single lines, and a target that cannot be asked or written to, is in the report.
-    pub async fn apply(&self, with: Undoing<'_>) -> Result<UndoReport, UndoError> {
+    pub async fn apply(&self, mut with: Undoing<'_>) -> Result<UndoReport, UndoError> {
         let mut report = UndoReport::default();
         let target = with.connector.id().clone();
         for (line, entry) in self.lines(&target) {
@@ -116,7 +116,6 @@ impl Undo {
                 }
             }
         }
-        let mut with = with;
         for (line, entry) in self.lines(&target) {
             let marks = self.marks.get(&line).map_or(&[][..], Vec::as_slice);
             if marks.contains(&UndoMark::Done { line }) {
