@@ -151,6 +151,7 @@ fn faults(dice: &mut Dice) -> Faults {
         silent: share(20),
         read_breaks: share(60),
         find_fails: share(50),
+        schema_fails: share(30),
     }
 }
 
