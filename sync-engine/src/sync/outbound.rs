@@ -40,6 +40,9 @@ impl<'r> Run<'_, 'r> {
         let sync = self.sync;
         let mut troubled = false;
         for (target, rules) in sync.programs.outbound(&identity.object_type) {
+            if self.held.contains(target) {
+                continue;
+            }
             match self.target(&identity, target, rules) {
                 Ok(()) => {}
                 Err(Trouble::Object { object, message }) => {

@@ -135,6 +135,7 @@ fn faults(dice: &mut Dice) -> Faults {
         short_answer: share(20),
         read_breaks: share(60),
         find_fails: share(50),
+        schema_fails: share(30),
     }
 }
 

@@ -13,7 +13,7 @@ use scim_sync::connector::{
 };
 use scim_sync::{
     Anchor, AttributeName, AttributeSet, AttributeValue, Connector, ConnectorError, ConnectorId,
-    ObjectType,
+    Dn, ObjectType,
 };
 
 /// Numbers that come again with the same seed (SplitMix64).
@@ -53,6 +53,8 @@ pub(crate) struct Entry {
     pub(crate) attributes: AttributeSet,
     pub(crate) references: BTreeMap<AttributeName, BTreeSet<Anchor>>,
     pub(crate) in_scope: bool,
+    /// Where it is, in directories that have names.
+    pub(crate) dn: Option<&'static str>,
 }
 
 /// The directory: the truth.
@@ -114,7 +116,8 @@ impl Directory {
         let sweep = matches!(request.mode, ImportMode::Full);
         let changes: Vec<ImportChange> = match &request.mode {
             ImportMode::Full => {
-                state.entries.iter().map(|(a, e)| ImportChange::Object(whole(a, e))).collect()
+                let told = state.entries.iter();
+                told.map(|(a, e)| ImportChange::Object(whole(a, e, &request.shape))).collect()
             }
             ImportMode::Delta(Watermark(from)) => {
                 if fault == Some(ReadFault::Refused) {
@@ -126,7 +129,9 @@ impl Directory {
                 let since = state.log[from..].iter().rev();
                 let mut last: Vec<_> = since.filter(|anchor| seen.insert(*anchor)).collect();
                 last.reverse();
-                last.into_iter().map(|anchor| self.changed(anchor, &state)).collect()
+                last.into_iter()
+                    .map(|anchor| self.changed(anchor, &state, &request.shape))
+                    .collect()
             }
         };
         let watermark = Some(Watermark(serde_json::json!(state.log.len())));
@@ -169,11 +174,16 @@ impl Directory {
         pages
     }
 
-    fn changed(&self, anchor: &Anchor, state: &DirectoryState) -> ImportChange {
+    fn changed(
+        &self,
+        anchor: &Anchor,
+        state: &DirectoryState,
+        shape: &ImportShape,
+    ) -> ImportChange {
         let Some(entry) = state.entries.get(anchor) else {
             return ImportChange::Deleted(anchor.clone());
         };
-        let object = whole(anchor, entry);
+        let object = whole(anchor, entry, shape);
         if !self.sparse {
             return ImportChange::Object(object);
         }
@@ -201,18 +211,25 @@ impl Directory {
     }
 }
 
-fn whole(anchor: &Anchor, entry: &Entry) -> ImportedObject {
+/// An object, with the attributes that were asked for.
+fn whole(anchor: &Anchor, entry: &Entry, shape: &ImportShape) -> ImportedObject {
+    let asked = |name: &AttributeName| {
+        shape.types.get(&entry.object_type).is_some_and(|names| names.contains(name))
+    };
+    let attributes = entry.attributes.iter().filter(|(name, _)| asked(name));
+    let mut references = references(&entry.references);
+    references.retain(|name, _| asked(name));
     ImportedObject {
         anchor: anchor.clone(),
-        dn: None,
+        dn: entry.dn.map(Dn::new),
         object_type: entry.object_type.clone(),
         scope: if entry.in_scope {
             SourceScope::In
         } else {
             SourceScope::Out("not in the pilot group".to_owned())
         },
-        attributes: entry.attributes.clone(),
-        references: references(&entry.references),
+        attributes: attributes.map(|(name, values)| (name.clone(), values.to_vec())).collect(),
+        references,
         version: None,
     }
 }
@@ -271,12 +288,11 @@ impl Connector for Directory {
     async fn read(
         &self,
         anchors: &[Anchor],
-        _shape: &ImportShape,
+        shape: &ImportShape,
     ) -> Result<Vec<ImportedObject>, ConnectorError> {
         let state = self.state.lock().unwrap();
-        let found =
-            anchors.iter().filter_map(|anchor| Some(whole(anchor, state.entries.get(anchor)?)));
-        Ok(found.collect())
+        let told = |anchor| Some(whole(anchor, state.entries.get(anchor)?, shape));
+        Ok(anchors.iter().filter_map(told).collect())
     }
 
     async fn find(
@@ -304,6 +320,18 @@ pub(crate) struct Resource {
     version: u64,
 }
 
+impl Resource {
+    pub(crate) fn new(object_type: &str, texts: &[(&str, &str)]) -> Self {
+        let attributes = texts.iter().fold(AttributeSet::new(), |all, (n, v)| all.with(n, *v));
+        Self {
+            object_type: ObjectType::new(object_type),
+            attributes,
+            references: BTreeMap::new(),
+            version: 1,
+        }
+    }
+}
+
 /// What the target was asked to do and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
@@ -324,6 +352,7 @@ pub(crate) struct TargetState {
 /// How often a target fails, in percent of writes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
+    pub(crate) schema_fails: u64,
     pub(crate) busy: u64,
     pub(crate) lost_after: u64,
     pub(crate) lost_before: u64,
@@ -341,6 +370,8 @@ pub(crate) struct Target {
     id: ConnectorId,
     pub(crate) state: Arc<Mutex<TargetState>>,
     pub(crate) faults: Arc<Mutex<(Faults, Dice)>>,
+    /// What it takes for `active`.
+    pub(crate) active: ValueKind,
     /// Whether answers hold the object as it is now.
     pub(crate) tells: bool,
     /// Whether it has versions.
@@ -355,6 +386,7 @@ impl Target {
             id: ConnectorId::new(id),
             state: Arc::default(),
             faults: Arc::new(Mutex::new((Faults::default(), Dice::new(0)))),
+            active: ValueKind::Boolean,
             tells: true,
             versions: true,
         }
@@ -533,12 +565,15 @@ impl Connector for Target {
     }
 
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
+        if self.fails(|f| f.schema_fails) {
+            return Err(ConnectorError::Unreachable("503 at /Schemas".to_owned()));
+        }
         let user = type_schema(&[
             ("userName", ValueKind::Text, false),
             ("displayName", ValueKind::Text, false),
             ("title", ValueKind::Text, false),
             ("externalId", ValueKind::Text, false),
-            ("active", ValueKind::Boolean, false),
+            ("active", self.active, false),
             ("manager", ValueKind::Reference, false),
         ]);
         let group = type_schema(&[
