@@ -50,7 +50,7 @@ mod tests {
 
     fn held(lacking: &[&str]) -> Vec<String> {
         let rules = RuleSet::from_toml(RULES).unwrap();
-        let lacking = lacking.iter().map(|id| ConnectorId::new(id)).collect();
+        let lacking = lacking.iter().map(ConnectorId::new).collect();
         held_back(&rules, &lacking).iter().map(ToString::to_string).collect()
     }
 
