@@ -337,7 +337,7 @@ async fn names_and_scopes_arrive_as_they_were_told() {
         let told = read(&far(&scope, "Ünix & Söhne/2"), &everything(), ImportMode::Full).await;
         assert!(told.end.is_some(), "{told:?}");
     }
-    assert_eq!(known.scopes.lock().unwrap()[..], [scope.clone()], "it is opened once");
+    assert_eq!(*known.scopes.lock().unwrap(), std::slice::from_ref(&scope), "it is opened once");
     assert_eq!(relay.asked.lock().unwrap()[0], "POST /%C3%9Cnix%20%26%20S%C3%B6hne%2F2/.search");
     // Nothing asked for is nothing, and not everything.
     let none = read(&far(&scope, "corp"), &ImportShape::default(), ImportMode::Full).await;
