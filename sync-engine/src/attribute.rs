@@ -294,7 +294,7 @@ mod tests {
     use super::*;
 
     fn values(texts: &[&str]) -> Values {
-        texts.iter().map(|text| AttributeValue::text(text)).collect()
+        texts.iter().map(AttributeValue::text).collect()
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A throw-away Active Directory domain controller (Samba).
 
 use std::ops::Deref;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
