@@ -8,7 +8,7 @@ use crate::observer::StepStatus;
 use crate::plan::{one_line, type_of};
 use crate::space::{ExportKind, LinkOrigin, SpaceKind, SpaceObject};
 use crate::store::EscrowStage;
-use crate::{AttributeName, AttributeValue, Connector, ObjectType};
+use crate::{AttributeName, AttributeValue, Connector, ObjectType, SpaceId};
 
 /// What a look-up came to.
 pub(crate) enum Found {
@@ -188,13 +188,30 @@ impl Work<'_> {
             loop {
                 let page = self.with.store.edges(object.id, attribute, after, 500)?;
                 for to in page.iter().filter(|to| !there.contains(to)) {
-                    self.with.store.remove_edge(object.id, attribute, *to)?;
+                    self.unrefer(object.id, attribute, *to)?;
                 }
                 match page.last() {
                     Some(last) if page.len() == 500 => after = Some(*last),
                     _ => break,
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Removes an edge, and with the last one a placeholder that it led to. Called within a transaction.
+    pub(super) fn unrefer(
+        &mut self,
+        from: SpaceId,
+        attribute: &AttributeName,
+        to: SpaceId,
+    ) -> Result<(), ExportError> {
+        let store = &mut *self.with.store;
+        store.remove_edge(from, attribute, to)?;
+        if store.object(to)?.is_some_and(|object| object.kind == SpaceKind::Placeholder)
+            && store.referrers(to, None, 1)?.is_empty()
+        {
+            store.remove_object(to)?;
         }
         Ok(())
     }

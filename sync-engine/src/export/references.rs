@@ -230,7 +230,7 @@ impl Work<'_> {
             }
         }
         for (attribute, to) in &piece.removed {
-            self.with.store.remove_edge(id, attribute, *to)?;
+            self.unrefer(id, attribute, *to)?;
         }
         group.object.version.clone_from(&exported.version);
         self.put(&group.object)?;
