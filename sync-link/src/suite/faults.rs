@@ -27,7 +27,7 @@ pub fn faulty(connection: Connection, faults: Faults) -> Connection {
     let mut held: Option<Bytes> = None;
     let outgoing = connection.outgoing.with_flat_map(move |message: Bytes| {
         count += 1;
-        let each = |every: Option<u64>| every.is_some_and(|every| count % every == 0);
+        let each = |every: Option<u64>| every.is_some_and(|every| count.is_multiple_of(every));
         let mut now: Vec<Result<Bytes, TransportError>> = Vec::new();
         if each(faults.swap) && held.is_none() {
             held = Some(message);
