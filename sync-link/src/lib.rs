@@ -1,0 +1,3 @@
+//! The outbound-only link between a provisioning service and its agents.
+
+pub mod gateway;
