@@ -1,0 +1,3 @@
+//! The administrators' API.
+
+pub mod synchronization;
