@@ -64,7 +64,8 @@ async fn a_first_cycle_changes_and_a_quiet_one() {
     let [gone] = page.entries.as_slice() else { panic!("{:?}", page.entries) };
     assert_eq!(gone["provisioningStatusInfo"]["status"], "success");
     assert_eq!(gone["provisioningSteps"][0]["name"], "EntryExportDelete");
-    let found = LogQuery { object: Some("U002@CORP".to_owned()), limit: 100, ..LogQuery::default() };
+    let found =
+        LogQuery { object: Some("U002@CORP".to_owned()), limit: 100, ..LogQuery::default() };
     let found = logs::page(&*bed.kept.records, &bed.tenant, &found).await.unwrap().entries;
     let changed = found.iter().flat_map(|entry| entry["modifiedProperties"].as_array().unwrap());
     let off =

@@ -1,4 +1,5 @@
-//! The provisioning service against real directories and real targets.
+//! The service over real sockets and against real directories and targets: who gets in, how, and who does not; what jobs
+//! do, and what they do not.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,7 +8,14 @@
 )]
 
 mod bed;
+mod channel;
 mod demand;
+mod enrolment;
+mod harness;
+mod identity;
 mod jobs;
 mod kill;
+mod program;
+mod proof;
+mod routes;
 mod trouble;

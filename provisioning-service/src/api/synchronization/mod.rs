@@ -7,76 +7,162 @@ mod logs;
 mod problem;
 mod schema;
 
-use axum::Router;
-use axum::routing::{get, post, put};
+use std::sync::Arc;
+
+use axum::extract::FromRef;
 use http::Method;
 
-pub use problem::Problem;
-
+use super::{Access, Endpoint};
+use crate::app::App;
 use crate::job::Jobs;
 use crate::tokens::Role;
 
-/// The largest body: a schema with every attribute of a large directory is about a megabyte.
-pub const LARGEST_BODY: usize = 8 << 20;
+impl FromRef<Arc<App>> for Jobs {
+    fn from_ref(app: &Arc<App>) -> Self {
+        app.jobs.clone()
+    }
+}
 
-/// Every path with its methods and the role that it takes at least: what the check of credentials goes by.
-pub const ROUTES: &[(&str, Method, Role)] = &[
-    ("/synchronization/templates", Method::GET, Role::Reader),
-    ("/synchronization/templates/{template}", Method::GET, Role::Reader),
-    ("/synchronization/templates/{template}/schema", Method::GET, Role::Reader),
-    ("/synchronization/jobs", Method::GET, Role::Reader),
-    ("/synchronization/jobs", Method::POST, Role::Admin),
-    ("/synchronization/jobs/{job}", Method::GET, Role::Reader),
-    ("/synchronization/jobs/{job}", Method::PATCH, Role::Admin),
-    ("/synchronization/jobs/{job}", Method::DELETE, Role::Admin),
-    ("/synchronization/jobs/{job}/start", Method::POST, Role::Operator),
-    ("/synchronization/jobs/{job}/pause", Method::POST, Role::Operator),
-    ("/synchronization/jobs/{job}/restart", Method::POST, Role::Operator),
-    ("/synchronization/jobs/{job}/stoppedPlans", Method::GET, Role::Reader),
-    ("/synchronization/jobs/{job}/allowDeletes", Method::POST, Role::Operator),
-    ("/synchronization/jobs/{job}/rejectDeletes", Method::POST, Role::Operator),
-    ("/synchronization/jobs/{job}/provisionOnDemand", Method::POST, Role::Operator),
-    ("/synchronization/jobs/{job}/validateCredentials", Method::POST, Role::Admin),
-    ("/synchronization/jobs/{job}/secrets", Method::PUT, Role::Admin),
-    ("/synchronization/jobs/{job}/schema", Method::GET, Role::Reader),
-    ("/synchronization/jobs/{job}/schema", Method::PUT, Role::Admin),
-    ("/synchronization/jobs/{job}/schema/parseExpression", Method::POST, Role::Reader),
-    ("/synchronization/jobs/{job}/schema/versions", Method::GET, Role::Reader),
-    ("/synchronization/jobs/{job}/schema/versions/{version}", Method::GET, Role::Reader),
-    ("/synchronization/jobs/{job}/schema/differences", Method::GET, Role::Reader),
-    ("/synchronization/jobs/{job}/schema/rollBack", Method::POST, Role::Admin),
-    ("/auditLogs/provisioning", Method::GET, Role::Reader),
-    ("/auditLogs/provisioning.jsonl", Method::GET, Role::Reader),
-];
-
-/// The handlers. Whoever asks must be known by now: without a [`Caller`](crate::tokens::Caller) among the extensions of a
-/// request every one of them answers 401, and with one whose role is less than [`ROUTES`] says, 403.
-pub fn router() -> Router<Jobs> {
-    Router::new()
-        .route("/synchronization/templates", get(schema::templates))
-        .route("/synchronization/templates/{template}", get(schema::template))
-        .route("/synchronization/templates/{template}/schema", get(schema::template_schema))
-        .route("/synchronization/jobs", get(jobs::list).post(jobs::create))
-        .route(
-            "/synchronization/jobs/{job}",
-            get(jobs::get).patch(jobs::configure).delete(jobs::delete),
-        )
-        .route("/synchronization/jobs/{job}/start", post(jobs::start))
-        .route("/synchronization/jobs/{job}/pause", post(jobs::pause))
-        .route("/synchronization/jobs/{job}/restart", post(jobs::restart))
-        .route("/synchronization/jobs/{job}/stoppedPlans", get(jobs::stopped_plans))
-        .route("/synchronization/jobs/{job}/allowDeletes", post(jobs::allow))
-        .route("/synchronization/jobs/{job}/rejectDeletes", post(jobs::pause))
-        .route("/synchronization/jobs/{job}/provisionOnDemand", post(jobs::on_demand))
-        .route("/synchronization/jobs/{job}/validateCredentials", post(jobs::validate))
-        .route("/synchronization/jobs/{job}/secrets", put(jobs::secrets))
-        .route("/synchronization/jobs/{job}/schema", get(schema::get).put(schema::put))
-        .route("/synchronization/jobs/{job}/schema/parseExpression", post(schema::parse))
-        .route("/synchronization/jobs/{job}/schema/versions", get(schema::versions))
-        .route("/synchronization/jobs/{job}/schema/versions/{version}", get(schema::version))
-        .route("/synchronization/jobs/{job}/schema/differences", get(schema::differences))
-        .route("/synchronization/jobs/{job}/schema/rollBack", post(schema::roll_back))
-        .route("/auditLogs/provisioning", get(logs::page))
-        .route("/auditLogs/provisioning.jsonl", get(logs::lines))
-        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_BODY))
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    const TEMPLATE: &str = "/synchronization/templates/{template}";
+    const TEMPLATE_SCHEMA: &str = "/synchronization/templates/{template}/schema";
+    const JOBS: &str = "/synchronization/jobs";
+    const JOB: &str = "/synchronization/jobs/{job}";
+    const SCHEMA: &str = "/synchronization/jobs/{job}/schema";
+    const VERSION: &str = "/synchronization/jobs/{job}/schema/versions/{version}";
+    let get = Method::GET;
+    let post = Method::POST;
+    let reader = Access::Role(Role::Reader);
+    let operator = Access::Role(Role::Operator);
+    let admin = Access::Role(Role::Admin);
+    vec![
+        Endpoint::new(
+            get.clone(),
+            "/synchronization/templates",
+            reader,
+            "listTemplates",
+            schema::templates,
+        ),
+        Endpoint::new(get.clone(), TEMPLATE, reader, "getTemplate", schema::template),
+        Endpoint::new(
+            get.clone(),
+            TEMPLATE_SCHEMA,
+            reader,
+            "getTemplateSchema",
+            schema::template_schema,
+        ),
+        Endpoint::new(get.clone(), JOBS, reader, "listJobs", jobs::list),
+        Endpoint::new(post.clone(), JOBS, admin, "createJob", jobs::create),
+        Endpoint::new(get.clone(), JOB, reader, "getJob", jobs::get),
+        Endpoint::new(Method::PATCH, JOB, admin, "configureJob", jobs::configure),
+        Endpoint::new(Method::DELETE, JOB, admin, "deleteJob", jobs::delete),
+        Endpoint::new(
+            post.clone(),
+            "/synchronization/jobs/{job}/start",
+            operator,
+            "startJob",
+            jobs::start,
+        ),
+        Endpoint::new(
+            post.clone(),
+            "/synchronization/jobs/{job}/pause",
+            operator,
+            "pauseJob",
+            jobs::pause,
+        ),
+        Endpoint::new(
+            post.clone(),
+            "/synchronization/jobs/{job}/restart",
+            operator,
+            "restartJob",
+            jobs::restart,
+        ),
+        Endpoint::new(
+            get.clone(),
+            "/synchronization/jobs/{job}/stoppedPlans",
+            reader,
+            "listStoppedPlans",
+            jobs::stopped_plans,
+        ),
+        Endpoint::new(
+            post.clone(),
+            "/synchronization/jobs/{job}/allowDeletes",
+            operator,
+            "allowDeletes",
+            jobs::allow,
+        ),
+        Endpoint::new(
+            post.clone(),
+            "/synchronization/jobs/{job}/rejectDeletes",
+            operator,
+            "rejectDeletes",
+            jobs::pause,
+        ),
+        Endpoint::new(
+            post.clone(),
+            "/synchronization/jobs/{job}/provisionOnDemand",
+            operator,
+            "provisionOnDemand",
+            jobs::on_demand,
+        ),
+        Endpoint::new(
+            post.clone(),
+            "/synchronization/jobs/{job}/validateCredentials",
+            admin,
+            "validateCredentials",
+            jobs::validate,
+        ),
+        Endpoint::new(
+            Method::PUT,
+            "/synchronization/jobs/{job}/secrets",
+            admin,
+            "putSecrets",
+            jobs::secrets,
+        ),
+        Endpoint::new(get.clone(), SCHEMA, reader, "getSchema", schema::get),
+        Endpoint::new(Method::PUT, SCHEMA, admin, "putSchema", schema::put),
+        Endpoint::new(
+            post.clone(),
+            "/synchronization/jobs/{job}/schema/parseExpression",
+            reader,
+            "parseExpression",
+            schema::parse,
+        ),
+        Endpoint::new(
+            get.clone(),
+            "/synchronization/jobs/{job}/schema/versions",
+            reader,
+            "listSchemaVersions",
+            schema::versions,
+        ),
+        Endpoint::new(get.clone(), VERSION, reader, "getSchemaVersion", schema::version),
+        Endpoint::new(
+            get.clone(),
+            "/synchronization/jobs/{job}/schema/differences",
+            reader,
+            "compareSchemaVersions",
+            schema::differences,
+        ),
+        Endpoint::new(
+            post,
+            "/synchronization/jobs/{job}/schema/rollBack",
+            admin,
+            "rollBackSchema",
+            schema::roll_back,
+        ),
+        Endpoint::new(
+            get.clone(),
+            "/auditLogs/provisioning",
+            reader,
+            "listProvisioningLog",
+            logs::page,
+        ),
+        Endpoint::new(
+            get,
+            "/auditLogs/provisioning.jsonl",
+            reader,
+            "exportProvisioningLog",
+            logs::lines,
+        ),
+    ]
 }
