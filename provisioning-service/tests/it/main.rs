@@ -18,4 +18,5 @@ mod kill;
 mod program;
 mod proof;
 mod routes;
+mod synchronization;
 mod trouble;
