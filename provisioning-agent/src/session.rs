@@ -1,9 +1,7 @@
 //! What every command works with: the configuration, its rules, the systems, and the state.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Seek as _, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
@@ -13,9 +11,9 @@ use scim_sync::cycle::{
 use scim_sync::observer::Observer;
 use scim_sync::rules::RuleSet;
 use scim_sync::stop::Stop;
-use scim_sync::undo::{UndoEntry, UndoLines, UndoMark, UndoSink, read_marks};
+use scim_sync::undo::UndoSink;
 use scim_sync::{Connector, ConnectorId, StoreError, SyncStore};
-use scim_sync_store::SqliteStore;
+use scim_sync_store::{SqliteStore, UndoFile};
 use tokio::runtime::Runtime;
 
 use crate::clock;
@@ -97,6 +95,14 @@ impl Session {
         Ok((state, store))
     }
 
+    /// The file by which the next cycle can be taken back, in the folder `undo` of the state.
+    ///
+    /// # Errors
+    /// Where the folder cannot be made.
+    pub fn undo_file(&self, state: &StateDir) -> Result<UndoFile> {
+        Ok(UndoFile::new(&state.undo()?, clock::now()))
+    }
+
     /// Where cycles run, and where to wait between them.
     #[must_use]
     pub fn runtime(&self) -> &Runtime {
@@ -169,89 +175,6 @@ pub fn state_error(error: StoreError, state: &StateDir) -> anyhow::Error {
     match advice {
         Some(advice) => anyhow::anyhow!("{error:#}: {advice}"),
         None => error,
-    }
-}
-
-/// The file by which a run is taken back. It is made with its first line, so that a run that writes nothing leaves none.
-#[derive(Debug)]
-pub struct UndoFile {
-    path: PathBuf,
-    lines: Option<UndoLines<Lasting>>,
-}
-
-impl UndoFile {
-    /// A file in the folder `undo` of the state, named by the moment.
-    ///
-    /// # Errors
-    /// Where the folder cannot be made.
-    pub fn new(state: &StateDir) -> Result<Self> {
-        let name = format!("{}.jsonl", clock::now().format("%Y-%m-%dT%H-%M-%S%.3fZ"));
-        Ok(Self { path: state.undo()?.join(name), lines: None })
-    }
-
-    /// Where it is, if anything was written to it.
-    #[must_use]
-    pub fn written(&self) -> Option<&Path> {
-        self.lines.as_ref().map(|_| self.path.as_path())
-    }
-}
-
-impl UndoSink for UndoFile {
-    fn record(&mut self, entry: &UndoEntry) -> io::Result<()> {
-        let lines = match &mut self.lines {
-            Some(lines) => lines,
-            None => self.lines.insert(UndoLines(Lasting::create(&self.path)?)),
-        };
-        lines.record(entry)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.lines.as_mut().map_or(Ok(()), UndoSink::flush)
-    }
-}
-
-/// A file whose flush means that what was written is on the disk.
-#[derive(Debug)]
-pub struct Lasting(BufWriter<File>);
-
-impl Lasting {
-    fn create(path: &Path) -> io::Result<Self> {
-        let mut options = File::options();
-        options.create_new(true).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Ok(Self(BufWriter::new(options.open(path)?)))
-    }
-}
-
-/// Opens what an undo of `file` has marked beside it, and gives what an earlier one marked that was broken off.
-///
-/// # Errors
-/// Where it cannot be read, made or written.
-pub fn undo_progress(file: &Path) -> Result<(Vec<UndoMark>, UndoLines<Lasting>)> {
-    let mut path = file.as_os_str().to_owned();
-    path.push(".progress");
-    let path = PathBuf::from(path);
-    let mut options = File::options();
-    options.create(true).truncate(false).read(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let about = || path.display().to_string();
-    let mut open = options.open(&path).with_context(about)?;
-    let (marks, whole) = read_marks(BufReader::new(&open)).with_context(about)?;
-    // A mark that was cut off was never kept.
-    open.set_len(whole).and_then(|()| open.seek(SeekFrom::End(0))).with_context(about)?;
-    Ok((marks, UndoLines(Lasting(BufWriter::new(open)))))
-}
-
-impl Write for Lasting {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()?;
-        self.0.get_ref().sync_data()
     }
 }
 

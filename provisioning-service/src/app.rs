@@ -1,6 +1,7 @@
 //! What a running service consists of.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use scim_sync_link::{Hub, HubOptions};
@@ -10,9 +11,14 @@ use crate::authority::{Authority, AuthorityError};
 use crate::clock::Clock;
 use crate::config::{Config, TlsMode};
 use crate::gateway::{Challenges, Credentials, Links, Throttle};
+use crate::job::{JobParts, Jobs};
+use crate::link::HubSources;
 use crate::records::Records;
 use crate::seal::Sealer;
 use crate::tokens::Tokens;
+
+/// How long a job stays with a service that died before another one takes it.
+const JOB_LEASE: Duration = Duration::from_secs(60);
 
 /// The parts that requests share.
 #[derive(Debug)]
@@ -33,6 +39,8 @@ pub struct App {
     pub tokens: Tokens,
     /// The links to connected agents.
     pub hub: Hub,
+    /// The jobs.
+    pub jobs: Jobs,
     pub(crate) challenges: Challenges,
     pub(crate) credentials: Credentials,
     pub(crate) links: Links,
@@ -61,6 +69,16 @@ impl App {
             Credentials::new(Arc::clone(&sealer), Arc::clone(&clock), agents.clone(), good);
         let mut options = HubOptions::default();
         options.credentials = Some(Arc::new(credentials.clone()));
+        let hub = Hub::with_options(options);
+        let jobs = Jobs::new(JobParts {
+            records: Arc::clone(&records),
+            sources: Arc::new(HubSources::new(hub.clone())),
+            sealer: Arc::clone(&sealer),
+            clock: Arc::clone(&clock),
+            folder: config.data.join("jobs"),
+            instance: format!("{}-{:016x}", std::process::id(), rand::random::<u64>()),
+            lease_for: JOB_LEASE,
+        });
         Ok(Arc::new(Self {
             origin: origin.trim_end_matches('/').to_owned(),
             tokens: Tokens::new(Arc::clone(&records), Arc::clone(&clock)),
@@ -72,7 +90,8 @@ impl App {
             ),
             throttle: Throttle::new(Arc::clone(&clock)),
             links: Links::default(),
-            hub: Hub::with_options(options),
+            hub,
+            jobs,
             credentials,
             agents,
             config,

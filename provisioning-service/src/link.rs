@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use scim_sync_connectors::remote::{Relay, RelayBody, RelayError};
 use scim_sync_link::{GroupKey, Hub, LinkError, RequestOptions};
 
+use crate::job::Sources;
 use crate::tenant::TenantId;
 
 /// Makes the relays of jobs.
@@ -23,10 +24,10 @@ impl HubSources {
     pub fn new(hub: Hub) -> Self {
         Self { hub }
     }
+}
 
-    /// What carries requests to the agents of a group. That there is none shows when it is used.
-    #[must_use]
-    pub fn relay(&self, tenant: &TenantId, group: &str) -> Arc<dyn Relay> {
+impl Sources for HubSources {
+    fn relay(&self, tenant: &TenantId, group: &str) -> Arc<dyn Relay> {
         Arc::new(HubRelay { hub: self.hub.clone(), group: GroupKey::new(tenant.as_str(), group) })
     }
 }

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod metaverse;
 pub mod observer;
 pub mod plan;
+pub mod preview;
 pub mod rules;
 pub mod run;
 pub mod space;

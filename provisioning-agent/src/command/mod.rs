@@ -30,7 +30,7 @@ pub fn execute(cli: &Cli) -> Result<Exit> {
         Command::Setup(args) => setup::setup(&cli.config, args),
         Command::Doctor(shown) => doctor::doctor(&session()?, shown),
         Command::Plan(shown) => plan::plan(&session()?, shown, cli.quiet),
-        Command::Preview(args) => preview::preview(&session()?, args),
+        Command::Preview(args) => preview::show(&session()?, args),
         Command::Sync(args) => sync::sync(&session()?, args, cli.quiet),
         Command::Run => run::run(&session()?),
         Command::Status(shown) => status::status(&session()?, shown),

@@ -1,11 +1,10 @@
 //! `preview`: what becomes of one object.
 
 use anyhow::{Context as _, Result, bail};
-use scim_sync::connector::{ImportChange, ImportEnd, ImportPage, MatchQuery};
-use scim_sync::import::{ReadKind, Staging};
+use scim_sync::AttributeValue;
 use scim_sync::plan::plain;
+use scim_sync::preview;
 use scim_sync::sync::{Explanation, Synchronizer};
-use scim_sync::{Anchor, AttributeValue, SyncStore as _};
 
 use super::print;
 use crate::cli::PreviewArgs;
@@ -14,7 +13,7 @@ use crate::exit::Exit;
 use crate::session::{Session, scratch};
 
 /// Reads the object as it is now, into a copy of the state, and lets it pass the rules there.
-pub(super) fn preview(session: &Session, args: &PreviewArgs) -> Result<Exit> {
+pub(super) fn show(session: &Session, args: &PreviewArgs) -> Result<Exit> {
     let connectors = session.connectors()?;
     let (_folder, mut store) = scratch(session)?;
     let runtime = session.runtime();
@@ -26,38 +25,10 @@ pub(super) fn preview(session: &Session, args: &PreviewArgs) -> Result<Exit> {
         }
         asked.push(id.to_string());
         let shape = session.rules.shape(id);
-        let mut found = Vec::new();
-        for object_type in shape.types.keys() {
-            let query = MatchQuery {
-                object_type: object_type.clone(),
-                attribute: MatchQuery::DN.into(),
-                value: AttributeValue::text(&args.object),
-                limit: 1,
-            };
-            if let Ok(objects) = runtime.block_on(connector.find(&query, &shape)) {
-                found.extend(objects);
-            }
-            if !found.is_empty() {
-                break;
-            }
-        }
-        if found.is_empty() {
-            let anchors = [Anchor::new(&args.object)];
-            found = runtime
-                .block_on(connector.read(&anchors, &shape))
-                .with_context(|| id.to_string())?;
-        }
-        let Some(object) = found.into_iter().next() else { continue };
-        let anchor = object.anchor.clone();
-        let mut staging = Staging::begin(&mut store, id, ReadKind::Delta, clock::now())?;
-        let end = ImportEnd { watermark: None, sweep: false };
-        staging.page(ImportPage {
-            changes: vec![ImportChange::Object(object)],
-            expected: None,
-            end: Some(end),
-        })?;
-        staging.finish()?;
-        let row = store.object_by_anchor(id, &anchor)?.context("the object was not staged")?;
+        let found = runtime.block_on(preview::find(&**connector, &args.object, &shape));
+        let Some(object) = found.with_context(|| id.to_string())? else { continue };
+        let row = preview::stage(&mut store, &**connector, object, clock::now())?;
+        let row = row.context("the object was not staged")?;
         let mut schemas = std::collections::BTreeMap::new();
         for target in &connectors.targets {
             schemas.insert(target.id().clone(), runtime.block_on(target.schema())?);

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::exit::Exit;
 use crate::health::{self, Health};
 use crate::objects::ObjectLog;
-use crate::session::{Session, UndoFile};
+use crate::session::Session;
 use crate::signals;
 
 pub(super) fn run(session: &Session) -> Result<Exit> {
@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session) -> Result<Exit> {
             if full_is_due(session, &mut store, begin)? {
                 options.mode = CycleMode::Initial;
             }
-            let mut undo = UndoFile::new(&state)?;
+            let mut undo = session.undo_file(&state)?;
             let done = session.cycle(&mut store, &connectors, &options, &mut undo, &stop, &mut log);
             match &done {
                 Ok(report) => {

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::exit::Exit;
 use crate::objects::ObjectLog;
 use crate::progress::{All, Progress};
-use crate::session::{Session, UndoFile, escrows};
+use crate::session::{Session, escrows};
 use crate::signals;
 
 pub(super) fn sync(session: &Session, args: &SyncArgs, quiet: bool) -> Result<Exit> {
@@ -25,7 +25,7 @@ pub(super) fn sync(session: &Session, args: &SyncArgs, quiet: bool) -> Result<Ex
     let stop = signals::stop_on_signal()?;
     let mut log = ObjectLog::new(state.log(), clock::now);
     let mut progress = Progress::new(quiet);
-    let mut undo = UndoFile::new(&state)?;
+    let mut undo = session.undo_file(&state)?;
     let report = session.cycle(
         &mut store,
         &connectors,

@@ -15,7 +15,8 @@ use super::print;
 use crate::cli::UndoArgs;
 use crate::clock;
 use crate::exit::Exit;
-use crate::session::{Session, undo_progress};
+use crate::session::Session;
+use scim_sync_store::undo_progress;
 use crate::signals;
 
 pub(super) fn undo(session: &Session, args: &UndoArgs) -> Result<Exit> {

@@ -4,7 +4,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use scim_sync::cycle::Outcome;
 use scim_sync::observer::Silent;
-use scim_sync::undo::{NoUndo, UndoProgress as _};
+use scim_sync::undo::{NoUndo, UndoMark, UndoProgress as _};
+use scim_sync_store::undo_progress;
 use testkit::FakeAd;
 use testkit::fake_ad::{BASE, PASSWORD};
 

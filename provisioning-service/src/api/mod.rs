@@ -6,6 +6,7 @@ mod body;
 mod groups;
 mod health;
 mod log;
+mod synchronization;
 mod tokens;
 
 use std::fmt;
@@ -99,6 +100,7 @@ pub fn table() -> Vec<Endpoint> {
     table.extend(groups::endpoints());
     table.extend(tokens::endpoints());
     table.extend(log::endpoints());
+    table.extend(synchronization::endpoints());
     table
 }
 

@@ -47,6 +47,9 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!(public_url = %origin, data = %app.config.data.display(), "serving");
     announce(&listening)?;
 
+    let jobs = app.jobs.clone();
+    let ending = stop.clone();
+    let jobs = tokio::spawn(async move { jobs.run(async move { ending.cancelled().await }).await });
     let hub = app.hub.clone();
     let ending = stop.clone();
     let links = tokio::spawn(async move {
@@ -54,6 +57,7 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
         hub.stop(GRACE).await;
     });
     server.serve(api::router(&app), tls, stop).await;
+    jobs.await.context("the jobs did not end")?;
     links.await.context("the links did not end")?;
     watching.await.context("the watch did not end")?;
     tracing::info!("stopped");

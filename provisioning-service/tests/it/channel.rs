@@ -8,8 +8,10 @@ use chrono::TimeDelta;
 use futures::{SinkExt as _, StreamExt as _};
 use http::{Method, StatusCode};
 use scim_provisioning_service::audit::Actor;
+use scim_provisioning_service::job::Sources as _;
 use scim_provisioning_service::link::HubSources;
 use scim_provisioning_service::tokens::Role;
+use scim_sync_connectors::remote::Relay as _;
 use scim_sync_link::gateway::path;
 use scim_sync_link::{
     Agent, Body, Connection, Control, EndCode, Ended, GroupKey, Handler, LinkError, RequestContext,

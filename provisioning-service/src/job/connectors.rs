@@ -1,0 +1,211 @@
+//! Connectors around connectors: one that counts, one that tells of some objects only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use scim_sync::connector::{
+    ConnectorSchema, ExportOutcome, ExportWrite, ImportChange, ImportEnd, ImportMode, ImportPage,
+    ImportRequest, ImportShape, ImportedObject, MatchQuery,
+};
+use scim_sync::{
+    Anchor, AttributeName, AttributeValue, Connector, ConnectorError, ConnectorId, ObjectType,
+    preview,
+};
+
+use super::mapping::Mapping;
+
+/// Counts of how many objects references were told as changed.
+pub(super) struct Counting {
+    inner: Arc<dyn Connector>,
+    references: AtomicU64,
+}
+
+impl Counting {
+    pub(super) fn new(inner: Arc<dyn Connector>) -> Self {
+        Self { inner, references: AtomicU64::new(0) }
+    }
+
+    pub(super) fn references(&self) -> u64 {
+        self.references.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, page: &ImportPage) {
+        let told = page.changes.iter().filter(|change| match change {
+            ImportChange::Changed(changed) => !changed.references.is_empty(),
+            ImportChange::Object(object) => object.references.values().any(|them| !them.is_empty()),
+            ImportChange::Present(_) | ImportChange::Deleted(_) => false,
+        });
+        self.references.fetch_add(told.count() as u64, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Connector for Counting {
+    fn id(&self) -> &ConnectorId {
+        self.inner.id()
+    }
+
+    async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
+        self.inner.schema().await
+    }
+
+    fn import<'a>(
+        &'a self,
+        request: ImportRequest,
+    ) -> BoxStream<'a, Result<ImportPage, ConnectorError>> {
+        let pages = self.inner.import(request);
+        pages
+            .inspect(|page| {
+                if let Ok(page) = page {
+                    self.count(page);
+                }
+            })
+            .boxed()
+    }
+
+    async fn read(
+        &self,
+        anchors: &[Anchor],
+        shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        self.inner.read(anchors, shape).await
+    }
+
+    async fn find(
+        &self,
+        query: &MatchQuery,
+        shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        self.inner.find(query, shape).await
+    }
+
+    async fn export(&self, writes: Vec<ExportWrite>) -> Result<Vec<ExportOutcome>, ConnectorError> {
+        self.inner.export(writes).await
+    }
+}
+
+/// Asks a target for an object that nobody has before it says what there is: many tell their schemas to everybody, and who
+/// may not read and write would be found out with the first write only, of one object after the other.
+pub(super) struct Probing {
+    inner: Arc<dyn Connector>,
+    shape: ImportShape,
+    matching: Vec<(ObjectType, AttributeName)>,
+}
+
+impl Probing {
+    pub(super) fn new(inner: Arc<dyn Connector>, mapping: &Mapping) -> Self {
+        let shape = mapping.rules.shape(&mapping.target);
+        let matching = shape.types.keys().filter_map(|found| {
+            let names = mapping.rules.matching(&mapping.target, found);
+            names.first().map(|name| (found.clone(), name.clone()))
+        });
+        Self { matching: matching.collect(), inner, shape }
+    }
+}
+
+#[async_trait]
+impl Connector for Probing {
+    fn id(&self) -> &ConnectorId {
+        self.inner.id()
+    }
+
+    async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
+        let schema = self.inner.schema().await?;
+        let known = self.matching.iter().find(|(found, _)| schema.types.contains_key(found));
+        if let Some((object_type, attribute)) = known {
+            let query = MatchQuery {
+                object_type: object_type.clone(),
+                attribute: attribute.clone(),
+                value: AttributeValue::text("nobody-has-this-9b1deb4d-3b7d-4bad-9bdd"),
+                limit: 1,
+            };
+            match self.inner.find(&query, &self.shape).await {
+                Ok(_) | Err(ConnectorError::Unsupported(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(schema)
+    }
+
+    fn import<'a>(
+        &'a self,
+        request: ImportRequest,
+    ) -> BoxStream<'a, Result<ImportPage, ConnectorError>> {
+        self.inner.import(request)
+    }
+
+    async fn read(
+        &self,
+        anchors: &[Anchor],
+        shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        self.inner.read(anchors, shape).await
+    }
+
+    async fn find(
+        &self,
+        query: &MatchQuery,
+        shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        self.inner.find(query, shape).await
+    }
+
+    async fn export(&self, writes: Vec<ExportWrite>) -> Result<Vec<ExportOutcome>, ConnectorError> {
+        self.inner.export(writes).await
+    }
+}
+
+/// A system that has these objects and no others, as far as a read tells. For a state of its own only: in one that knows
+/// more objects, the others would be gone.
+pub(super) struct Only {
+    pub(super) inner: Arc<dyn Connector>,
+    pub(super) objects: Vec<ImportedObject>,
+}
+
+#[async_trait]
+impl Connector for Only {
+    fn id(&self) -> &ConnectorId {
+        self.inner.id()
+    }
+
+    async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
+        self.inner.schema().await
+    }
+
+    fn import<'a>(
+        &'a self,
+        request: ImportRequest,
+    ) -> BoxStream<'a, Result<ImportPage, ConnectorError>> {
+        let page = match request.mode {
+            ImportMode::Full => {
+                let end = Some(ImportEnd { watermark: None, sweep: true });
+                ImportPage { end, ..preview::page(self.objects.clone()) }
+            }
+            ImportMode::Delta(_) => preview::page(Vec::new()),
+        };
+        stream::iter([Ok(page)]).boxed()
+    }
+
+    async fn read(
+        &self,
+        anchors: &[Anchor],
+        _shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        let known = self.objects.iter().filter(|object| anchors.contains(&object.anchor));
+        Ok(known.cloned().collect())
+    }
+
+    async fn find(
+        &self,
+        query: &MatchQuery,
+        shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        self.inner.find(query, shape).await
+    }
+
+    async fn export(&self, writes: Vec<ExportWrite>) -> Result<Vec<ExportOutcome>, ConnectorError> {
+        self.inner.export(writes).await
+    }
+}

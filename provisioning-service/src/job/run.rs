@@ -1,0 +1,188 @@
+//! One cycle of a job, on a thread of its own: the engine computes between two waits, and nobody else is to wait for it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use scim_sync::Connector;
+use scim_sync::cycle::{CycleInput, CycleOptions, Outcome, RandomSource, run_cycle};
+use scim_sync::observer::{Event, Observer, Phase};
+use scim_sync::stop::Stop;
+use scim_sync_store::{SqliteStore, UndoFile};
+
+use super::connectors::{Counting, Probing};
+use super::error::JobError;
+use super::folder::JobFolder;
+use super::mapping::Mapping;
+use super::status::{JobStatus, Told};
+use super::wire::Progress;
+use crate::clock::Clock;
+use crate::logs::{LogObserver, Names};
+use crate::records::LogEntry;
+
+/// Where entries of the log go, from the thread of a cycle.
+pub(super) type LogSink = std::sync::mpsc::SyncSender<Vec<LogEntry>>;
+
+/// How far a cycle is, for whoever asks.
+pub(super) type Shown = Arc<Mutex<Option<Progress>>>;
+
+/// What a job reads and writes.
+#[derive(Clone)]
+pub(super) struct Systems {
+    pub(super) mapping: Arc<Mapping>,
+    pub(super) source: Arc<dyn Connector>,
+    pub(super) target: Arc<dyn Connector>,
+    pub(super) options: CycleOptions,
+}
+
+/// Everything that a cycle needs.
+pub(super) struct Work {
+    pub(super) names: Names,
+    pub(super) folder: PathBuf,
+    pub(super) systems: Systems,
+    pub(super) status: JobStatus,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) stop: Stop,
+    pub(super) shown: Shown,
+    pub(super) log: LogSink,
+}
+
+/// Runs a cycle to its end and gives how the job is doing then.
+pub(super) fn cycle(work: Work) -> (JobStatus, Result<Outcome, JobError>) {
+    let Work { names, folder, systems, mut status, clock, stop, shown, log } = work;
+    let ended = (|| {
+        let folder = JobFolder::hold(&folder)?;
+        let mut store = SqliteStore::open(folder.database())?;
+        let targets = BTreeSet::from([systems.mapping.target.clone()]);
+        // What a service left that died in the middle.
+        status.observe(&store, &names.job, &targets, &Told::default())?;
+        let counting = Counting::new(Arc::clone(&systems.source));
+        let target = Probing::new(Arc::clone(&systems.target), &systems.mapping);
+        let connectors: [&dyn Connector; 2] = [&counting, &target];
+        let now = || clock.now();
+        let mut undo = UndoFile::new(&folder.undo(), clock.now());
+        let sink = move |entries| {
+            // Whoever writes the log has said already that it cannot.
+            let _ = log.send(entries);
+        };
+        let job = names.job.clone();
+        let database = folder.database();
+        let mut observer = Both {
+            log: LogObserver::new(names, Arc::clone(&clock), Some(&database), sink),
+            shown: &shown,
+            clock: &*clock,
+            expected: None,
+        };
+        let input = CycleInput {
+            store: &mut store,
+            rules: &systems.mapping.rules,
+            connectors: &connectors,
+            options: &systems.options,
+            now: &now,
+            stop: &stop,
+            undo: &mut undo,
+        };
+        let report = runtime()?.block_on(run_cycle(input, &mut observer));
+        observer.log.flush();
+        let told = Told { reference_deltas: Some(counting.references()), ..Told::default() };
+        let outcome = status.observe(&store, &job, &targets, &told)?;
+        match (report, outcome) {
+            // The run is in the history, with the error: the status has it.
+            (_, Some(outcome)) => Ok(outcome),
+            (Ok(report), None) => Ok(report.outcome()),
+            (Err(error), None) => Err(JobError::Internal(error.to_string())),
+        }
+    })();
+    (status, ended)
+}
+
+/// What the thread of a cycle runs on.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, JobError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| JobError::Internal(format!("no thread can be run: {error}")))
+}
+
+/// The operating system's generator: rules make passwords of it.
+pub(super) fn random() -> RandomSource {
+    RandomSource(|| {
+        use rand::TryRng as _;
+        rand::rngs::SysRng.try_next_u64().ok()
+    })
+}
+
+/// The log, and whoever watches.
+struct Both<'a, S: FnMut(Vec<LogEntry>) + Send> {
+    log: LogObserver<S>,
+    shown: &'a Shown,
+    clock: &'a dyn Clock,
+    expected: Option<(u64, u64)>,
+}
+
+impl<S: FnMut(Vec<LogEntry>) + Send> Both<'_, S> {
+    fn show(&self, done: u64, all: Option<u64>, units: &str) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(Progress {
+            completed_units: done,
+            progress_observation_date_time: self.clock.now(),
+            total_units: all,
+            units: units.to_owned(),
+        });
+    }
+}
+
+impl<S: FnMut(Vec<LogEntry>) + Send> Observer for Both<'_, S> {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::PageImported { connector, told, expected } => {
+                self.show(*told, *expected, &format!("objects read of {connector}"));
+            }
+            Event::PhaseStarted { phase: Phase::Export, expected: Some(expected), .. } => {
+                self.expected = Some((0, *expected));
+                self.show(0, Some(*expected), "objects written");
+            }
+            Event::StepDone(_) => {
+                if let Some((done, all)) = &mut self.expected {
+                    *done += 1;
+                    let (done, all) = (*done, *all);
+                    self.show(done, Some(all.max(done)), "objects written");
+                }
+            }
+            _ => {}
+        }
+        self.log.event(event);
+    }
+}
+
+/// Keeps that a cycle could not begin, or did not come so far that its own history has it.
+pub(super) fn could_not_begin(
+    status: &mut JobStatus,
+    job: &str,
+    began: DateTime<Utc>,
+    ended: DateTime<Utc>,
+    error: &JobError,
+) {
+    use super::wire::{SynchronizationError, TaskExecution, TaskState};
+    status.failures = status.failures.saturating_add(1);
+    status.last = Some(TaskExecution {
+        activity_identifier: format!("{job}.{}", began.timestamp_millis()),
+        count_entitled: 0,
+        count_entitled_for_provisioning: 0,
+        count_escrowed: 0,
+        count_escrowed_raw: 0,
+        count_exported: 0,
+        count_exports: 0,
+        count_imported: 0,
+        count_imported_deltas: 0,
+        count_imported_reference_deltas: Some(0),
+        error: Some(SynchronizationError {
+            code: "CycleNotBegun".to_owned(),
+            message: error.to_string(),
+            tenant_actionable: true,
+        }),
+        state: TaskState::Failed,
+        time_began: began,
+        time_ended: ended,
+    });
+}

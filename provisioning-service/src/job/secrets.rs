@@ -1,0 +1,292 @@
+//! What a job has to keep to itself: how it reaches its target, and who it is there.
+
+use std::collections::BTreeMap;
+
+use scim_client::transport::ReqwestTransport;
+use scim_client::{Auth, Client, TargetProfile};
+use scim_sync::ConnectorId;
+use scim_sync::guard::{Guard, Limit, Threshold};
+use scim_sync_connectors::scim::{BulkUse, ScimConnector};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use super::error::JobError;
+use super::record::TargetSettings;
+use super::wire::SecretPair;
+use crate::seal::Sealer;
+use crate::tenant::TenantId;
+
+/// The secrets that mean something here. `SyncAll` is what is always done: who is provisioned is told by the scope.
+const KNOWN: [&str; 5] = [
+    "BaseAddress",
+    "SecretToken",
+    "SyncNotificationSettings",
+    "SkipOutOfScopeDeletions",
+    "SyncAll",
+];
+
+/// The longest secret, in bytes.
+const LONGEST: usize = 16 * 1024;
+
+/// Secrets as they are kept: sealed, by name.
+pub(super) type Sealed = BTreeMap<String, String>;
+
+/// What the secrets of a job say.
+#[derive(Debug, Default)]
+pub(super) struct Opened {
+    base: Option<String>,
+    token: Option<SecretString>,
+    /// How many deletions are too many; `Some(None)` where the limit is switched off.
+    threshold: Option<Option<u64>>,
+    /// Whether what left the scope stays in the target.
+    pub(super) skip_out_of_scope: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Notifications {
+    delete_threshold_enabled: bool,
+    delete_threshold_value: u64,
+}
+
+impl Default for Notifications {
+    fn default() -> Self {
+        Self { delete_threshold_enabled: true, delete_threshold_value: 500 }
+    }
+}
+
+fn place(tenant: &TenantId, job: &str, name: &str) -> String {
+    format!("{tenant}/job-secrets/{job}/{name}")
+}
+
+/// Puts secrets among those that are kept; an empty one is forgotten. None of them is shown in an error.
+pub(super) fn seal(
+    kept: &mut Sealed,
+    sealer: &Sealer,
+    tenant: &TenantId,
+    job: &str,
+    pairs: &[SecretPair],
+) -> Result<(), JobError> {
+    check(pairs)?;
+    for SecretPair { key, value } in pairs {
+        let value = value.expose_secret();
+        if value.is_empty() {
+            kept.remove(key);
+        } else {
+            kept.insert(key.clone(), sealer.seal(&place(tenant, job, key), value.as_bytes())?);
+        }
+    }
+    Ok(())
+}
+
+/// Opens what is kept.
+pub(super) fn open(
+    kept: &Sealed,
+    sealer: &Sealer,
+    tenant: &TenantId,
+    job: &str,
+) -> Result<Opened, JobError> {
+    let mut opened = Opened::default();
+    for (name, sealed) in kept {
+        let plain = sealer.open(&place(tenant, job, name), sealed)?;
+        let text = std::str::from_utf8(&plain)
+            .map_err(|_| JobError::Internal(format!("the secret {name} is no text")))?;
+        opened.take(name, text)?;
+    }
+    Ok(opened)
+}
+
+/// What secrets say that are not kept.
+pub(super) fn of(pairs: &[SecretPair]) -> Result<Opened, JobError> {
+    check(pairs)?;
+    let mut opened = Opened::default();
+    for pair in pairs {
+        opened.take(&pair.key, pair.value.expose_secret())?;
+    }
+    Ok(opened)
+}
+
+fn check(pairs: &[SecretPair]) -> Result<(), JobError> {
+    for SecretPair { key, value } in pairs {
+        if !KNOWN.contains(&key.as_str()) {
+            return Err(JobError::Invalid(format!(
+                "the secret {key:?} has no meaning here; there are {}",
+                KNOWN.join(", ")
+            )));
+        }
+        if value.expose_secret().len() > LONGEST {
+            return Err(JobError::Invalid(format!(
+                "the secret {key} is longer than {LONGEST} bytes"
+            )));
+        }
+    }
+    of_each(pairs)
+}
+
+/// Whether each is what its name promises.
+fn of_each(pairs: &[SecretPair]) -> Result<(), JobError> {
+    let mut opened = Opened::default();
+    for pair in pairs.iter().filter(|pair| !pair.value.expose_secret().is_empty()) {
+        opened.take(&pair.key, pair.value.expose_secret())?;
+    }
+    Ok(())
+}
+
+impl Opened {
+    fn take(&mut self, name: &str, text: &str) -> Result<(), JobError> {
+        match name {
+            "BaseAddress" => {
+                let url = url::Url::parse(text).map_err(|error| {
+                    JobError::Invalid(format!("BaseAddress is no address: {error}"))
+                })?;
+                if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() {
+                    return Err(JobError::Invalid(
+                        "BaseAddress is an address with https, without a name and a password"
+                            .to_owned(),
+                    ));
+                }
+                self.base = Some(text.to_owned());
+            }
+            "SecretToken" => self.token = Some(text.to_owned().into()),
+            "SyncNotificationSettings" => {
+                let told: Notifications = serde_json::from_str(text).map_err(|error| {
+                    JobError::Invalid(format!(
+                        "SyncNotificationSettings is no JSON of its kind: {error}"
+                    ))
+                })?;
+                // So many are too many: one less passes.
+                let most = told.delete_threshold_value.saturating_sub(1);
+                self.threshold = Some(told.delete_threshold_enabled.then_some(most));
+            }
+            "SkipOutOfScopeDeletions" => {
+                self.skip_out_of_scope = match text.trim().to_ascii_lowercase().as_str() {
+                    "true" => true,
+                    "false" => false,
+                    _ => {
+                        return Err(JobError::Invalid(
+                            "SkipOutOfScopeDeletions is True or False".to_owned(),
+                        ));
+                    }
+                };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The limits of the settings, with the threshold that the secrets tell.
+    pub(super) fn guard(&self, guard: &Guard) -> Result<Guard, JobError> {
+        let Some(threshold) = self.threshold else { return Ok(guard.clone()) };
+        let deletes = match (threshold, &guard.deletes) {
+            (Some(number), Limit::Of(limit)) => Limit::Of(Threshold { number, ..*limit }),
+            (Some(number), Limit::Off(_)) => {
+                Limit::Of(Threshold { number, percent: 100, at_least: number })
+            }
+            (None, _) => {
+                let off = serde_json::json!({ "off": "SyncNotificationSettings switches it off" });
+                serde_json::from_value(off)
+                    .map_err(|error| JobError::Internal(error.to_string()))?
+            }
+        };
+        Ok(Guard { deletes, ..guard.clone() })
+    }
+
+    /// The target, to be written to.
+    pub(super) fn connector(
+        &self,
+        id: ConnectorId,
+        settings: &TargetSettings,
+    ) -> Result<ScimConnector, JobError> {
+        let connector = ScimConnector::new(id, self.client(settings)?);
+        let connector =
+            connector.bulk(if settings.bulk { BulkUse::Always } else { BulkUse::Never });
+        Ok(match settings.parallel {
+            Some(writes) => connector.parallel(writes),
+            None => connector,
+        })
+    }
+
+    fn client(&self, settings: &TargetSettings) -> Result<Client, JobError> {
+        let missing = |name: &str| JobError::Invalid(format!("the secret {name} is missing"));
+        let base = self.base.as_deref().ok_or_else(|| missing("BaseAddress"))?;
+        let token = self.token.clone().ok_or_else(|| missing("SecretToken"))?;
+        let wrong =
+            |error: &dyn std::fmt::Display| JobError::Invalid(format!("the target: {error}"));
+        let mut transport = ReqwestTransport::builder();
+        if !settings.ca_pem.is_empty() {
+            transport = transport.root_certificates(settings.ca_pem.clone().into_bytes());
+        }
+        let transport = transport.build().map_err(|error| wrong(&error))?;
+        let mut builder = Client::builder(base)
+            .auth(Auth::Bearer(token))
+            .transport(transport)
+            .user_agent(concat!("provisioning-service/", env!("CARGO_PKG_VERSION")));
+        if !settings.profile.is_empty() {
+            let profile = TargetProfile::named(&settings.profile).map_err(|error| wrong(&error))?;
+            builder = builder.target(profile);
+        }
+        builder.build().map_err(|error| wrong(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(key: &str, value: &str) -> SecretPair {
+        SecretPair { key: key.to_owned(), value: value.to_owned().into() }
+    }
+
+    #[test]
+    fn what_is_sealed_is_opened_in_its_own_place_only() {
+        let sealer = Sealer::parse(&Sealer::new_key()).unwrap();
+        let tenant = TenantId::default();
+        let mut kept = Sealed::new();
+        let pairs =
+            [pair("BaseAddress", "https://target.example/scim"), pair("SecretToken", "t0p")];
+        seal(&mut kept, &sealer, &tenant, "one", &pairs).unwrap();
+        assert!(!format!("{kept:?}").contains("t0p"));
+        let opened = open(&kept, &sealer, &tenant, "one").unwrap();
+        opened.client(&TargetSettings::default()).unwrap();
+        assert!(!format!("{opened:?}").contains("t0p"));
+        assert!(open(&kept, &sealer, &tenant, "two").is_err());
+        let other = TenantId::new("other").unwrap();
+        assert!(open(&kept, &sealer, &other, "one").is_err());
+
+        seal(&mut kept, &sealer, &tenant, "one", &[pair("SecretToken", "")]).unwrap();
+        let opened = open(&kept, &sealer, &tenant, "one").unwrap();
+        let error = opened.client(&TargetSettings::default()).unwrap_err();
+        assert!(error.to_string().contains("SecretToken is missing"), "{error}");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_before_it_is_kept() {
+        for (key, value) in [
+            ("Passwort", "x"),
+            ("BaseAddress", "target"),
+            ("BaseAddress", "ftp://target.example"),
+            ("SyncNotificationSettings", "{"),
+            ("SkipOutOfScopeDeletions", "perhaps"),
+        ] {
+            let sealer = Sealer::parse(&Sealer::new_key()).unwrap();
+            let mut kept = Sealed::new();
+            let pairs = [pair(key, value)];
+            assert!(
+                seal(&mut kept, &sealer, &TenantId::default(), "one", &pairs).is_err(),
+                "{key}"
+            );
+            assert!(kept.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_threshold_of_the_notifications_is_that_of_the_guard() {
+        let told = |value: &str| {
+            let opened = of(&[pair("SyncNotificationSettings", value)]).unwrap();
+            opened.guard(&Guard::default()).unwrap().deletes.of(1_000_000)
+        };
+        assert_eq!(told(r#"{"Enabled":true}"#), Some(499));
+        assert_eq!(told(r#"{"DeleteThresholdValue":20}"#), Some(19));
+        assert_eq!(told(r#"{"DeleteThresholdEnabled":false}"#), None);
+    }
+}

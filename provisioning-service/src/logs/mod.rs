@@ -1,0 +1,13 @@
+//! The provisioning log: what was done to each object, with what outcome, in the JSON of Microsoft's provisioning log.
+
+mod entry;
+mod observer;
+mod query;
+
+pub use entry::{
+    ErrorInformation, Identity, Initiator, ModifiedProperty, ProvisioningObjectSummary,
+    ProvisioningStep, StatusInfo, System,
+};
+pub(crate) use observer::joined;
+pub use observer::{LogObserver, Names};
+pub use query::{LogPage, lines, page};
