@@ -4,5 +4,7 @@
 pub mod csv;
 #[cfg(feature = "ldap")]
 pub mod ldap;
+#[cfg(feature = "remote")]
+pub mod remote;
 #[cfg(feature = "scim")]
 pub mod scim;

@@ -1,0 +1,215 @@
+//! The service's side: a directory behind an agent as a connector.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use scim_sync::connector::{
+    ConnectorSchema, ExportOutcome, ExportWrite, ImportChange, ImportPage, ImportRequest,
+    ImportShape, ImportedObject, MatchQuery,
+};
+use scim_sync::{Anchor, Connector, ConnectorError, ConnectorId};
+
+use super::fault::protocol;
+use super::lines::{self, Lines};
+use super::relay::{Relay, RelayBody};
+use super::request::{self, Question};
+use super::resource::Asked;
+use super::scope::RemoteScope;
+use super::{discovery, wire};
+
+/// How many objects are asked for in one request.
+const BATCH: usize = 200;
+
+/// How long answers may take, each with its whole body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// To a question: the schema, single objects.
+    pub question: Duration,
+    /// To a read of everything or of changes, which waits for the one who reads.
+    pub read: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { question: Duration::from_secs(60), read: Duration::from_secs(3600) }
+    }
+}
+
+/// A directory behind an agent. It only reads.
+///
+/// An answer counts only when it came to its end: whatever breaks on the way is an error, and what was not asked for is not
+/// believed.
+#[derive(Clone)]
+pub struct RemoteConnector {
+    id: ConnectorId,
+    directory: String,
+    scope: RemoteScope,
+    relay: Arc<dyn Relay>,
+    deadlines: Deadlines,
+}
+
+impl RemoteConnector {
+    /// The directory that the agents behind `relay` know as `directory`.
+    #[must_use]
+    pub fn new(
+        id: ConnectorId,
+        directory: String,
+        scope: RemoteScope,
+        relay: Arc<dyn Relay>,
+    ) -> Self {
+        Self { id, directory, scope, relay, deadlines: Deadlines::default() }
+    }
+
+    /// The same with other deadlines.
+    #[must_use]
+    pub fn with_deadlines(self, deadlines: Deadlines) -> Self {
+        Self { deadlines, ..self }
+    }
+
+    async fn ask(
+        &self,
+        request: http::Request<Bytes>,
+        content_type: &str,
+        deadline: Duration,
+    ) -> Result<RelayBody, ConnectorError> {
+        let response = self.relay.send(request, deadline).await?;
+        lines::accepted(response, content_type).await
+    }
+
+    async fn search(
+        &self,
+        question: &Question,
+        deadline: Duration,
+    ) -> Result<Reading, ConnectorError> {
+        let request = question.request(&self.directory, &self.scope)?;
+        let body = self.ask(request, wire::LINES, deadline).await?;
+        Ok(Reading { lines: Lines::new(body), asked: Asked::new(question.shape(), None) })
+    }
+
+    /// The whole objects that answer a question.
+    async fn objects(
+        &self,
+        question: &Question,
+        wanted: impl Fn(&ImportedObject, usize) -> bool,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        let mut reading = self.search(question, self.deadlines.question).await?;
+        let mut found = Vec::new();
+        loop {
+            let page = reading.next().await?;
+            for change in page.changes {
+                let ImportChange::Object(object) = change else {
+                    return Err(protocol("it tells changes where objects were asked for"));
+                };
+                if !wanted(&object, found.len()) {
+                    return Err(protocol(format!(
+                        "it has {}, which was not asked for",
+                        object.anchor
+                    )));
+                }
+                found.push(object);
+            }
+            if page.end.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// An answer that is being read.
+struct Reading {
+    lines: Lines,
+    asked: Asked,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<ImportPage, ConnectorError> {
+        let page = self.lines.page().await?;
+        let changes = page.resources.into_iter().map(|resource| self.asked.read(resource));
+        Ok(ImportPage {
+            changes: changes.collect::<Result<_, _>>()?,
+            expected: page.expected,
+            end: page.end,
+        })
+    }
+}
+
+/// How far an import is.
+enum Import {
+    Asking(Question),
+    Reading(Box<Reading>),
+    Ended,
+}
+
+#[async_trait]
+impl Connector for RemoteConnector {
+    fn id(&self) -> &ConnectorId {
+        &self.id
+    }
+
+    async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
+        let request = request::get(&self.directory, "Schemas")?;
+        let body = self.ask(request, wire::SCIM_JSON, self.deadlines.question).await?;
+        discovery::read_schemas(&lines::whole(body).await?)
+    }
+
+    fn import<'a>(
+        &'a self,
+        request: ImportRequest,
+    ) -> BoxStream<'a, Result<ImportPage, ConnectorError>> {
+        stream::try_unfold(Import::Asking(Question::Import(request)), async |state| {
+            let mut reading = match state {
+                Import::Asking(question) => {
+                    Box::new(self.search(&question, self.deadlines.read).await?)
+                }
+                Import::Reading(reading) => reading,
+                Import::Ended => return Ok(None),
+            };
+            let page = reading.next().await?;
+            let ended = page.end.is_some();
+            Ok(Some((page, if ended { Import::Ended } else { Import::Reading(reading) })))
+        })
+        .boxed()
+    }
+
+    async fn read(
+        &self,
+        anchors: &[Anchor],
+        shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        let mut found = Vec::new();
+        for batch in anchors.chunks(BATCH) {
+            let wanted: BTreeSet<_> = batch.iter().collect();
+            let question = Question::Read(batch.to_vec(), shape.clone());
+            found.extend(
+                self.objects(&question, |object, _| wanted.contains(&object.anchor)).await?,
+            );
+        }
+        Ok(found)
+    }
+
+    async fn find(
+        &self,
+        query: &MatchQuery,
+        shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        let names = shape.types.get(&query.object_type).cloned().unwrap_or_default();
+        let shape = ImportShape { types: [(query.object_type.clone(), names)].into() };
+        let question = Question::Find(query.clone(), shape);
+        self.objects(&question, |_, before| before < query.limit).await
+    }
+
+    async fn export(
+        &self,
+        _writes: Vec<ExportWrite>,
+    ) -> Result<Vec<ExportOutcome>, ConnectorError> {
+        Err(ConnectorError::Unsupported(format!(
+            "connector {} only reads: nothing is written to the directory",
+            self.id
+        )))
+    }
+}
