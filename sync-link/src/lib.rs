@@ -1,3 +1,22 @@
-//! The outbound-only link between a provisioning service and its agents.
+#![doc = include_str!("../README.md")]
 
+mod agent;
+mod body;
+mod connection;
+mod credit;
+mod error;
+pub mod frame;
 pub mod gateway;
+mod hub;
+pub mod memory;
+mod outbox;
+mod pump;
+
+pub use agent::{Agent, AgentOptions, Control, Handler, RequestContext};
+pub use body::{Body, HandlerError};
+pub use connection::{Connection, Timing, TransportError};
+pub use error::{EndCode, Ended, LinkError};
+pub use hub::{
+    AgentIdentity, AgentStatus, Answer, Backplane, Credentials, GroupKey, Hub, HubOptions,
+    RequestOptions,
+};
