@@ -196,9 +196,6 @@ pub struct ImportConfigArgs {
 /// The answers of `setup`. What is not given is asked for on a terminal.
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// What makes it an agent that a provisioning service manages
-    #[command(flatten)]
-    pub managed: ManagedArgs,
     /// The kind of directory
     #[arg(long, value_enum, value_name = "KIND")]
     pub directory: Option<DirectoryKind>,
@@ -250,9 +247,12 @@ pub struct SetupArgs {
     /// Write over a configuration file that is there
     #[arg(long)]
     pub force: bool,
-    /// Do not connect anywhere
+    /// Do not try the directory or the target
     #[arg(long)]
     pub no_check: bool,
+    /// What makes it an agent that a provisioning service manages
+    #[command(flatten)]
+    pub managed: ManagedArgs,
 }
 
 /// The answers of `setup` for an agent that a provisioning service manages.
@@ -267,7 +267,13 @@ pub struct ManagedArgs {
     )]
     pub service: Option<url::Url>,
     /// The code that the service's administrator made for this agent
-    #[arg(long, value_name = "CODE", env = "PROVISIONING_CODE", hide_env_values = true, requires = "service")]
+    #[arg(
+        long,
+        value_name = "CODE",
+        env = "PROVISIONING_CODE",
+        hide_env_values = true,
+        requires = "service"
+    )]
     pub code: Option<Code>,
     /// How operators call this agent; the name of the machine otherwise
     #[arg(long, value_name = "NAME", requires = "service")]

@@ -38,8 +38,6 @@ pub async fn enroll(asked: &Enrolment<'_>, folder: &IdentityFolder) -> Result<Id
     let verifier = Pinned::new(code.fingerprint(), asked.service_ca)?;
     let tls = tls::of_code(verifier.clone())?;
     let gateway = Gateway::new(asked.service, tls, asked.proxy, None)?;
-    // What an attempt before this one left is for another code.
-    folder.discard()?;
     let pending = folder.begin()?;
     let request = EnrollRequest {
         code: asked.code.clone(),

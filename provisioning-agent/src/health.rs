@@ -50,7 +50,6 @@ impl Health {
     fn set(&self, last: Last) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
     }
-
 }
 
 /// Something that tells how it does.

@@ -170,23 +170,18 @@ impl IdentityFolder {
         }
     }
 
-    /// A key for the next identity: that of an attempt which broke off before it had a certificate, or a new one.
+    /// A key for the next identity. What an attempt before this one left is removed.
     ///
     /// # Errors
     /// [`IdentityError::Key`], [`IdentityError::File`].
     pub fn begin(&self) -> Result<Pending, IdentityError> {
+        self.discard()?;
         let number = self.next_number()?;
         let folder = self.generation(number);
-        let path = folder.join(KEY);
-        if let Some(text) = maybe(&path)?
-            && let Ok(key) = KeyPair::from_pem(&text)
-        {
-            return Ok(Pending { number, key });
-        }
         files::make_folder(&folder).map_err(|error| file(&folder, error))?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let text = SecretString::from(key.serialize_pem());
-        self.write(&path, text.expose_secret())?;
+        self.write(&folder.join(KEY), text.expose_secret())?;
         Ok(Pending { number, key })
     }
 
@@ -315,10 +310,7 @@ impl Identity {
         let (_, certificate) = x509_parser::parse_x509_certificate(&leaf).ok()?;
         let moment = |seconds| DateTime::from_timestamp(seconds, 0);
         let validity = certificate.validity();
-        Some((
-            moment(validity.not_before.timestamp())?,
-            moment(validity.not_after.timestamp())?,
-        ))
+        Some((moment(validity.not_before.timestamp())?, moment(validity.not_after.timestamp())?))
     }
 }
 

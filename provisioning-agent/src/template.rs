@@ -137,11 +137,24 @@ impl Site {
             "# directory beside it is reached. Texts may have ${{NAME}} for an environment variable, and $${{ for ${{ itself.\n"
         )?;
         writeln!(to, "service = {}", quoted(&managed.service))?;
-        writeln!(to, "# The agent's own key and certificate. Nobody else may read them, and no other agent may use them.")?;
+        writeln!(
+            to,
+            "# The agent's own key and certificate. Nobody else may read them, and no other agent may use them."
+        )?;
         writeln!(to, "identity = {}", quoted(&managed.identity))?;
         let optional = [
-            ("service-ca", &managed.service_ca, "ca.pem", "authorities (PEM), where the service's certificate is not of its own"),
-            ("proxy", &managed.proxy, "http://proxy:3128", "what HTTPS_PROXY says otherwise; \"none\" for none"),
+            (
+                "service-ca",
+                &managed.service_ca,
+                "ca.pem",
+                "authorities (PEM), where the service's certificate is not of its own",
+            ),
+            (
+                "proxy",
+                &managed.proxy,
+                "http://proxy:3128",
+                "what HTTPS_PROXY says otherwise; \"none\" for none",
+            ),
         ];
         for (name, value, example, what) in optional {
             match value.is_empty() {
@@ -153,8 +166,11 @@ impl Site {
             to,
             "# health = \"127.0.0.1:9123\"   # GET /health on this machine: 200 while the link is there\n"
         )?;
-        writeln!(to, "# The jobs of the service call the directory by its name; agents of one group use the same.")?;
-        self.directory(to)
+        writeln!(
+            to,
+            "# The jobs of the service call the directory by its name; agents of one group use the same."
+        )?;
+        self.reached(to)
     }
 
     /// What stands before the rules.
@@ -245,7 +261,7 @@ impl Site {
     }
 
     fn source(&self, to: &mut String) -> std::fmt::Result {
-        self.directory(to)?;
+        self.reached(to)?;
         writeln!(
             to,
             "\n# Places and groups may be given by name or by GUID. What leaves the scope is switched off or removed, as the"
@@ -262,7 +278,7 @@ impl Site {
     }
 
     /// How the directory is reached.
-    fn directory(&self, to: &mut String) -> std::fmt::Result {
+    fn reached(&self, to: &mut String) -> std::fmt::Result {
         writeln!(
             to,
             "[[source]]\nname = \"{}\"\nkind = \"{}\"",

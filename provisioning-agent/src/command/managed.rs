@@ -54,11 +54,19 @@ fn readable(document: &Value, last: Option<&Status>, runs: bool) -> String {
     match (runs, last) {
         (true, Some(last)) => {
             let by = last.transport.as_ref().map(|transport| format!(" by {transport}"));
-            out.push_str(&format!("{}{} since {}\n", last.link, by.unwrap_or_default(), last.since));
+            out.push_str(&format!(
+                "{}{} since {}\n",
+                last.link,
+                by.unwrap_or_default(),
+                last.since
+            ));
         }
         (true, None) => out.push_str("it runs\n"),
         (false, Some(last)) if last.link == "unwanted" => {
-            out.push_str(&format!("it does not run: the service did not want it at {}\n", last.since));
+            out.push_str(&format!(
+                "it does not run: the service did not want it at {}\n",
+                last.since
+            ));
         }
         (false, _) => out.push_str("it does not run: systemctl start provisioning-agent\n"),
     }
@@ -74,7 +82,10 @@ fn readable(document: &Value, last: Option<&Status>, runs: bool) -> String {
         }
     }
     if last.clock_offset_seconds != 0 {
-        out.push_str(&format!("this machine's clock is {} s off\n", last.clock_offset_seconds.abs()));
+        out.push_str(&format!(
+            "this machine's clock is {} s off\n",
+            last.clock_offset_seconds.abs()
+        ));
     }
     if let Some(trouble) = &last.trouble {
         out.push_str(&format!("trouble: {trouble}\n"));
@@ -158,7 +169,10 @@ fn identity(config: &ManagedConfig, report: &mut Report) -> Result<bool> {
     let (state, text) = if now >= until {
         (State::Fail, format!("expired on {day}: get a new code and run `setup --force`"))
     } else if now < from {
-        (State::Fail, format!("is valid from {} only: look at this machine's clock", from.date_naive()))
+        (
+            State::Fail,
+            format!("is valid from {} only: look at this machine's clock", from.date_naive()),
+        )
     } else if now > about.renew_after + chrono::TimeDelta::days(1) {
         let text = format!(
             "is good until {day} and should have been renewed on {}: does the agent run?",
@@ -166,7 +180,8 @@ fn identity(config: &ManagedConfig, report: &mut Report) -> Result<bool> {
         );
         (State::Warn, text)
     } else {
-        let text = format!("good until {day}, renewed by itself after {}", about.renew_after.date_naive());
+        let text =
+            format!("good until {day}, renewed by itself after {}", about.renew_after.date_naive());
         (State::Ok, text)
     };
     let text = format!("agent {} of tenant {}: {text}", about.agent_id, about.tenant);

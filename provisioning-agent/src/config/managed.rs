@@ -108,7 +108,9 @@ impl ManagedSettings {
     fn check(&self) -> Result<(), ConfigError> {
         check_service(&self.service)?;
         if self.identity.as_os_str().is_empty() {
-            return Err(ConfigError::new("identity is empty: name the folder of key and certificate"));
+            return Err(ConfigError::new(
+                "identity is empty: name the folder of key and certificate",
+            ));
         }
         if self.sources.is_empty() {
             return Err(ConfigError::new("there is no [[source]]: name a directory to read"));
@@ -116,10 +118,15 @@ impl ManagedSettings {
         let mut seen = std::collections::BTreeSet::new();
         for source in &self.sources {
             if source.name.trim().is_empty() {
-                return Err(ConfigError::new("a source has an empty name: the service calls it by that"));
+                return Err(ConfigError::new(
+                    "a source has an empty name: the service calls it by that",
+                ));
             }
             if !seen.insert(&source.name) {
-                return Err(ConfigError::new(format!("two sources have the name {:?}", source.name)));
+                return Err(ConfigError::new(format!(
+                    "two sources have the name {:?}",
+                    source.name
+                )));
             }
             source.check()?;
             if let SourceKind::ActiveDirectory(ldap) | SourceKind::OpenLdap(ldap) = &source.kind
@@ -191,6 +198,9 @@ mod tests {
         assert!(wrong("http://sync.example", SOURCE).contains("https://"));
         assert!(wrong("ldap://sync.example", SOURCE).contains("https://"));
         assert!(wrong("https://sync.example?x=1", SOURCE).contains("no more"));
-        assert!(parse(&format!("service = \"http://127.0.0.1:8\"\nidentity = \"id\"\n{SOURCE}")).is_ok());
+        assert!(
+            parse(&format!("service = \"http://127.0.0.1:8\"\nidentity = \"id\"\n{SOURCE}"))
+                .is_ok()
+        );
     }
 }

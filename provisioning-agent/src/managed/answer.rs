@@ -215,7 +215,10 @@ files.user = { path = "none.csv", anchor = "id" }
         };
         let made = connect::ldap(&scoped(ad, &scope).unwrap(), "".as_ref(), &environment).unwrap();
         assert_eq!(made.base, "OU=a,DC=corp,DC=example");
-        assert_eq!((made.scope.include, made.scope.exclude), (scope.include.clone(), scope.exclude.clone()));
+        assert_eq!(
+            (made.scope.include, made.scope.exclude),
+            (scope.include.clone(), scope.exclude.clone())
+        );
         assert!(made.scope.group.is_some_and(|group| group.name == "CN=pilots" && group.nested));
         let whole = scoped(ad, &RemoteScope::default()).unwrap();
         assert_eq!(whole, *ad);

@@ -93,7 +93,10 @@ impl Gateway {
         Ok(Self { transport, base: base.clone(), key: key.transpose()?, signs: signs.into() })
     }
 
-    pub(crate) async fn enroll(&self, asked: &EnrollRequest) -> Result<EnrollResponse, GatewayError> {
+    pub(crate) async fn enroll(
+        &self,
+        asked: &EnrollRequest,
+    ) -> Result<EnrollResponse, GatewayError> {
         self.ask(path::ENROLL, asked, false).await
     }
 
@@ -149,7 +152,10 @@ impl Gateway {
             .header(USER_AGENT, AGENT);
         if signed && let Some(key) = &self.key {
             let challenge: ChallengeResponse = self
-                .send(http::Request::post(self.address(path::CHALLENGE)).header(USER_AGENT, AGENT), Bytes::new())
+                .send(
+                    http::Request::post(self.address(path::CHALLENGE)).header(USER_AGENT, AGENT),
+                    Bytes::new(),
+                )
                 .await?;
             let claims = ProofClaims::new(&challenge.nonce, &Method::POST, &address, &body);
             let proof = key.sign(&claims).map_err(strange)?;

@@ -36,7 +36,9 @@ pub(crate) async fn connect(
                     Err(error) => failed.push(error.to_string()),
                 }
             }
-            kind => tracing::debug!(?kind, "the service offers a link that this agent does not use"),
+            kind => {
+                tracing::debug!(?kind, "the service offers a link that this agent does not use")
+            }
         }
     }
     if failed.is_empty() {

@@ -18,7 +18,7 @@ use anyhow::Result;
 use scim_sync::stop::Stop;
 use scim_sync_link::gateway::BootstrapResponse;
 use scim_sync_link::{Agent, AgentOptions, Control, EndCode, Ended};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use self::answer::{Answering, Beside, Counts};
 use self::gateway::Gateway;
@@ -57,7 +57,8 @@ pub fn run(config: &ManagedConfig) -> Result<Exit> {
     let _held = state::lock(folder.path(), "an identity of its own (setup)")?;
     let stop = signals::stop_on_signal()?;
     let counts = Arc::new(Counts::default());
-    let told = Arc::new(LinkHealth::new(&config.settings.service, folder.path(), Arc::clone(&counts)));
+    let told =
+        Arc::new(LinkHealth::new(&config.settings.service, folder.path(), Arc::clone(&counts)));
     if let Some(address) = config.settings.health {
         health::serve(address, told.clone())?;
     }
@@ -217,11 +218,13 @@ impl<'a> Running<'a> {
 
     async fn bootstrap(&mut self) -> Result<BootstrapResponse, Next> {
         let before = clock::now();
+        let mut untried = false;
         let asked = match renewal::settle(&self.way, &self.folder).await {
             Ok(Some(taken)) => Ok(self.take(taken)),
             Ok(None) => self.gateway.bootstrap(&self.way.hello()).await,
             Err(error) => {
                 tracing::debug!("the next certificate could not be tried: {error:#}");
+                untried = true;
                 self.gateway.bootstrap(&self.way.hello()).await
             }
         };
@@ -236,9 +239,11 @@ impl<'a> Running<'a> {
                 self.told.bootstrapped(&answer, self.skew);
                 Ok(answer)
             }
-            Err(error) if error.is_final() => {
+            // Not while there is a certificate that it may have taken already, with the answer lost.
+            Err(error) if error.is_final() && !untried => {
                 tracing::error!(
-                    "the service does not want this agent: {error}. With a new code, `provisioning-agent setup --service {} --code CODE --force` enrols it anew",
+                    "the service does not want this agent: {error}. With a new code, `provisioning-agent setup --service {} \
+                     --code CODE --force` enrols it anew",
                     self.way.service()
                 );
                 self.told.unwanted(&error.to_string());
@@ -247,8 +252,21 @@ impl<'a> Running<'a> {
             Err(error) => {
                 let text = error.to_string();
                 let service = self.way.service();
+                if let Some((_, until)) = self.identity.validity()
+                    && clock::now() >= until
+                {
+                    tracing::error!(
+                        "{service} is not reached ({text}), and this agent's certificate expired on {until}, by the clock of \
+                         this machine: if the clock is right, get a new code and run `provisioning-agent setup --service \
+                         {service} --code CODE --force`"
+                    );
+                    self.told.unwanted("the certificate has expired");
+                    return Err(Next::End(Exit::Unwanted));
+                }
                 match self.trouble.failed(&text) {
-                    Said::First => tracing::warn!("{service}: {text}; trying again until it answers"),
+                    Said::First => {
+                        tracing::warn!("{service}: {text}; trying again until it answers")
+                    }
                     Said::Again(gone, tries) => tracing::warn!(
                         "{service}: {text}; for {} now, tried {tries} times",
                         spoken(gone)
@@ -380,8 +398,16 @@ pub(crate) async fn examine(config: &ManagedConfig) -> (State, &'static str, Str
                 return (State::Warn, "bootstrap", text);
             }
             match &answer.groups[..] {
-                [] => (State::Warn, "bootstrap", format!("{text}; it is in no group, so it gets no work")),
-                groups => (State::Ok, "bootstrap", format!("{text}; it answers for {}", groups.join(", "))),
+                [] => (
+                    State::Warn,
+                    "bootstrap",
+                    format!("{text}; it is in no group, so it gets no work"),
+                ),
+                groups => (
+                    State::Ok,
+                    "bootstrap",
+                    format!("{text}; it answers for {}", groups.join(", ")),
+                ),
             }
         }
         Err(error) if error.is_final() => {

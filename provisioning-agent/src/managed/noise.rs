@@ -61,7 +61,8 @@ impl Trouble {
     /// How long to wait before the next try: by chance between a second and a bound that doubles up to a minute, so that not
     /// all agents come at once when their service is back.
     pub(crate) fn wait(&self) -> Duration {
-        let bound = SHORTEST.saturating_mul(2u32.saturating_pow(self.tries.clamp(1, 6))).min(LONGEST);
+        let bound =
+            SHORTEST.saturating_mul(2u32.saturating_pow(self.tries.clamp(1, 6))).min(LONGEST);
         SHORTEST + (bound - SHORTEST).mul_f64(rand::random::<f64>())
     }
 }

@@ -91,7 +91,9 @@ mod tests {
         assert_eq!(proxy("", &variables), Ok(Some("http://env:1/".to_owned())));
         assert_eq!(proxy("proxy:3128", &variables), Ok(Some("http://proxy:3128/".to_owned())));
         assert_eq!(proxy("none", &variables), Ok(None));
-        for exception in ["corp.example", ".corp.example", "*.CORP.example", "sync.corp.example:8443", "*"] {
+        for exception in
+            ["corp.example", ".corp.example", "*.CORP.example", "sync.corp.example:8443", "*"]
+        {
             let variables = [("https_proxy", "env:1"), ("no_proxy", exception)];
             assert_eq!(proxy("", &variables), Ok(None), "{exception}");
         }

@@ -36,7 +36,9 @@ pub(crate) async fn settle(way: &Way<'_>, folder: &IdentityFolder) -> Result<Opt
             Ok(Some(Taken { identity, gateway, answer }))
         }
         Err(error) if error.is_final() => {
-            tracing::warn!("the service does not take the next certificate, which is given up: {error}");
+            tracing::warn!(
+                "the service does not take the next certificate, which is given up: {error}"
+            );
             folder.discard()?;
             Ok(None)
         }

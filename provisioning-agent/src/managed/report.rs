@@ -149,7 +149,8 @@ impl Told for LinkHealth {
         let (answered, failed, working) = self.counts.told();
         let mut document = json!(status);
         document["status"] = json!(if well { "ok" } else { "trouble" });
-        document["requests"] = json!({ "answered": answered, "failed": failed, "working": working });
+        document["requests"] =
+            json!({ "answered": answered, "failed": failed, "working": working });
         (well, document)
     }
 }

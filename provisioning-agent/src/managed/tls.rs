@@ -9,7 +9,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use rustls_platform_verifier::Verifier;
 
 use scim_sync_link::gateway::{Fingerprint, PinnedAuthority};
@@ -58,10 +60,16 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// Judges as this machine does, or by the authorities of a file.
-fn by_machine(file: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>> {
+/// Judges as this machine does, or by the authorities of a file. `None` where the machine knows no authorities at all.
+fn by_machine(file: Option<&Path>) -> Result<Option<Arc<dyn ServerCertVerifier>>> {
     let Some(file) = file else {
-        return Ok(Arc::new(Verifier::new(provider())?));
+        return Ok(match Verifier::new(provider()) {
+            Ok(verifier) => Some(Arc::new(verifier)),
+            Err(error) => {
+                tracing::debug!(%error, "the machine's authorities cannot be read");
+                None
+            }
+        });
     };
     let shown = || file.display().to_string();
     let pem = std::fs::read(file).with_context(shown)?;
@@ -70,7 +78,7 @@ fn by_machine(file: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>> {
         roots.add(certificate.with_context(shown)?).with_context(shown)?;
     }
     let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider());
-    Ok(verifier.build().with_context(shown)?)
+    Ok(Some(verifier.build().with_context(shown)?))
 }
 
 /// What a code's fingerprint found out about a server.
@@ -100,7 +108,7 @@ impl Pinned {
     /// `service_ca` stands for the authorities of the system.
     pub(crate) fn new(fingerprint: Fingerprint, service_ca: Option<&Path>) -> Result<Arc<Self>> {
         let machine = by_machine(service_ca)?;
-        let judge = PinnedAuthority::new(fingerprint, Some(machine));
+        let judge = PinnedAuthority::new(fingerprint, machine);
         Ok(Arc::new(Self { fingerprint, judge, found: Mutex::new(Found::Nothing) }))
     }
 

@@ -99,7 +99,8 @@ impl Wizard<'_, '_> {
             let (settings, rules) = self.parsed()?;
             let mut report = Report::new(true);
             let variables = |name: &str| self.answers.variable(name);
-            let place = Place { folder: folder(self.path), environment: &variables, rules: Some(&rules) };
+            let place =
+                Place { folder: folder(self.path), environment: &variables, rules: Some(&rules) };
             if let Some(source) = settings.sources.first() {
                 let schema = check::source(&mut report, source, place).await?;
                 schemas.extend(schema.map(|schema| (ConnectorId::new(&source.name), schema)));
@@ -132,7 +133,8 @@ impl Wizard<'_, '_> {
             }
             let mut report = Report::new(true);
             let variables = |name: &str| self.answers.variable(name);
-            let place = Place { folder: folder(self.path), environment: &variables, rules: Some(&rules) };
+            let place =
+                Place { folder: folder(self.path), environment: &variables, rules: Some(&rules) };
             if let Some(target) = settings.targets.first() {
                 let schema = check::target(&mut report, target, place).await?;
                 schemas.extend(schema.map(|schema| (ConnectorId::new(&target.name), schema)));

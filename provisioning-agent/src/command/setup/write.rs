@@ -106,7 +106,9 @@ pub(super) fn next_managed(path: &Path, secrets: &[PathBuf]) -> String {
     ] {
         text.push_str(&format!("  {agent} {step:<8} # {what}\n"));
     }
-    text.push_str("The service's administrator puts the agent into a group, and a job asks that group.\n");
+    text.push_str(
+        "The service's administrator puts the agent into a group, and a job asks that group.\n",
+    );
     text
 }
 
