@@ -25,18 +25,18 @@ use super::{discovery, wire};
 /// How many objects are asked for in one request.
 const BATCH: usize = 200;
 
-/// How long answers may take, each with its whole body.
+/// How long to wait for an answer to begin, and for each further part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// To a question: the schema, single objects.
     pub question: Duration,
-    /// To a read of everything or of changes, which waits for the one who reads.
+    /// To a read of everything or of changes: a directory may search long for the first of them.
     pub read: Duration,
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { question: Duration::from_secs(60), read: Duration::from_secs(3600) }
+        Self { question: Duration::from_secs(60), read: Duration::from_secs(600) }
     }
 }
 

@@ -18,9 +18,9 @@ use scim_sync::{Connector, ConnectorError, ObjectType};
 use super::answer::{self, Answer, Line};
 use super::fault::Fault;
 use super::page::{self, PageWriter};
-use super::request::Search;
 use super::resource::Asked;
 use super::scope::RemoteScope;
+use super::search::Search;
 use super::{discovery, name, wire};
 
 /// So many connectors are kept open.

@@ -29,6 +29,7 @@ mod relay;
 mod request;
 mod resource;
 mod scope;
+mod search;
 mod value;
 
 pub use answer::{Answer, Cancelled};
@@ -56,7 +57,7 @@ pub mod wire {
     pub const LINES: &str = "application/x-ndjson";
 
     /// The largest request that is read: a cursor can hold the members of a scoping group.
-    pub const MAX_REQUEST: usize = 32 << 20;
+    pub const MAX_REQUEST: usize = 16 << 20;
     /// The longest line of an answer; one group with a million members is one.
     pub const MAX_LINE: usize = 64 << 20;
     /// The largest answer that is no search.

@@ -15,8 +15,8 @@ pub type RelayBody = BoxStream<'static, Result<Bytes, RelayError>>;
 pub trait Relay: Send + Sync {
     /// Gives a request to one agent and answers with what it answers; at most one agent gets it, once.
     ///
-    /// `deadline` is for the whole answer, its body included. A body that could not be had whole ends with an error, never
-    /// with its end. Dropping the body cancels the request.
+    /// `deadline` is how long to wait for the answer to begin, and for each further part of it that is asked for. A body
+    /// that could not be had whole ends with an error, never with its end. Dropping the body cancels the request.
     ///
     /// # Errors
     /// Any [`RelayError`].

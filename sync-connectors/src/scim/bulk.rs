@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use scim_client::scim_core::ResourceSchema;
+use scim_client::scim_core::bulk::BulkMethod;
 use scim_client::{BulkOutcome, Fate};
 use scim_sync::connector::{ExportFailure, ExportOutcome, ExportWrite, Exported, FailureKind};
 use scim_sync::{Anchor, ConnectorError, ObjectType};
@@ -92,10 +93,7 @@ fn told(outcome: &BulkOutcome) -> ExportOutcome {
             version: outcome.version.clone(),
             ..Exported::default()
         }),
-        Fate::Failed(error)
-            if outcome.method == scim_client::scim_core::bulk::BulkMethod::Delete
-                && error.is_not_found() =>
-        {
+        Fate::Failed(error) if outcome.method == BulkMethod::Delete && error.is_not_found() => {
             ExportOutcome::Done(Exported::default())
         }
         Fate::Failed(error) => ExportOutcome::Failed(failure(error)),

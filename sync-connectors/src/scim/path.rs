@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use scim_client::scim_core::filter::{CompareOp, Literal};
+use scim_client::scim_core::filter::{CompareOp, Comparison, Literal};
 use scim_client::scim_core::patch::PatchPath;
 use scim_client::scim_core::text::TextRule;
 use scim_client::scim_core::{
-    AttrName, AttrPath, Attribute, AttributeType, Filter, Object, ResourceSchema, SchemaUri,
+    AttrName, AttrPath, Attribute, AttributeType, Error, Filter, Object, ResourceSchema, SchemaUri,
     Target, Value,
 };
 use scim_sync::{AttributeName, ObjectType};
@@ -49,10 +49,7 @@ impl TargetPath {
     /// A sentence that says what there is not.
     pub(super) fn resolve(name: &AttributeName, schema: &ResourceSchema) -> Result<Self, String> {
         let wrong = |problem: String| format!("{name} of {}: {problem}", schema.name());
-        let path: PatchPath = name
-            .as_str()
-            .parse()
-            .map_err(|e: scim_client::scim_core::Error| wrong(e.to_string()))?;
+        let path: PatchPath = name.as_str().parse().map_err(|e: Error| wrong(e.to_string()))?;
         let at = path
             .attribute()
             .ok_or_else(|| wrong("that is a schema and no attribute".to_owned()))?;
@@ -117,11 +114,7 @@ impl TargetPath {
     /// The filter `path eq value`.
     pub(super) fn equals(&self, value: Literal) -> Filter {
         let compare = |path: AttrPath| {
-            Filter::Compare(scim_client::scim_core::Comparison {
-                path,
-                op: CompareOp::Eq,
-                value: value.clone(),
-            })
+            Filter::Compare(Comparison { path, op: CompareOp::Eq, value: value.clone() })
         };
         if self.select.is_empty() {
             return compare(self.plain());
@@ -200,7 +193,7 @@ impl Selector {
             Value::String(text) => Literal::String(text.clone()),
             _ => Literal::Null,
         };
-        Filter::Compare(scim_client::scim_core::Comparison {
+        Filter::Compare(Comparison {
             path: AttrPath::from(self.sub.clone()),
             op: CompareOp::Eq,
             value,

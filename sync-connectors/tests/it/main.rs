@@ -8,4 +8,5 @@
 
 mod csv;
 mod ldap;
+mod remote;
 mod scim;
