@@ -58,6 +58,7 @@ pub struct OfTenant {
 pub enum TokenCommand {
     /// Make a token and print it, this once; only its hash is kept
     Create {
+        /// Of which tenant
         #[command(flatten)]
         of: OfTenant,
         /// What its holder may do
@@ -84,6 +85,7 @@ pub enum TokenCommand {
 pub enum AgentCommand {
     /// Make an enrolment code, good for one agent, and print it, this once
     Code {
+        /// Of which tenant
         #[command(flatten)]
         of: OfTenant,
         /// A group that the agent is to answer for, like corp.example.com; made if missing; may be repeated
@@ -98,6 +100,7 @@ pub enum AgentCommand {
     },
     /// List agents with their state, groups and last bootstrap
     List {
+        /// Of which tenant
         #[command(flatten)]
         of: OfTenant,
         /// With those that were silent for ten days, and revoked ones
@@ -106,6 +109,7 @@ pub enum AgentCommand {
     },
     /// Refuse an agent for good; a running service ends its link within five seconds
     Revoke {
+        /// Of which tenant
         #[command(flatten)]
         of: OfTenant,
         /// The agent's id, as `agent list` shows it
@@ -118,11 +122,13 @@ pub enum AgentCommand {
 pub enum GroupCommand {
     /// List groups and how many agents answer for each
     List {
+        /// Of which tenant
         #[command(flatten)]
         of: OfTenant,
     },
     /// Make a group, or put an agent into it
     Add {
+        /// Of which tenant
         #[command(flatten)]
         of: OfTenant,
         /// The group, like corp.example.com
@@ -132,6 +138,7 @@ pub enum GroupCommand {
     },
     /// Delete a group, or take an agent out of it
     Remove {
+        /// Of which tenant
         #[command(flatten)]
         of: OfTenant,
         /// The group

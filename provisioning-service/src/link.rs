@@ -45,8 +45,7 @@ impl Relay for HubRelay {
     ) -> Result<http::Response<RelayBody>, RelayError> {
         let mut options = RequestOptions::within(deadline);
         options.total = Some(deadline);
-        let answer =
-            self.hub.request(&self.group, request, options).await.map_err(relay_error)?;
+        let answer = self.hub.request(&self.group, request, options).await.map_err(relay_error)?;
         Ok(answer.map(|body| body.map(|piece| piece.map_err(relay_error)).boxed()))
     }
 }

@@ -17,7 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTi
 
 use crate::authority::{Authority, AuthorityError};
 use crate::clock::Clock;
-use crate::config::{Config, TlsMode};
+use crate::config::{Config, PublicUrl, TlsMode};
 
 /// How long a certificate of the service's own is good, and after which time it is made anew.
 const LIFETIME: TimeDelta = TimeDelta::days(30);
@@ -100,7 +100,7 @@ fn names(config: &Config) -> Vec<String> {
     if !config.listen.ip().is_unspecified() {
         names.push(config.listen.ip().to_string());
     }
-    names.extend(config.public_url.as_ref().map(super::config::PublicUrl::host));
+    names.extend(config.public_url.as_ref().map(PublicUrl::host));
     names.extend(config.names.iter().cloned());
     names.sort();
     names.dedup();

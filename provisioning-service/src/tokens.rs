@@ -1,7 +1,6 @@
 //! Administrators' tokens: made by the service, shown once, kept as a hash.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -50,19 +49,6 @@ impl fmt::Display for Role {
             Self::Operator => "operator",
             Self::Admin => "admin",
         })
-    }
-}
-
-impl FromStr for Role {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "reader" => Ok(Self::Reader),
-            "operator" => Ok(Self::Operator),
-            "admin" => Ok(Self::Admin),
-            other => Err(format!("{other:?} is none of reader, operator and admin")),
-        }
     }
 }
 

@@ -142,7 +142,9 @@ async fn admitted(guard: &Guard, mut request: Request) -> Result<Request, Proble
             return Ok(request);
         }
         Access::Link => {
-            let agent = gateway::linked_of(app, &request).await?;
+            let certificate =
+                request.extensions().get::<Peer>().and_then(|peer| peer.certificate.clone());
+            let agent = gateway::linked_of(app, gateway::bearer(&request), certificate).await?;
             request.extensions_mut().insert(agent);
         }
         Access::Role(role) => {

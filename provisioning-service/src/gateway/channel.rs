@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Extension;
 use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use bytes::Bytes;
@@ -52,7 +53,7 @@ impl Links {
 pub(crate) async fn connect(
     State(app): State<Arc<App>>,
     Extension(LinkedAgent(granted)): Extension<LinkedAgent>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let minimum = &app.config.minimum_agent_version;
     if is_older(&granted.agent.version, minimum) {
@@ -60,6 +61,7 @@ pub(crate) async fn connect(
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
     let upgrade = upgrade
+        .map_err(|_| Problem::invalid("this is for the upgrade to a WebSocket, version 13"))?
         .protocols([PROTOCOL])
         .max_message_size(scim_sync_link::frame::MAX_MESSAGE)
         .max_frame_size(scim_sync_link::frame::MAX_MESSAGE);

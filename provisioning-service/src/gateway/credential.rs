@@ -24,8 +24,6 @@ const PLACE: &str = "$service/link-credential";
 struct Inside {
     tenant: TenantId,
     agent: String,
-    serial: String,
-    certificate_expires: DateTime<Utc>,
     expires: DateTime<Utc>,
 }
 
@@ -81,13 +79,8 @@ impl Credentials {
         certified: &CertifiedAgent,
     ) -> Result<(SecretString, DateTime<Utc>), SealError> {
         let expires = (self.clock.now() + self.good).min(certified.expires);
-        let inside = Inside {
-            tenant: certified.tenant.clone(),
-            agent: certified.agent.clone(),
-            serial: certified.serial.clone(),
-            certificate_expires: certified.expires,
-            expires,
-        };
+        let inside =
+            Inside { tenant: certified.tenant.clone(), agent: certified.agent.clone(), expires };
         let plain = serde_json::to_vec(&inside).map_err(|_| SealError::Damaged)?;
         Ok((self.sealer.seal(PLACE, &plain)?.into(), expires))
     }

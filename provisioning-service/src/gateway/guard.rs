@@ -4,7 +4,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use http::StatusCode;
 use http::header::AUTHORIZATION;
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use scim_sync_link::gateway::{Proof, ProofClaims};
 
 use super::credential::{CredentialError, Granted};
@@ -75,9 +75,13 @@ pub(crate) async fn agent_of(
 }
 
 /// The agent of a link: by the credential of its bootstrap, and by its client certificate where TLS ends here.
-pub(crate) async fn linked_of(app: &App, request: &Request) -> Result<LinkedAgent, Problem> {
+pub(crate) async fn linked_of(
+    app: &App,
+    credential: Option<&str>,
+    certificate: Option<CertificateDer<'static>>,
+) -> Result<LinkedAgent, Problem> {
     let unauthorized = |detail: String| Problem::new(StatusCode::UNAUTHORIZED, detail);
-    let credential = bearer(request).ok_or_else(|| {
+    let credential = credential.ok_or_else(|| {
         unauthorized(
             "the link needs the credential of the last bootstrap as bearer token".to_owned(),
         )
@@ -87,9 +91,8 @@ pub(crate) async fn linked_of(app: &App, request: &Request) -> Result<LinkedAgen
         error => unauthorized(error.to_string()),
     })?;
     if !app.behind_proxy() {
-        let der = request.extensions().get::<Peer>().and_then(|peer| peer.certificate.clone());
-        let der =
-            der.ok_or_else(|| unauthorized("the link needs the client certificate".to_owned()))?;
+        let der = certificate
+            .ok_or_else(|| unauthorized("the link needs the client certificate".to_owned()))?;
         let agent = certified(&der).map_err(|error| unauthorized(error.to_string()))?;
         app.agents.admit(&agent).await?;
         if agent.tenant != granted.tenant || agent.agent != granted.agent_id {

@@ -15,7 +15,6 @@ use scim_sync_link::{
     Agent, Body, Connection, Control, EndCode, Ended, GroupKey, Handler, LinkError, RequestContext,
     RequestOptions, TransportError,
 };
-use scim_sync_connectors::remote::Relay as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -31,7 +30,11 @@ struct Echo(Arc<Notify>);
 
 #[async_trait]
 impl Handler for Echo {
-    async fn handle(&self, request: http::Request<Bytes>, _: RequestContext) -> http::Response<Body> {
+    async fn handle(
+        &self,
+        request: http::Request<Bytes>,
+        _: RequestContext,
+    ) -> http::Response<Body> {
         if request.uri().path() == "/slow" {
             self.0.notified().await;
         }
@@ -189,7 +192,8 @@ async fn a_revoked_agent_loses_its_link() {
     let ended = linked.ended.await.unwrap();
     assert_eq!((ended.code, ended.by_peer), (EndCode::Revoked, true), "{ended}");
     let again =
-        upgrade(&service, Some(&agent), Some(credential.expose_secret()), Some("sync-link.1")).await;
+        upgrade(&service, Some(&agent), Some(credential.expose_secret()), Some("sync-link.1"))
+            .await;
     assert_eq!(again.unwrap_err(), StatusCode::FORBIDDEN);
     assert_eq!(ask(&service, "g", "/x").await.unwrap(), "you asked for /x");
 

@@ -131,7 +131,12 @@ async fn administrators_make_codes_and_take_them_back() {
     let refused = service.enrol_with(&code, KeyPair::generate().unwrap()).await;
     assert_eq!(refused.err().unwrap().0, StatusCode::UNAUTHORIZED);
 
-    for wrong in [json!({"groups": ["a/b"]}), json!({"lifetimeSeconds": 0}), json!({"lifetimeSeconds": 999_999}), json!({"x": 1})] {
+    for wrong in [
+        json!({"groups": ["a/b"]}),
+        json!({"lifetimeSeconds": 0}),
+        json!({"lifetimeSeconds": 999_999}),
+        json!({"x": 1}),
+    ] {
         let (status, _) = service.admin(&admin, Method::POST, "/api/codes", wrong).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
     }

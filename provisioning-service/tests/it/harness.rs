@@ -156,10 +156,9 @@ impl Service {
         request: Request<Full<Bytes>>,
     ) -> Result<(StatusCode, Value), String> {
         let socket = self.connect(identity).await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(socket))
-                .await
-                .map_err(|e| e.to_string())?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
+            .await
+            .map_err(|e| e.to_string())?;
         tokio::spawn(connection);
         let answer = sender.send_request(request).await.map_err(|e| e.to_string())?;
         let status = answer.status();
@@ -187,14 +186,25 @@ impl Service {
         self.send(None, request(method, path, Some(&authorization), &body)).await.unwrap()
     }
 
-    pub(crate) async fn enrol_with(&self, code: &SecretString, key: KeyPair) -> Result<Identity, (StatusCode, Value)> {
-        let (status, answer) =
-            self.post(None, path::ENROLL, enrolment(code.expose_secret(), &csr(&key))).await.unwrap();
+    pub(crate) async fn enrol_with(
+        &self,
+        code: &SecretString,
+        key: KeyPair,
+    ) -> Result<Identity, (StatusCode, Value)> {
+        let (status, answer) = self
+            .post(None, path::ENROLL, enrolment(code.expose_secret(), &csr(&key)))
+            .await
+            .unwrap();
         if status != StatusCode::OK {
             return Err((status, answer));
         }
         let answer: EnrollResponse = serde_json::from_value(answer).unwrap();
-        Ok(Identity { key, certificate: answer.certificate_pem, id: answer.agent_id, tenant: answer.tenant })
+        Ok(Identity {
+            key,
+            certificate: answer.certificate_pem,
+            id: answer.agent_id,
+            tenant: answer.tenant,
+        })
     }
 
     pub(crate) async fn enrol(&self, groups: &[&str]) -> Identity {
@@ -236,7 +246,13 @@ impl Service {
         self.signed(identity, &challenge.nonce, path, body)
     }
 
-    pub(crate) fn signed(&self, identity: &Identity, nonce: &str, path: &str, body: &Value) -> String {
+    pub(crate) fn signed(
+        &self,
+        identity: &Identity,
+        nonce: &str,
+        path: &str,
+        body: &Value,
+    ) -> String {
         let key = identity.key.serialize_pem().into();
         let key = ProofKey::from_pem(&key, &identity.certificate).unwrap();
         let address = format!("{}{path}", self.app.origin);

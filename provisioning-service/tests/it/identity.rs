@@ -56,7 +56,12 @@ async fn a_certificate_of_another_tenant_does_not_fit() {
     let authority = service.app.agents.authority();
     let issued =
         authority.sign_agent(&csr(&key), &globex, &agent.id, TimeDelta::days(1), now).unwrap();
-    let other = Identity { key, certificate: issued.pem, id: agent.id.clone(), tenant: "globex".to_owned() };
+    let other = Identity {
+        key,
+        certificate: issued.pem,
+        id: agent.id.clone(),
+        tenant: "globex".to_owned(),
+    };
     let (status, answer) =
         service.post(Some(&other), path::BOOTSTRAP, service.words()).await.unwrap();
     assert_eq!(status, StatusCode::UNAUTHORIZED, "{answer}");
@@ -64,7 +69,8 @@ async fn a_certificate_of_another_tenant_does_not_fit() {
     let key = KeyPair::generate().unwrap();
     let issued =
         authority.sign_agent(&csr(&key), &acme(), &agent.id, TimeDelta::days(1), now).unwrap();
-    let other = Identity { key, certificate: issued.pem, id: agent.id.clone(), tenant: "acme".to_owned() };
+    let other =
+        Identity { key, certificate: issued.pem, id: agent.id.clone(), tenant: "acme".to_owned() };
     let (status, answer) =
         service.post(Some(&other), path::BOOTSTRAP, service.words()).await.unwrap();
     assert_eq!(status, StatusCode::UNAUTHORIZED, "{answer}");
@@ -90,9 +96,8 @@ async fn a_revoked_agent_gets_nothing() {
         assert_eq!(status, StatusCode::FORBIDDEN, "{answer}");
         assert!(detail(&answer).contains("revoked"), "{answer}");
     }
-    let (_, shown) = service
-        .admin(&admin, Method::GET, &format!("/api/agents/{}", agent.id), json!(null))
-        .await;
+    let (_, shown) =
+        service.admin(&admin, Method::GET, &format!("/api/agents/{}", agent.id), json!(null)).await;
     assert_eq!(shown["state"], "revoked");
 }
 
@@ -126,8 +131,7 @@ async fn a_wrong_clock_of_an_agent_is_told_and_harms_nothing() {
     for hours in [-26_i64, 26] {
         let mut words = service.words();
         words["clock"] = json!(service.clock.now() + TimeDelta::hours(hours));
-        let (status, answer) =
-            service.post(Some(&agent), path::BOOTSTRAP, words).await.unwrap();
+        let (status, answer) = service.post(Some(&agent), path::BOOTSTRAP, words).await.unwrap();
         assert_eq!(status, StatusCode::OK, "{answer}");
         let kept = service.app.agents.find(&acme(), &agent.id).await.unwrap().unwrap();
         assert_eq!(kept.clock_ahead, hours * 3600);
@@ -220,5 +224,12 @@ async fn groups_have_agents_and_are_deleted_when_they_have_none() {
     assert_eq!(call(Method::DELETE, "/api/groups/b.example").await, StatusCode::NOT_FOUND);
     assert_eq!(call(Method::PUT, "/api/groups/b%20c").await, StatusCode::BAD_REQUEST);
     let actor = Actor::Program;
-    assert!(service.app.agents.group_member(&actor, &acme(), "a.example", &agent.id, true).await.is_ok_and(|changed| !changed));
+    assert!(
+        service
+            .app
+            .agents
+            .group_member(&actor, &acme(), "a.example", &agent.id, true)
+            .await
+            .is_ok_and(|changed| !changed)
+    );
 }

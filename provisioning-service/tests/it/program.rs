@@ -42,7 +42,8 @@ fn the_first_start_says_what_to_do_and_the_commands_work_beside_it() {
     assert_eq!(text(&code.stdout).trim().len(), 64);
     let groups = run(&data, &["group", "list"]);
     assert_eq!(text(&groups.stdout), "corp.example.com  0 agents\n");
-    let made = run(&data, &["token", "create", "--name", "ops", "--role", "reader", "--expires", "90d"]);
+    let made =
+        run(&data, &["token", "create", "--name", "ops", "--role", "reader", "--expires", "90d"]);
     let token = text(&made.stdout);
     let id = token.split('_').nth(1).unwrap().to_owned();
     let list = text(&run(&data, &["token", "list"]).stdout);
@@ -53,7 +54,10 @@ fn the_first_start_says_what_to_do_and_the_commands_work_beside_it() {
     let doctor = run(&data, &["doctor"]);
     let report = text(&doctor.stdout);
     assert_eq!(doctor.status.code(), Some(1));
-    assert!(report.contains("FAULT  no active agent answers for the group corp.example.com"), "{report}");
+    assert!(
+        report.contains("FAULT  no active agent answers for the group corp.example.com"),
+        "{report}"
+    );
     assert!(report.contains("ok     the certificate authority can sign"), "{report}");
 
     let pid = rustix::process::Pid::from_child(&service);
@@ -61,7 +65,10 @@ fn the_first_start_says_what_to_do_and_the_commands_work_beside_it() {
     let ended = service.wait_with_output().unwrap();
     let told = text(&ended.stderr);
     assert!(ended.status.success(), "{told}");
-    assert!(told.contains("prov_") && told.contains("provisioning-agent setup --service https://"), "{told}");
+    assert!(
+        told.contains("prov_") && told.contains("provisioning-agent setup --service https://"),
+        "{told}"
+    );
     assert!(told.contains("stopped"), "{told}");
 }
 
@@ -89,7 +96,9 @@ fn a_lost_key_is_not_replaced_by_another() {
 #[test]
 fn wrong_settings_leave_with_2() {
     let folder = TempDir::new().unwrap();
-    for arguments in [&["serve", "--tls", "files"][..], &["serve", "--tls", "off"], &["nonsense"], &[]] {
+    for arguments in
+        [&["serve", "--tls", "files"][..], &["serve", "--tls", "off"], &["nonsense"], &[]]
+    {
         let output = run(folder.path(), arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }

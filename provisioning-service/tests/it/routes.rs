@@ -49,10 +49,8 @@ async fn status(router: &Router, method: &Method, path: &str, brings: &Brings) -
     if let Some(authorization) = &brings.authorization {
         request = request.header("authorization", authorization);
     }
-    let peer = Peer {
-        address: SocketAddr::from((address, 1)),
-        certificate: brings.certificate.clone(),
-    };
+    let peer =
+        Peer { address: SocketAddr::from((address, 1)), certificate: brings.certificate.clone() };
     // No body that any route takes: who gets in is told so, and nothing happens.
     let request = request.extension(peer).body(Body::from("5")).unwrap();
     router.clone().oneshot(request).await.unwrap().status()
@@ -66,7 +64,8 @@ async fn token(app: &App, role: Role) -> (String, String) {
 
 async fn credentials(app: &Arc<App>) -> Vec<Brings> {
     let bare = |name| Brings { name, authorization: None, certificate: None, role: None };
-    let with = |name, authorization: String| Brings { authorization: Some(authorization), ..bare(name) };
+    let with =
+        |name, authorization: String| Brings { authorization: Some(authorization), ..bare(name) };
     let code = app.agents.code_create(&Actor::Program, &acme(), CodeSpec::default()).await.unwrap();
     let enrolled = app
         .agents
@@ -140,11 +139,28 @@ async fn the_table_is_sound_and_nothing_else_answers() {
     assert_eq!(places.len(), table.len());
     let brought = credentials(&app).await;
     let admin = brought.last().unwrap();
-    for path in ["/", "/api", "/api/", "//api/agents", "/api/agents/", "/API/agents", "/api/./agents", "/api/agents/x/y", "/agent/bootstrap/", "/health"] {
-        assert_eq!(status(&router, &Method::GET, path, admin).await, StatusCode::NOT_FOUND, "{path}");
+    for path in [
+        "/",
+        "/api",
+        "/api/",
+        "//api/agents",
+        "/api/agents/",
+        "/API/agents",
+        "/api/./agents",
+        "/api/agents/x/y",
+        "/agent/bootstrap/",
+        "/health",
+    ] {
+        assert_eq!(
+            status(&router, &Method::GET, path, admin).await,
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
     }
     for endpoint in &table {
-        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::TRACE] {
+        for method in
+            [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::TRACE]
+        {
             if !places.contains(&(endpoint.path, method.as_str())) {
                 let found = status(&router, &method, endpoint.path, admin).await;
                 assert_eq!(found, StatusCode::METHOD_NOT_ALLOWED, "{method} {}", endpoint.path);
