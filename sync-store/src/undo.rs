@@ -5,7 +5,7 @@ use std::io::{self, BufReader, BufWriter, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use scim_sync::undo::{UndoEntry, UndoLines, UndoFileError, UndoMark, UndoSink, read_marks};
+use scim_sync::undo::{UndoEntry, UndoFileError, UndoLines, UndoMark, UndoSink, read_marks};
 
 /// The file by which a cycle is taken back, for its owner only. It is made with its first line, so that a cycle that writes
 /// nothing leaves none; a flush means that its lines are on the disk.

@@ -16,8 +16,8 @@ use crate::cli::UndoArgs;
 use crate::clock;
 use crate::exit::Exit;
 use crate::session::Session;
-use scim_sync_store::undo_progress;
 use crate::signals;
+use scim_sync_store::undo_progress;
 
 pub(super) fn undo(session: &Session, args: &UndoArgs) -> Result<Exit> {
     let file = File::open(&args.file)
