@@ -11,7 +11,6 @@ use scim_provisioning_service::audit::Actor;
 use scim_provisioning_service::job::Sources as _;
 use scim_provisioning_service::link::HubSources;
 use scim_provisioning_service::tokens::Role;
-use scim_sync_connectors::remote::Relay as _;
 use scim_sync_link::gateway::path;
 use scim_sync_link::{
     Agent, Body, Connection, Control, EndCode, Ended, GroupKey, Handler, LinkError, RequestContext,

@@ -114,7 +114,7 @@ async fn a_wrong_token_is_quarantine_until_it_is_mended() {
     assert!(!error.to_string().contains("a-wrong-token"));
 
     jobs.save_secrets(&key, &bed.secrets("a-wrong-token"), &actor()).await.unwrap();
-    bed.ad.set(all[0], "displayName", Some("Ada"));
+    bed.ad.set(all[0], "cn", Some("Ada"));
     let resting = bed.next(jobs, &key).await;
     assert_eq!(resting.status.code, StatusCode::Quarantine, "{:?}", resting.status);
     let quarantine = resting.status.quarantine.unwrap();

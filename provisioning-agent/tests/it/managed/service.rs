@@ -12,6 +12,7 @@ use scim_provisioning_service::app::App;
 use scim_provisioning_service::audit::Actor;
 use scim_provisioning_service::clock::{Clock, SystemClock};
 use scim_provisioning_service::config::{Config, TlsMode};
+use scim_provisioning_service::job::Sources as _;
 use scim_provisioning_service::link::HubSources;
 use scim_provisioning_service::net::Server;
 use scim_provisioning_service::records::{Records, SqliteRecords};
@@ -128,7 +129,8 @@ impl Service {
     pub(crate) fn code_for(&self, lifetime: Option<TimeDelta>) -> String {
         let groups = [GROUP.to_owned()].into();
         let spec = CodeSpec { groups, lifetime, ..CodeSpec::default() };
-        let made = self.app().agents.code_create(&Actor::Program, &tenant(), spec);
+        let tenant = tenant();
+        let made = self.app().agents.code_create(&Actor::Program, &tenant, spec);
         self.runtime.block_on(made).unwrap().code.expose_secret().to_owned()
     }
 
@@ -141,7 +143,8 @@ impl Service {
 
     pub(crate) fn revoke(&self) {
         let (id, _) = self.agent();
-        let revoked = self.app().agents.revoke(&Actor::Program, &tenant(), &id);
+        let tenant = tenant();
+        let revoked = self.app().agents.revoke(&Actor::Program, &tenant, &id);
         assert!(self.runtime.block_on(revoked).unwrap());
     }
 
