@@ -1,4 +1,5 @@
 //! The link over each of its transports.
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking")]
 
 mod dial;
 mod reconnect;
