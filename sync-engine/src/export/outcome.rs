@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::adopt::{Found, locate_one};
+use super::carried::Carried;
 use super::values::write_of;
 use super::{ExportEnd, ExportError, Told, Work};
 use crate::attribute::same_values;
@@ -61,7 +62,9 @@ impl Work<'_> {
                     (name.clone(), observed.unwrap_or_else(|| values.clone()))
                 };
                 let attributes = pending.attributes.iter().map(kept).collect();
-                Inverse::Remove { anchor, attributes: open(&attributes, secrets) }
+                let references =
+                    self.carried.get(&object.id).map(Carried::references).unwrap_or_default();
+                Inverse::Remove { anchor, attributes: open(&attributes, secrets), references }
             }
             (ExportKind::Update | ExportKind::Disable, Some(anchor)) => {
                 let names = || pending.attributes.iter().filter(|(name, _)| !secrets.holds(name));

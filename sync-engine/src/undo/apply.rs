@@ -268,7 +268,9 @@ impl Taking<'_, '_> {
     ) -> Result<Option<(SpaceId, ExportOperation)>, Trouble> {
         let entry = self.entry;
         match &entry.inverse {
-            Inverse::Remove { anchor, attributes } => self.removal(anchor, attributes, again).await,
+            Inverse::Remove { anchor, attributes, references } => {
+                self.removal(anchor, (attributes, references), again).await
+            }
             Inverse::Recreate { anchor, attributes } => self.making(anchor, attributes).await,
             Inverse::Change { anchor, attributes, written, references } => {
                 let anchor = self.now_called(anchor);
@@ -315,7 +317,7 @@ impl Taking<'_, '_> {
     async fn removal(
         &mut self,
         anchor: &Anchor,
-        attributes: &AttributeSet,
+        (attributes, written): (&AttributeSet, &BTreeMap<AttributeName, Vec<Anchor>>),
         again: bool,
     ) -> Result<Option<(SpaceId, ExportOperation)>, Trouble> {
         let anchor = self.now_called(anchor);
@@ -331,7 +333,17 @@ impl Taking<'_, '_> {
         let values = attributes.iter().filter(|(name, values)| {
             read.contains(name) && !same_values(found.attributes.get(name), values)
         });
-        let references = found.references.iter().filter(|(_, to)| !to.is_empty());
+        // Those that came later in the run were taken away before; those that went meanwhile are nobody's loss.
+        let mut ours: BTreeSet<(&AttributeName, Anchor)> = BTreeSet::new();
+        for (name, to) in written {
+            ours.extend(to.iter().map(|to| (name, self.now_called(to))));
+        }
+        let is_ours = |name, to: &ReferenceTo| match to {
+            ReferenceTo::Anchor(anchor) => ours.contains(&(name, anchor.clone())),
+            ReferenceTo::Dn(_) => false,
+        };
+        let references =
+            found.references.iter().filter(|(name, to)| !to.iter().all(|to| is_ours(name, to)));
         let changed: BTreeSet<&str> = values
             .map(|(name, _)| name.as_str())
             .chain(references.map(|(name, _)| name.as_str()))

@@ -43,6 +43,9 @@ pub enum Inverse {
         anchor: Anchor,
         /// What the target had then, so that an object that somebody changed since is told apart.
         attributes: AttributeSet,
+        /// The references that went with it.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        references: BTreeMap<AttributeName, Vec<Anchor>>,
     },
     /// Of an update: put back what was there.
     Change {

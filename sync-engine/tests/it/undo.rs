@@ -221,6 +221,10 @@ fn written() -> World {
     world.delete(&gone);
     world.change(&eve, |entry| entry.in_scope = false);
     let grace = world.user("grace");
+    world.group("Late", &[&ada, &eve, &grace]);
+    world.change(&grace, |entry| {
+        entry.references.insert(name("manager"), [ada.clone()].into());
+    });
     world.change(&staff, |entry| {
         let members = entry.references.entry(name("member")).or_default();
         members.remove(&ada);
@@ -393,4 +397,30 @@ fn what_cannot_be_looked_up_is_not_made_a_second_time() {
     let report = apply(&world, &mut store, &undo, &mut Vec::new(), false).unwrap();
     assert!(report.failed[0].contains("may have been made again"), "{report:?}");
     assert_eq!(picture(&world).1, before);
+}
+
+/// References that went with the making of an object are the run's own; those beyond are somebody's.
+#[test]
+fn a_group_that_was_made_with_its_members_is_removed_unless_somebody_added_one() {
+    for others in [false, true] {
+        let mut world = World::new();
+        let ada = world.user("ada");
+        let bob = world.user("bob");
+        world.user("eve");
+        world.cycle();
+        world.undo.clear();
+        world.group("Staff", &[&ada, &bob]);
+        world.cycle();
+        assert_eq!(world.undo.len(), 1, "the members went with the group");
+        if others {
+            let (eve, _) = world.find("eve").unwrap();
+            let (staff, _) = world.find("Staff").unwrap();
+            let mut state = world.target.state.lock().unwrap();
+            let resource = state.resources.get_mut(&staff).unwrap();
+            resource.references.entry(name("members")).or_default().insert(eve);
+        }
+        let report = take_back(&mut world);
+        assert_eq!((report.done, report.skipped.len()), if others { (0, 1) } else { (1, 0) });
+        assert_eq!(world.find("Staff").is_some(), others, "{report:?}");
+    }
 }
