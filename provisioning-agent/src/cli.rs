@@ -132,6 +132,9 @@ pub struct UndoArgs {
     /// The digest of the plan, where the guard stopped it
     #[arg(long, value_name = "DIGEST")]
     pub allow: Option<String>,
+    /// Take back what somebody changed since, too
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Options of `reset`.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use scim_sync::observer::{Event, Observer};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 /// A file that grows beyond this becomes the older one; two are kept.
 const LARGEST: u64 = 64 << 20;
@@ -23,6 +24,15 @@ pub struct ObjectLog {
     now: fn() -> DateTime<Utc>,
 }
 
+/// A line of the log.
+#[derive(Serialize)]
+struct Line<'e> {
+    time: String,
+    cycle: u64,
+    #[serde(flatten)]
+    event: &'e Event,
+}
+
 impl ObjectLog {
     /// Appends to the file, each line with the number of its cycle.
     #[must_use]
@@ -30,11 +40,10 @@ impl ObjectLog {
         Self { path, file: None, cycle: 0, told: false, now }
     }
 
-    fn write(&mut self, mut line: Value) -> io::Result<()> {
-        if let Some(object) = line.as_object_mut() {
-            object.insert("time".to_owned(), json!((self.now)().to_rfc3339()));
-            object.insert("cycle".to_owned(), json!(self.cycle));
-        }
+    fn write(&mut self, event: &Event) -> io::Result<()> {
+        let line = Line { time: (self.now)().to_rfc3339(), cycle: self.cycle, event };
+        let mut line = serde_json::to_vec(&line)?;
+        line.push(b'\n');
         let mut file = match self.file.take() {
             Some(file) => file,
             None => {
@@ -44,7 +53,7 @@ impl ObjectLog {
                 open(&self.path)?
             }
         };
-        file.write_all(format!("{line}\n").as_bytes())?;
+        file.write_all(&line)?;
         self.file = Some(file);
         Ok(())
     }
@@ -92,9 +101,7 @@ impl Observer for ObjectLog {
         if !kept {
             return;
         }
-        let written =
-            serde_json::to_value(event).map_err(io::Error::from).and_then(|line| self.write(line));
-        if let Err(error) = written
+        if let Err(error) = self.write(event)
             && !std::mem::replace(&mut self.told, true)
         {
             tracing::error!(file = %self.path.display(), %error, "the log of objects cannot be written");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use scim_sync::cycle::{
 use scim_sync::observer::Observer;
 use scim_sync::rules::RuleSet;
 use scim_sync::stop::Stop;
-use scim_sync::undo::{UndoEntry, UndoLines, UndoSink};
-use scim_sync::{Connector, ConnectorId, SyncStore};
+use scim_sync::undo::{UndoEntry, UndoLines, UndoMark, UndoSink, read_marks};
+use scim_sync::{Connector, ConnectorId, StoreError, SyncStore};
 use scim_sync_store::SqliteStore;
 use tokio::runtime::Runtime;
 
@@ -157,8 +157,19 @@ fn system_random() -> Option<u64> {
 }
 
 fn open(state: &StateDir) -> Result<SqliteStore> {
-    SqliteStore::open(state.database())
-        .with_context(|| format!("the state in {}", state.path().display()))
+    SqliteStore::open(state.database()).map_err(|error| state_error(error, state))
+}
+
+/// An error of the state, with what to do about it where it is damaged.
+#[must_use]
+pub fn state_error(error: StoreError, state: &StateDir) -> anyhow::Error {
+    let about = format!("the state in {}", state.path().display());
+    let advice = matches!(error, StoreError::Damaged(_)).then(|| state.move_away());
+    let error = anyhow::Error::new(error).context(about);
+    match advice {
+        Some(advice) => anyhow::anyhow!("{error:#}: {advice}"),
+        None => error,
+    }
 }
 
 /// The file by which a run is taken back. It is made with its first line, so that a run that writes nothing leaves none.
@@ -201,7 +212,7 @@ impl UndoSink for UndoFile {
 
 /// A file whose flush means that what was written is on the disk.
 #[derive(Debug)]
-struct Lasting(BufWriter<File>);
+pub struct Lasting(BufWriter<File>);
 
 impl Lasting {
     fn create(path: &Path) -> io::Result<Self> {
@@ -211,6 +222,26 @@ impl Lasting {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         Ok(Self(BufWriter::new(options.open(path)?)))
     }
+}
+
+/// Opens what an undo of `file` has marked beside it, and gives what an earlier one marked that was broken off.
+///
+/// # Errors
+/// Where it cannot be read, made or written.
+pub fn undo_progress(file: &Path) -> Result<(Vec<UndoMark>, UndoLines<Lasting>)> {
+    let mut path = file.as_os_str().to_owned();
+    path.push(".progress");
+    let path = PathBuf::from(path);
+    let mut options = File::options();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let about = || path.display().to_string();
+    let mut open = options.open(&path).with_context(about)?;
+    let (marks, whole) = read_marks(BufReader::new(&open)).with_context(about)?;
+    // A mark that was cut off was never kept.
+    open.set_len(whole).and_then(|()| open.seek(SeekFrom::End(0))).with_context(about)?;
+    Ok((marks, UndoLines(Lasting(BufWriter::new(open)))))
 }
 
 impl Write for Lasting {

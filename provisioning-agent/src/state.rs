@@ -59,6 +59,15 @@ impl StateDir {
         self.path.join("state.db")
     }
 
+    /// What to do with a database that is damaged. Its log belongs to it: another database must not find it.
+    #[must_use]
+    pub fn move_away(&self) -> String {
+        format!(
+            "stop the agent and move state.db, state.db-wal and state.db-shm out of {}; the next cycle rebuilds the state from both sides",
+            self.path.display()
+        )
+    }
+
     /// The log of objects.
     #[must_use]
     pub fn log(&self) -> PathBuf {

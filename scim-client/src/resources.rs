@@ -84,7 +84,7 @@ macro_rules! typed {
             }
 
             fn to_resource(&self) -> Result<Resource, ConvertError> {
-                Ok(self.clone().into_resource())
+                Ok(self.to_object().into())
             }
         }
 

@@ -8,6 +8,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::rules::{boolean_of, moment_of, text_of};
+
 /// The name of an attribute: an LDAP name (`sAMAccountName`), a metaverse name, or a SCIM path (`name.givenName`,
 /// `emails[type eq "work"].value`). Compared without regard to ASCII case, shown as written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -132,6 +134,65 @@ impl AttributeValue {
     }
 }
 
+/// Whether two values are one: they are equal, or they are of two kinds and say the same, because systems keep numbers,
+/// moments and truth values as text. Text is compared letter by letter: a change of case is a change.
+pub(crate) fn same_value(left: &AttributeValue, right: &AttributeValue) -> bool {
+    if left == right {
+        return true;
+    }
+    if std::mem::discriminant(left) == std::mem::discriminant(right) {
+        return false;
+    }
+    match (left, right) {
+        (AttributeValue::Complex(_), _) | (_, AttributeValue::Complex(_)) => false,
+        (AttributeValue::Boolean(_), _) | (_, AttributeValue::Boolean(_)) => {
+            let both = boolean_of(left).zip(boolean_of(right));
+            both.is_some_and(|(left, right)| left == right)
+        }
+        (AttributeValue::DateTime(_), _) | (_, AttributeValue::DateTime(_)) => {
+            let both = moment_of(left).zip(moment_of(right));
+            both.is_some_and(|(left, right)| left == right)
+        }
+        _ => text_of(left) == text_of(right),
+    }
+}
+
+/// Whether two lists are the same values of an attribute: each as often as in the other, by [`same_value`]. Their order
+/// does not count: neither directories nor SCIM keep one.
+///
+/// What is written, what is read back and what is asked for are compared by this one rule. By two, a value that one takes
+/// for the same and the other does not would be written again for ever.
+pub(crate) fn same_values(left: &[AttributeValue], right: &[AttributeValue]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    if left == right {
+        return true;
+    }
+    let (mut left, mut right): (Vec<_>, Vec<_>) = (left.iter().collect(), right.iter().collect());
+    left.sort_unstable();
+    right.sort_unstable();
+    // Equal ones first, which leaves few or none to be compared each with each.
+    let (mut only_left, mut only_right) = (Vec::new(), Vec::new());
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
+        match one.cmp(other) {
+            Ordering::Less => only_left.extend(left.next()),
+            Ordering::Greater => only_right.extend(right.next()),
+            Ordering::Equal => {
+                left.next();
+                right.next();
+            }
+        }
+    }
+    only_left.extend(left);
+    only_right.extend(right);
+    only_left.iter().all(|value| {
+        let found = only_right.iter().position(|other| same_value(value, other));
+        found.map(|at| only_right.swap_remove(at)).is_some()
+    })
+}
+
 impl From<&str> for AttributeValue {
     fn from(text: &str) -> Self {
         Self::text(text)
@@ -225,5 +286,35 @@ impl AttributeSet {
 impl FromIterator<(AttributeName, Values)> for AttributeSet {
     fn from_iter<I: IntoIterator<Item = (AttributeName, Values)>>(items: I) -> Self {
         Self(items.into_iter().filter(|(_, values)| !values.is_empty()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(texts: &[&str]) -> Values {
+        texts.iter().map(AttributeValue::text).collect()
+    }
+
+    #[test]
+    fn the_order_of_values_does_not_count_and_their_number_and_letter_case_do() {
+        assert!(same_values(&values(&["a", "b", "a"]), &values(&["b", "a", "a"])));
+        assert!(!same_values(&values(&["a", "b", "a"]), &values(&["b", "a", "b"])));
+        assert!(!same_values(&values(&["a"]), &values(&["a", "a"])));
+        assert!(!same_values(&values(&["Ada"]), &values(&["ada"])));
+        assert!(same_values(&[], &[]));
+    }
+
+    #[test]
+    fn a_value_that_is_kept_as_text_is_the_same_value() {
+        let moment = DateTime::UNIX_EPOCH;
+        let typed = [7_i64.into(), true.into(), moment.into(), AttributeValue::Binary(vec![1, 2])];
+        let texts = values(&["1970-01-01T01:00:00+01:00", "AQI=", "TRUE", "7"]);
+        assert!(same_values(&typed, &texts));
+        assert!(same_values(&texts, &typed));
+        assert!(!same_values(&typed, &values(&["1970-01-01T01:00:00Z", "AQI=", "TRUE", "7"])));
+        let parts = AttributeValue::Complex(BTreeMap::from([("value".into(), "7".into())]));
+        assert!(!same_value(&parts, &7_i64.into()), "one with parts is not its value");
     }
 }

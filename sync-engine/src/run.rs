@@ -7,14 +7,17 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::connector::ConnectorSchema;
 use crate::escrow::QuarantineFigures;
 use crate::guard::{Allowance, GuardStop};
 use crate::store::{ConnectorState, Escrow, EscrowStage, RunRecord, Which};
-use crate::{ConnectorId, StoreError, SyncStore};
+use crate::{ConnectorId, SpaceId, StoreError, SyncStore};
 
 const PAGE: usize = 500;
 const RULES: &str = "rules.digest";
 const QUARANTINE: &str = "quarantine";
+const OPEN: &str = "sync.open";
+const GROUPS: &str = "sync.groups";
 
 /// What a cycle reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +29,7 @@ pub enum CycleMode {
     Incremental,
     /// Everything, and all objects pass the rules again. Links are kept.
     Initial,
-    /// Nothing: what is pending is written.
+    /// Nothing: what is pending is written, where all objects have passed these rules.
     ExportOnly,
 }
 
@@ -194,6 +197,10 @@ pub fn reset(
             }
         }
         if full {
+            for connector in &all {
+                store.put_fact(&schema_fact(connector), None)?;
+            }
+            store.put_fact(OPEN, None)?;
             store.put_fact(RULES, None)?;
             store.forget_runs(DateTime::<Utc>::MAX_UTC)?;
         }
@@ -273,6 +280,10 @@ fn allowed_fact(target: &ConnectorId) -> String {
 
 fn exported_fact(target: &ConnectorId) -> String {
     format!("exported.{target}")
+}
+
+fn schema_fact(connector: &ConnectorId) -> String {
+    format!("schema.{connector}")
 }
 
 fn read_fact<T: for<'de> Deserialize<'de>>(
@@ -390,6 +401,72 @@ pub(crate) fn rules_digest(store: &dyn SyncStore) -> Result<Option<String>, Stor
 /// All objects have passed the rules of this digest. Called within a transaction.
 pub(crate) fn keep_rules_digest(store: &mut dyn SyncStore, digest: &str) -> Result<(), StoreError> {
     store.put_fact(RULES, Some(digest))
+}
+
+/// Groups by what the rules call them: by connector, and by anchor or name.
+pub(crate) type ScopeGroups = BTreeMap<ConnectorId, BTreeMap<String, Option<SpaceId>>>;
+
+/// What a synchronisation has not finished. The next one looks at everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Open {
+    /// It has begun and not ended, or a target has another schema since: what is pending may be half of what it must be.
+    Begun,
+    /// It has ended, and left out systems of which too little was known.
+    LeftOut,
+}
+
+/// What the last synchronisation has not finished.
+pub(crate) fn open(store: &dyn SyncStore) -> Result<Option<Open>, StoreError> {
+    read_fact(store, OPEN)
+}
+
+/// Keeps it. Called within a transaction.
+pub(crate) fn keep_open(store: &mut dyn SyncStore, open: Option<Open>) -> Result<(), StoreError> {
+    match open {
+        Some(open) => write_fact(store, OPEN, &open),
+        None => store.put_fact(OPEN, None),
+    }
+}
+
+/// The groups by which scopes decide, as the last synchronisation found them by what the rules call them.
+pub(crate) fn scope_groups(store: &dyn SyncStore) -> Result<ScopeGroups, StoreError> {
+    Ok(read_fact(store, GROUPS)?.unwrap_or_default())
+}
+
+/// Keeps them. Called within a transaction.
+pub(crate) fn keep_scope_groups(
+    store: &mut dyn SyncStore,
+    groups: &ScopeGroups,
+) -> Result<(), StoreError> {
+    write_fact(store, GROUPS, groups)
+}
+
+/// The schema that a target told last.
+pub(crate) fn schema(
+    store: &dyn SyncStore,
+    target: &ConnectorId,
+) -> Result<Option<ConnectorSchema>, StoreError> {
+    read_fact(store, &schema_fact(target))
+}
+
+/// Keeps the schema of a target. Where it is another than before, everything is looked at again: what is pending was
+/// brought into the kinds of the old one.
+pub(crate) fn keep_schema(
+    store: &mut dyn SyncStore,
+    target: &ConnectorId,
+    schema: &ConnectorSchema,
+) -> Result<(), StoreError> {
+    let name = schema_fact(target);
+    let text = serde_json::to_string(schema)
+        .map_err(|error| StoreError::Damaged(format!("the fact `{name}`: {error}")))?;
+    if store.fact(&name)?.as_ref() == Some(&text) {
+        return Ok(());
+    }
+    transaction(store, |store| {
+        store.put_fact(&name, Some(&text))?;
+        keep_open(store, Some(Open::Begun))
+    })
 }
 
 /// How the job is doing, beyond single objects.

@@ -120,7 +120,8 @@ pub enum ExportKind {
     Disable,
     /// Remove it.
     Delete,
-    /// Remove it and make one of another type.
+    /// Remove it (counts as a deletion for the guard), because the rules want one of another type: that is made by the
+    /// next cycle, when this one is gone and its unique values are free.
     DeleteAdd,
 }
 
@@ -133,6 +134,12 @@ pub struct Unconfirmed {
     pub attributes: BTreeMap<AttributeName, Values>,
     /// How many times the target told something else afterwards.
     pub mismatches: u32,
+}
+
+impl Unconfirmed {
+    /// So often a target may tell something else than was written before it goes to escrow: it is written again by the
+    /// schedule for what failed then, and no longer at once.
+    pub const MISMATCHES: u32 = 3;
 }
 
 /// That a space object belongs to an identity, and how that came about.

@@ -100,3 +100,46 @@ impl Regrant {
         Some(grant)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Allowance, Credit, Regrant};
+
+    proptest! {
+        /// Both sides count the same: whatever is sent within the credit is allowed, and a reader that reads everything
+        /// lets everything through.
+        #[test]
+        fn the_two_sides_agree(
+            window in 4096_u32..20_000,
+            wanted in proptest::collection::vec((1_usize..9000, any::<bool>()), 1..200),
+        ) {
+            let credit = Credit::new(window);
+            let mut allowance = Allowance::new(window);
+            let mut regrant = Regrant::new(window);
+            let mut unread = std::collections::VecDeque::new();
+            for (wanted, read_first) in wanted {
+                let mut left = wanted;
+                while left > 0 {
+                    let granted = credit.try_take(left);
+                    if let Some(granted) = granted {
+                        prop_assert!(granted > 0 && granted <= left);
+                        prop_assert!(allowance.spend(granted));
+                        unread.push_back(granted);
+                        left -= granted;
+                    }
+                    prop_assert!(granted.is_some() || !unread.is_empty(), "it stands still");
+                    if granted.is_none() || read_first {
+                        let Some(piece) = unread.pop_front() else { continue };
+                        if let Some(bytes) = regrant.read(piece) {
+                            allowance.grant(bytes);
+                            credit.add(bytes);
+                        }
+                    }
+                }
+                prop_assert!(unread.iter().sum::<usize>() <= window as usize);
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod answer;
 mod attached;
 mod backplane;
+mod member;
 mod registry;
 
 use std::{
@@ -225,7 +226,7 @@ impl Hub {
     ///
     /// A newer connection of the same agent replaces the older one. Dropping the future ends the link at once.
     pub async fn attach(&self, identity: AgentIdentity, connection: Connection) -> Ended {
-        attached::run(&self.0, identity, connection).await
+        member::run(&self.0, identity, connection).await
     }
 
     /// Sends a request to the agent of the group that has the least to do, and gives the head of its answer.

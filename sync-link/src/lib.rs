@@ -11,6 +11,10 @@ mod hub;
 pub mod memory;
 mod outbox;
 mod pump;
+pub mod reconnect;
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
+pub mod websocket;
 
 pub use agent::{Agent, AgentOptions, Control, Handler, RequestContext};
 pub use body::{Body, HandlerError};

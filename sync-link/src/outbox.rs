@@ -15,6 +15,8 @@ use crate::{
 
 /// Pieces of bodies, requests and answers that may wait; who has more waits itself, in turn.
 const BULK: usize = 8;
+/// Small frames that may wait. Only who asks and asks and never reads brings so many together.
+const CONTROL: usize = 4096;
 
 /// Small frames first, then the others in the order in which they came.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ struct State {
     pong: Option<u64>,
     bye: Option<Packet>,
     closed: bool,
+    flooded: bool,
 }
 
 /// The next messages to send, in order.
@@ -57,7 +60,9 @@ impl Outbox {
         match frame.pack() {
             Ok(packet) => {
                 let mut state = self.state();
-                if !state.closed {
+                if state.control.len() >= CONTROL {
+                    state.flooded = true;
+                } else if !state.closed {
                     state.control.push_back(packet);
                 }
             }
@@ -118,6 +123,11 @@ impl Outbox {
         self.ready.notify_one();
     }
 
+    /// Whether a frame could not wait any more: the link is no good.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.state().flooded
+    }
+
     /// The connection is gone: whoever waits to send learns it.
     pub(crate) fn abandon(&self) {
         let mut state = self.state();
@@ -149,5 +159,85 @@ impl Outbox {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{BULK, CONTROL, Closing, Outbox};
+    use crate::{
+        error::EndCode,
+        frame::{Frame, Packet},
+    };
+
+    fn piece(id: u64) -> Packet {
+        Frame::Body { id, body: Bytes::from_static(b"x"), last: false }.pack().unwrap()
+    }
+
+    fn request(id: u64) -> Packet {
+        let (head, ()) = http::Request::new(()).into_parts();
+        let times = crate::frame::Times { deadline_ms: 1, idle_ms: 1, total_ms: None };
+        let (body, window, length) = (Bytes::new(), 0, 0);
+        Frame::Request { id, head: Box::new(head), times, window, length, body, last: true }
+            .pack()
+            .unwrap()
+    }
+
+    /// Kind and request of what comes next.
+    async fn sent(outbox: &Outbox) -> Vec<(&'static str, Option<u64>)> {
+        let batch = outbox.next().await;
+        let read = |packet: &Packet| Frame::decode(packet.message(1)).unwrap().1.kind();
+        batch.packets.iter().map(|packet| (read(packet), packet.id)).collect()
+    }
+
+    #[tokio::test]
+    async fn small_frames_overtake_bodies_and_goodbye_is_last() {
+        let outbox = Outbox::new();
+        outbox.bulk(piece(1)).await.unwrap();
+        outbox.control(Frame::Drain);
+        outbox.pong(1);
+        outbox.pong(2);
+        outbox.close(EndCode::Drained, "", false);
+        let expected = [("drain", None), ("pong", None), ("body", Some(1)), ("bye", None)];
+        assert_eq!(sent(&outbox).await, expected);
+        assert_eq!(outbox.bulk(piece(1)).await, Err(Closing));
+    }
+
+    #[tokio::test]
+    async fn who_has_much_to_send_waits() {
+        let outbox = Outbox::new();
+        for _ in 0..BULK {
+            outbox.bulk(piece(1)).await.unwrap();
+        }
+        let mut next = Box::pin(outbox.bulk(piece(2)));
+        assert!(futures::poll!(&mut next).is_pending());
+        assert_eq!(sent(&outbox).await.len(), BULK);
+        next.await.unwrap();
+        // What is taken back makes room, too, and only what is not yet sent.
+        for _ in 1..BULK {
+            outbox.bulk(request(3)).await.unwrap();
+        }
+        assert!(!outbox.recall(1));
+        assert!(!outbox.recall(2));
+        assert!(outbox.recall(3));
+        assert!(!outbox.recall(3));
+        for _ in 0..BULK {
+            outbox.bulk(piece(4)).await.unwrap();
+        }
+        assert!(futures::poll!(Box::pin(outbox.bulk(piece(5)))).is_pending());
+    }
+
+    #[test]
+    fn a_flood_is_noticed_and_bounded() {
+        let outbox = Outbox::new();
+        for _ in 0..CONTROL {
+            outbox.control(Frame::Drain);
+        }
+        assert!(!outbox.is_flooded());
+        outbox.control(Frame::Drain);
+        assert!(outbox.is_flooded());
+        assert_eq!(outbox.take().unwrap().packets.len(), CONTROL);
     }
 }

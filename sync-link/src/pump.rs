@@ -147,6 +147,9 @@ impl Reader {
         if self.hole_since.is_some_and(|since| now.duration_since(since) >= self.timing.hole) {
             return Err(holes());
         }
+        if self.outbox.is_flooded() {
+            return Err(Ended::protocol("the other side asks and does not read"));
+        }
         if now >= self.pings {
             self.pings = now + self.timing.ping;
             self.nonce += 1;

@@ -84,7 +84,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// Who does something where.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Admin {
     pub(crate) uri: String,
     pub(crate) dn: String,
@@ -153,6 +153,90 @@ impl Admin {
             }
         }
         entries
+    }
+}
+
+/// A directory that a script has started: where it is, who may do what, and what is in it.
+#[derive(Clone, Debug, Default)]
+pub struct Bed {
+    admin: Admin,
+    ldaps: String,
+    base: String,
+    ca: PathBuf,
+    sync: (String, String),
+}
+
+impl Bed {
+    /// What a script tells of its directory; `sync` is its variable for the account that follows changes.
+    pub(crate) fn told(environment: &str, sync: &str) -> Self {
+        let get = |name: &str| variable(environment, name);
+        Self {
+            admin: Admin {
+                uri: get("LDAP_URI"),
+                dn: get("LDAP_BIND_DN"),
+                password: get("LDAP_PASSWORD"),
+            },
+            ldaps: get("LDAPS_URI"),
+            base: get("LDAP_BASE"),
+            ca: PathBuf::from(get("LDAP_CA")),
+            sync: (get(sync), get("SEED_USERPASS")),
+        }
+    }
+
+    /// `ldap://127.0.0.1:port`.
+    #[must_use]
+    pub fn ldap_uri(&self) -> &str {
+        &self.admin.uri
+    }
+
+    /// `ldaps://127.0.0.1:port`, whose certificate [`Bed::ca`] signed.
+    #[must_use]
+    pub fn ldaps_uri(&self) -> &str {
+        &self.ldaps
+    }
+
+    /// The file of the authority that signed the server's certificate.
+    #[must_use]
+    pub fn ca(&self) -> &Path {
+        &self.ca
+    }
+
+    /// The name of the root.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The administrator's name and password.
+    #[must_use]
+    pub fn admin(&self) -> (&str, &str) {
+        (&self.admin.dn, &self.admin.password)
+    }
+
+    /// Name and password of an account that may read everything and follow changes; there once people were put into it.
+    #[must_use]
+    pub fn sync_account(&self) -> (&str, &str) {
+        (&self.sync.0, &self.sync.1)
+    }
+
+    /// Carries LDIF out: records without `changetype` are added.
+    #[track_caller]
+    pub fn modify(&self, ldif: &str) {
+        self.admin.feed("ldapmodify", &["-a"], ldif);
+    }
+
+    /// The values of one attribute of every object that a filter finds; `dn` gives the names.
+    #[must_use]
+    #[track_caller]
+    pub fn values(&self, filter: &str, attribute: &str) -> Vec<String> {
+        self.admin.values(&self.base, filter, attribute)
+    }
+
+    /// Every object that a filter finds, with these attributes.
+    #[must_use]
+    #[track_caller]
+    pub fn entries(&self, filter: &str, attributes: &[&str]) -> Vec<LdapEntry> {
+        self.admin.entries(&self.base, filter, attributes)
     }
 }
 

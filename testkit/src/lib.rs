@@ -31,7 +31,7 @@ pub mod server;
 pub use client::Client;
 pub use fake_ad::FakeAd;
 pub use http::Response;
-pub use ldap_tools::{LdapEntry, ldif_line};
+pub use ldap_tools::{Bed, LdapEntry, ldif_line};
 pub use openldap::OpenLdap;
 pub use proxy::Proxy;
 pub use samba::Samba;

@@ -1,21 +1,17 @@
 //! A throw-away OpenLDAP server with content synchronisation.
 
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
 
 use tempfile::TempDir;
 
-use crate::ldap_tools::{self, Admin};
+use crate::ldap_tools::{self, Bed};
 
 /// A `slapd` in a temporary folder, on free ports of 127.0.0.1; destroyed when dropped. Needs no root.
 #[derive(Debug)]
 pub struct OpenLdap {
     folder: TempDir,
     ports: (u16, u16),
-    admin: Admin,
-    ldaps: String,
-    base: String,
-    ca: PathBuf,
-    sync: (String, String),
+    bed: Bed,
     variables: Vec<(&'static str, String)>,
 }
 
@@ -44,25 +40,14 @@ impl OpenLdap {
         let mut server = Self {
             folder,
             ports,
-            admin: Admin { uri: String::new(), dn: String::new(), password: String::new() },
-            ldaps: String::new(),
-            base: String::new(),
-            ca: PathBuf::new(),
-            sync: (String::new(), String::new()),
+            bed: Bed::default(),
             variables: vec![("SESSIONLOG", session_log.to_string())],
         };
         server.start_again();
         if users > 0 {
             server.verb("seed", &[&users.to_string()]);
         }
-        let told = server.verb("env", &[]);
-        let get = |name: &str| ldap_tools::variable(&told, name);
-        server.admin =
-            Admin { uri: get("LDAP_URI"), dn: get("LDAP_BIND_DN"), password: get("LDAP_PASSWORD") };
-        server.ldaps = get("LDAPS_URI");
-        server.base = get("LDAP_BASE");
-        server.ca = PathBuf::from(get("LDAP_CA"));
-        server.sync = (get("LDAP_SYNC_DN"), get("SEED_USERPASS"));
+        server.bed = Bed::told(&server.verb("env", &[]), "LDAP_SYNC_DN");
         server
     }
 
@@ -71,62 +56,6 @@ impl OpenLdap {
         let folder = self.folder.path().to_string_lossy().into_owned();
         let all: Vec<&str> = [verb, &folder].into_iter().chain(arguments.iter().copied()).collect();
         ldap_tools::run(&ldap_tools::script("openldap.sh"), &all, &self.variables)
-    }
-
-    /// `ldap://127.0.0.1:port`.
-    #[must_use]
-    pub fn ldap_uri(&self) -> &str {
-        &self.admin.uri
-    }
-
-    /// `ldaps://127.0.0.1:port`, whose certificate [`OpenLdap::ca`] signed.
-    #[must_use]
-    pub fn ldaps_uri(&self) -> &str {
-        &self.ldaps
-    }
-
-    /// The file of the authority that signed the server's certificate.
-    #[must_use]
-    pub fn ca(&self) -> &Path {
-        &self.ca
-    }
-
-    /// The name of the root.
-    #[must_use]
-    pub fn base(&self) -> &str {
-        &self.base
-    }
-
-    /// The administrator's name and password.
-    #[must_use]
-    pub fn admin(&self) -> (&str, &str) {
-        (&self.admin.dn, &self.admin.password)
-    }
-
-    /// Name and password of an account that may read everything.
-    #[must_use]
-    pub fn sync_account(&self) -> (&str, &str) {
-        (&self.sync.0, &self.sync.1)
-    }
-
-    /// Carries LDIF out: records without `changetype` are added.
-    #[track_caller]
-    pub fn modify(&self, ldif: &str) {
-        self.admin.feed("ldapmodify", &["-a"], ldif);
-    }
-
-    /// The values of one attribute of every entry that a filter finds; `dn` gives the names.
-    #[must_use]
-    #[track_caller]
-    pub fn values(&self, filter: &str, attribute: &str) -> Vec<String> {
-        self.admin.values(&self.base, filter, attribute)
-    }
-
-    /// Every object that a filter finds, with these attributes.
-    #[must_use]
-    #[track_caller]
-    pub fn entries(&self, filter: &str, attributes: &[&str]) -> Vec<crate::LdapEntry> {
-        self.admin.entries(&self.base, filter, attributes)
     }
 
     /// Stops the server; the data stay.
@@ -139,6 +68,14 @@ impl OpenLdap {
     #[track_caller]
     pub fn start_again(&self) {
         self.verb("start", &[&self.ports.0.to_string(), &self.ports.1.to_string()]);
+    }
+}
+
+impl Deref for OpenLdap {
+    type Target = Bed;
+
+    fn deref(&self) -> &Bed {
+        &self.bed
     }
 }
 

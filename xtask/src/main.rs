@@ -11,6 +11,7 @@ mod fixtures;
 mod foreign;
 mod generated;
 mod links;
+mod measure;
 mod package;
 mod peers;
 mod readme;
@@ -53,6 +54,8 @@ enum Task {
     Foreign,
     /// Do what the README tells a newcomer to do
     Readme,
+    /// Measure the synchronisation of a large domain, in release builds
+    Measure(measure::Options),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +78,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Task::Package => package::run(&workspace)?,
         Task::Foreign => foreign::run(&workspace)?,
         Task::Readme => readme::run(&workspace)?,
+        Task::Measure(options) => measure::run(&workspace, &options)?,
     }
     Ok(ExitCode::SUCCESS)
 }

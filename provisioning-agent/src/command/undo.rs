@@ -5,16 +5,17 @@ use std::io::BufReader;
 
 use anyhow::{Context as _, Result};
 use scim_sync::cycle::CycleOptions;
+use scim_sync::export::ExportEnd;
 use scim_sync::guard::{Allowance, Baseline};
 use scim_sync::store::Which;
-use scim_sync::undo::Undo;
+use scim_sync::undo::{Undo, UndoOptions, Undoing};
 use scim_sync::{Connector, SyncStore as _};
 
 use super::print;
 use crate::cli::UndoArgs;
 use crate::clock;
 use crate::exit::Exit;
-use crate::session::Session;
+use crate::session::{Session, undo_progress};
 use crate::signals;
 
 pub(super) fn undo(session: &Session, args: &UndoArgs) -> Result<Exit> {
@@ -28,6 +29,13 @@ pub(super) fn undo(session: &Session, args: &UndoArgs) -> Result<Exit> {
     }
     let connectors = session.connectors()?;
     let (_state, mut store) = session.hold()?;
+    let (undo, mut progress) = if args.dry_run {
+        (undo, None)
+    } else {
+        let (marks, progress) = undo_progress(&args.file)
+            .context("how far the undo has come cannot be kept beside the file")?;
+        (undo.resume(marks), Some(progress))
+    };
     let stop = signals::stop_on_signal()?;
     let mut exit = Exit::Done;
     for target in undo.targets() {
@@ -38,9 +46,7 @@ pub(super) fn undo(session: &Session, args: &UndoArgs) -> Result<Exit> {
         let options = options.plan(&session.rules, &target, clock::now());
         let plan = undo.plan(&store, &target, &options)?;
         print(format!("{plan}\n"))?;
-        if args.dry_run {
-            continue;
-        }
+        let Some(progress) = &mut progress else { continue };
         let baseline =
             Baseline { linked: store.count_objects(&target, Which::Linked)?, first_run: false };
         let allowed = args.allow.as_deref().map(Allowance::of);
@@ -52,13 +58,25 @@ pub(super) fn undo(session: &Session, args: &UndoArgs) -> Result<Exit> {
             continue;
         }
         let connector: &dyn Connector = connector.as_ref();
-        let report =
-            session.runtime().block_on(undo.apply(&mut store, connector, clock::now(), &stop))?;
+        let options =
+            UndoOptions { force: args.force, ..UndoOptions::new(&session.rules, &target) };
+        let undoing = Undoing {
+            store: &mut store,
+            connector,
+            options: &options,
+            now: clock::now(),
+            stop: &stop,
+            progress,
+        };
+        let report = session.runtime().block_on(undo.apply(undoing))?;
         for line in &report.skipped {
             print(format!("left as it is: {line}\n"))?;
         }
         for line in &report.failed {
             eprintln!("not taken back: {line}");
+        }
+        if report.before > 0 {
+            print(format!("{target}: {} had been taken back before\n", report.before))?;
         }
         print(format!(
             "{target}: {} taken back, {} left as they are, {} failed\n",
@@ -66,8 +84,12 @@ pub(super) fn undo(session: &Session, args: &UndoArgs) -> Result<Exit> {
             report.skipped.len(),
             report.failed.len()
         ))?;
-        if report.stopped {
-            eprintln!("stopped before the end: the same command takes back what is left");
+        if let Some(why) = &report.ended {
+            let why = match why {
+                ExportEnd::Stopped => "stopped before the end",
+                ExportEnd::Busy(why) | ExportEnd::Broken(why) | ExportEnd::Drift(why) => why,
+            };
+            eprintln!("{target}: {why}: the same command takes back what is left");
             return Ok(Exit::CouldNotRun);
         }
         if !report.failed.is_empty() && exit == Exit::Done {

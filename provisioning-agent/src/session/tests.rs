@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use scim_sync::cycle::Outcome;
 use scim_sync::observer::Silent;
-use scim_sync::undo::NoUndo;
+use scim_sync::undo::{NoUndo, UndoProgress as _};
 use testkit::FakeAd;
 use testkit::fake_ad::{BASE, PASSWORD};
 
@@ -70,4 +70,56 @@ fn rules_that_make_passwords_have_random_numbers() {
     let random = RandomSource(system_random);
     let numbers: BTreeSet<Option<u64>> = (0..8).map(|_| (random.0)()).collect();
     assert!(numbers.len() > 1 && !numbers.contains(&None), "{numbers:?}");
+}
+
+#[test]
+fn a_damaged_state_is_told_with_what_to_move_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeAd::start();
+    let session = session(folder.path(), fake.url(), "http://127.0.0.1:9/scim".to_owned());
+    let (state, store) = session.hold().unwrap();
+    let database = state.database();
+    drop((state, store));
+    // The first pages are whole: it opens, and what it holds is not there.
+    let mut bytes = std::fs::read(&database).unwrap();
+    let from = bytes.len() - 8192;
+    bytes[from..].fill(0x5a);
+    std::fs::write(&database, bytes).unwrap();
+    let checked = session.look().and_then(|(state, store)| match store.check_file() {
+        Ok(found) => {
+            assert!(!found.is_empty());
+            Ok(state.move_away())
+        }
+        Err(error) => Err(state_error(error, &state)),
+    });
+    let found = checked.unwrap_or_else(|error| error.to_string());
+    assert!(found.contains("move state.db, state.db-wal and state.db-shm out of"), "{found}");
+
+    std::fs::write(
+        &database,
+        "this is no database, and it is long enough to be read as one".repeat(99),
+    )
+    .unwrap();
+    let error = session.look().unwrap_err().to_string();
+    assert!(error.contains("is damaged") && error.contains("state.db-shm"), "{error}");
+}
+
+#[test]
+fn an_undo_goes_on_after_its_last_whole_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.jsonl");
+    let (marks, mut progress) = undo_progress(&file).unwrap();
+    assert_eq!(marks, []);
+    progress.mark(&UndoMark::Done { line: 3 }).unwrap();
+    drop(progress);
+    let beside = folder.path().join("run.jsonl.progress");
+    let mut text = std::fs::read(&beside).unwrap();
+    text.extend(b"{\"did\":\"do");
+    std::fs::write(&beside, text).unwrap();
+    let (marks, mut progress) = undo_progress(&file).unwrap();
+    assert_eq!(marks, [UndoMark::Done { line: 3 }]);
+    progress.mark(&UndoMark::Done { line: 2 }).unwrap();
+    drop(progress);
+    let (marks, _) = undo_progress(&file).unwrap();
+    assert_eq!(marks, [UndoMark::Done { line: 3 }, UndoMark::Done { line: 2 }]);
 }

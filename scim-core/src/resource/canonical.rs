@@ -99,8 +99,12 @@ macro_rules! canonical {
                 }
             }
 
-            fn write(self) -> crate::resource::Value {
-                self.as_str().into()
+            fn write(&self) -> crate::resource::Value {
+                match self {
+                    $(Self::$variant => SmolStr::new_static($text),)*
+                    Self::Custom(Custom(text)) => text.clone(),
+                }
+                .into()
             }
         }
     };

@@ -224,6 +224,11 @@ impl Object {
         Self { members: Vec::new() }
     }
 
+    /// An object without members that has room for so many.
+    pub(crate) fn with_capacity(members: usize) -> Self {
+        Self { members: Vec::with_capacity(members) }
+    }
+
     /// The number of members.
     pub fn len(&self) -> usize {
         self.members.len()
@@ -320,21 +325,58 @@ impl Object {
         self.members.iter().map(|(_, v)| v)
     }
 
+    /// Puts each member that has one of these names, in any letter case, into the place of the name; answers the others.
+    pub(super) fn sort_out(self, names: &[&str], places: &mut [Value]) -> Self {
+        let mut others = Self::new();
+        // Most peers keep to the order of the schema: what comes next is looked for behind what came last.
+        let mut next = 0;
+        for (name, value) in self.members {
+            match place(names, next, &name) {
+                Some(i) => {
+                    places[i] = value;
+                    next = i + 1;
+                }
+                None => others.members.push((name, value)),
+            }
+        }
+        others
+    }
+
     /// The first name that occurs twice without regard to case. Objects read from JSON have none.
     fn duplicate(&self) -> Option<&str> {
         // Attribute objects are small; a hostile one is not, so large ones are sorted instead of compared pairwise.
         if self.members.len() <= 16 {
+            let mut seen = 0_u64;
             return self.members.iter().enumerate().find_map(|(i, (name, _))| {
-                self.members[..i]
-                    .iter()
-                    .any(|(n, _)| n.eq_ignore_ascii_case(name))
-                    .then_some(&**name)
+                let mark = 1 << (sketch(name) % 64);
+                let maybe = seen & mark != 0;
+                seen |= mark;
+                let mut before = self.members[..i].iter();
+                (maybe && before.any(|(n, _)| n.eq_ignore_ascii_case(name))).then_some(&**name)
             });
         }
         let mut names: Vec<&str> = self.members.iter().map(|(n, _)| n.as_str()).collect();
         names.sort_unstable_by(|a, b| crate::name::cmp_ignore_ascii_case(a, b));
         names.windows(2).find(|w| w[0].eq_ignore_ascii_case(w[1])).map(|w| w[1])
     }
+}
+
+/// Where the name stands among these, in any letter case; looked for from `next` on, and then before it.
+fn place(names: &[&str], next: usize, name: &str) -> Option<usize> {
+    let (before, behind) = names.split_at_checked(next)?;
+    if behind.first().is_some_and(|first| *first == name) {
+        return Some(next);
+    }
+    let found = |names: &[&str]| names.iter().position(|known| known.eq_ignore_ascii_case(name));
+    found(behind).map(|i| next + i).or_else(|| found(before))
+}
+
+/// A number that is the same for names that differ in letter case only, and mostly another one for others.
+fn sketch(name: &str) -> usize {
+    let bytes = name.as_bytes();
+    let at = |i: usize| bytes.get(i).map_or(0, |byte| usize::from(byte | 0x20));
+    let last = at(bytes.len().wrapping_sub(1));
+    bytes.len() + 5 * at(0) + at(1) + 3 * last
 }
 
 /// Equal when the same names have equal values, in whatever order and letter case.
@@ -383,6 +425,10 @@ impl<N: AsRef<str>, V: Into<Value>> FromIterator<(N, V)> for Object {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(text: &str) -> Value {
@@ -407,6 +453,17 @@ mod tests {
         assert!(
             serde_json::from_str::<Value>(&format!("{{{},\"N7\":2}}", many.join(","))).is_err()
         );
+    }
+
+    proptest! {
+        /// Against a set of the names in small letters; `@` and the backtick differ as two letters of one kind do.
+        #[test]
+        fn a_name_that_occurs_twice_is_found(names in prop::collection::vec("[abAB@`]{0,2}", 0..24)) {
+            let members: Vec<String> = names.iter().map(|name| format!("{name:?}:1")).collect();
+            let different: BTreeSet<String> = names.iter().map(|n| n.to_ascii_lowercase()).collect();
+            let read = serde_json::from_str::<Value>(&format!("{{{}}}", members.join(",")));
+            prop_assert_eq!(read.is_ok(), different.len() == names.len(), "{:?}", names);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use smol_str::SmolStr;
 
 use super::convert::ConvertError;
 use super::{Object, Value};
@@ -10,7 +11,7 @@ use super::{Object, Value};
 /// A value inside an attribute: a text, a boolean, or one of the typed structs and enums.
 pub(super) trait Leaf: Sized + JsonSchema {
     fn read(value: Value) -> Result<Self, ConvertError>;
-    fn write(self) -> Value;
+    fn write(&self) -> Value;
 }
 
 impl Leaf for String {
@@ -21,8 +22,8 @@ impl Leaf for String {
         }
     }
 
-    fn write(self) -> Value {
-        self.into()
+    fn write(&self) -> Value {
+        self.as_str().into()
     }
 }
 
@@ -34,8 +35,8 @@ impl Leaf for bool {
         }
     }
 
-    fn write(self) -> Value {
-        self.into()
+    fn write(&self) -> Value {
+        Value::Bool(*self)
     }
 }
 
@@ -43,7 +44,9 @@ impl Leaf for bool {
 pub(super) trait Field: Sized {
     const REQUIRED: bool;
     fn read(value: Option<Value>) -> Result<Self, ConvertError>;
-    fn write(self) -> Option<Value>;
+    /// Whether [`write`](Self::write) gives a value.
+    fn is_assigned(&self) -> bool;
+    fn write(&self) -> Option<Value>;
     fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
@@ -57,8 +60,12 @@ impl Field for String {
         }
     }
 
-    fn write(self) -> Option<Value> {
-        Some(self.into())
+    fn is_assigned(&self) -> bool {
+        true
+    }
+
+    fn write(&self) -> Option<Value> {
+        Some(Leaf::write(self))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -73,8 +80,12 @@ impl<T: Leaf> Field for Option<T> {
         value.map(T::read).transpose()
     }
 
-    fn write(self) -> Option<Value> {
-        self.map(T::write)
+    fn is_assigned(&self) -> bool {
+        self.is_some()
+    }
+
+    fn write(&self) -> Option<Value> {
+        self.as_ref().map(T::write)
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -95,9 +106,12 @@ impl<T: Leaf> Field for Vec<T> {
         items.into_iter().enumerate().map(read).collect()
     }
 
-    fn write(self) -> Option<Value> {
-        let items: Vec<_> = self.into_iter().map(T::write).collect();
-        (!items.is_empty()).then_some(Value::Array(items))
+    fn is_assigned(&self) -> bool {
+        !self.is_empty()
+    }
+
+    fn write(&self) -> Option<Value> {
+        (!self.is_empty()).then(|| Value::Array(self.iter().map(T::write).collect()))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -105,16 +119,16 @@ impl<T: Leaf> Field for Vec<T> {
     }
 }
 
-/// Takes a field out of an object; `null` counts as absent.
-pub(super) fn take<T: Field>(object: &mut Object, name: &str) -> Result<T, ConvertError> {
-    let value = object.remove(name).filter(|value| *value != Value::Null);
+/// Reads a field of this name; `null` counts as absent.
+pub(super) fn read<T: Field>(value: Option<Value>, name: &str) -> Result<T, ConvertError> {
+    let value = value.filter(|value| !matches!(value, Value::Null));
     T::read(value).map_err(|e| e.inside(name))
 }
 
-/// Puts a field into an object, unless it is unassigned.
-pub(super) fn put<T: Field>(object: &mut Object, name: &str, field: T) {
+/// Puts a field into an object that has none of its name, unless it is unassigned.
+pub(super) fn put<T: Field>(object: &mut Object, name: &'static str, field: &T) {
     if let Some(value) = field.write() {
-        object.insert(name, value);
+        object.push_new(SmolStr::new_static(name), value);
     }
 }
 
@@ -154,10 +168,22 @@ macro_rules! view {
             $( view!(@setter $rule $field $wire $type $(, $setter)?); )*
 
             /// The attributes as an object.
-            pub fn into_object(self) -> $crate::resource::Object {
-                let mut object = $crate::resource::Object::new();
-                $( $crate::resource::view::put(&mut object, $wire, self.$field); )*
-                for (name, value) in self.extra {
+            pub fn into_object(mut self) -> $crate::resource::Object {
+                let extra = std::mem::take(&mut self.extra);
+                self.object_with(extra)
+            }
+
+            /// The attributes as an object of its own.
+            pub fn to_object(&self) -> $crate::resource::Object {
+                self.object_with(self.extra.clone())
+            }
+
+            fn object_with(&self, extra: $crate::resource::Object) -> $crate::resource::Object {
+                let fields = [$( $crate::resource::view::Field::is_assigned(&self.$field) ),*];
+                let assigned = fields.into_iter().filter(|assigned| *assigned).count();
+                let mut object = $crate::resource::Object::with_capacity(assigned + extra.len());
+                $( $crate::resource::view::put(&mut object, $wire, &self.$field); )*
+                for (name, value) in extra {
                     let known = [$($wire),*].iter().any(|wire| wire.eq_ignore_ascii_case(&name));
                     if !known {
                         object.push_new(name, value);
@@ -173,10 +199,15 @@ macro_rules! view {
         impl TryFrom<$crate::resource::Object> for $name {
             type Error = $crate::resource::ConvertError;
 
-            fn try_from(mut object: $crate::resource::Object) -> Result<Self, Self::Error> {
+            fn try_from(object: $crate::resource::Object) -> Result<Self, Self::Error> {
+                let names = [$($wire),*];
+                let mut places = names.map(|_| $crate::resource::Value::Null);
+                let extra = object.sort_out(&names, &mut places);
+                // In the order of the fields, so that of several faults it is always the same one that is told.
+                let mut places = places.into_iter();
                 Ok(Self {
-                    $( $field: $crate::resource::view::take(&mut object, $wire)?, )*
-                    extra: object,
+                    $( $field: $crate::resource::view::read(places.next(), $wire)?, )*
+                    extra,
                 })
             }
         }
@@ -195,14 +226,14 @@ macro_rules! view {
                 }
             }
 
-            fn write(self) -> $crate::resource::Value {
-                self.into_object().into()
+            fn write(&self) -> $crate::resource::Value {
+                self.to_object().into()
             }
         }
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                self.clone().into_object().serialize(serializer)
+                self.to_object().serialize(serializer)
             }
         }
 
@@ -217,7 +248,7 @@ macro_rules! view {
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(concat!(stringify!($name), " "))?;
-                std::fmt::Debug::fmt(&self.clone().into_object(), f)
+                std::fmt::Debug::fmt(&self.to_object(), f)
             }
         }
 

@@ -365,9 +365,77 @@ fn any_resource() -> impl Strategy<Value = Resource> {
     })
 }
 
+/// Texts of a user, in the order of the fields.
+const TEXTS: [&str; 12] = [
+    "id",
+    "externalId",
+    "userName",
+    "displayName",
+    "nickName",
+    "profileUrl",
+    "title",
+    "userType",
+    "preferredLanguage",
+    "locale",
+    "timezone",
+    "password",
+];
+
+/// Members of a user in any order and letter case: texts, `null`, sometimes a number that does not fit, and unknown ones.
+fn any_members() -> impl Strategy<Value = Vec<(String, Value)>> {
+    let fitting = prop_oneof![8 => "[a-z]{0,30}".prop_map(Value::from), 1 => Just(Value::Null)];
+    let value = prop_oneof![30 => fitting, 1 => Just(Value::from(7_i64))];
+    let known = prop::sample::subsequence(TEXTS.to_vec(), 0..=TEXTS.len())
+        .prop_flat_map(|names| names.into_iter().map(|n| Just(n.to_owned())).collect::<Vec<_>>());
+    let unknown = prop::collection::btree_set("x-[a-z]{1,3}", 0..6);
+    (known, unknown)
+        .prop_flat_map(move |(known, unknown)| {
+            let names: Vec<String> = known.into_iter().chain(unknown).collect();
+            let values = prop::collection::vec((value.clone(), 0..3), names.len());
+            (Just(names), values)
+        })
+        .prop_map(|(names, values)| {
+            let spelled = |(name, (value, style)): (String, (Value, i32))| match style {
+                0 => (name.to_uppercase(), value),
+                1 => (name.to_lowercase(), value),
+                _ => (name, value),
+            };
+            names.into_iter().zip(values).map(spelled).collect::<Vec<_>>()
+        })
+        .prop_shuffle()
+}
+
 proptest! {
     #[test]
     fn any_resource_survives_the_typed_form(resource in any_resource()) {
         prop_assert_eq!(there_and_back(&resource), Ok(resource));
+    }
+
+    /// The model takes one field after the other out of what came.
+    #[test]
+    fn fields_are_found_wherever_they_stand(members in any_members()) {
+        let mut left: Object = members.iter().map(|(name, value)| (name, value.clone())).collect();
+        let mut wanted = Object::new();
+        let mut fault = None;
+        for name in TEXTS {
+            match left.remove(name).unwrap_or_default() {
+                Value::Null if name != "userName" => {}
+                value @ Value::String(_) => drop(wanted.insert(name, value)),
+                _ => fault = fault.or(Some(name)),
+            }
+        }
+        let sent: Object = members.into_iter().collect();
+        match User::try_from(sent) {
+            Ok(user) => {
+                prop_assert_eq!(fault, None);
+                prop_assert_eq!(format!("{:?}", user.extra), format!("{left:?}"), "order and spelling");
+                for (name, value) in left {
+                    wanted.insert(&name, value);
+                }
+                prop_assert_eq!(user.to_object(), wanted.clone());
+                prop_assert_eq!(user.into_object(), wanted);
+            }
+            Err(error) => prop_assert_eq!(Some(error.at()), fault),
+        }
     }
 }

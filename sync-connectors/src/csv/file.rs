@@ -196,6 +196,8 @@ impl Iterator for Reader {
 pub(super) struct Table {
     file: CsvFile,
     columns: Vec<String>,
+    /// Whether anything is otherwise than in the file.
+    changed: bool,
     /// By the column that identifies them.
     rows: BTreeMap<String, Vec<String>>,
 }
@@ -203,7 +205,7 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn read(file: &CsvFile) -> Result<Self, ConnectorError> {
         let (columns, reader) = open(file)?;
-        let mut table = Self { file: file.clone(), columns, rows: BTreeMap::new() };
+        let mut table = Self { file: file.clone(), columns, changed: false, rows: BTreeMap::new() };
         let at = table.column(&file.anchor)?;
         for record in reader.into_records() {
             let record = record.map_err(|error| wrong(&file.path, &error.to_string()))?;
@@ -259,7 +261,7 @@ impl Table {
                         format!("there is a line {anchor} already"),
                     ));
                 }
-                self.rows.insert(anchor.clone(), row);
+                self.put(&anchor, row);
                 Ok(Anchor::new(anchor))
             }
             ExportOperation::Update { anchor, attributes, references, .. } => {
@@ -288,14 +290,19 @@ impl Table {
                         format!("{} identifies the line and cannot change", self.file.anchor),
                     ));
                 }
-                self.rows.insert(anchor.as_str().to_owned(), row);
+                self.put(anchor.as_str(), row);
                 Ok(anchor)
             }
             ExportOperation::Delete { anchor, .. } => {
-                self.rows.remove(anchor.as_str());
+                self.changed |= self.rows.remove(anchor.as_str()).is_some();
                 Ok(anchor)
             }
         }
+    }
+
+    fn put(&mut self, anchor: &str, row: Vec<String>) {
+        self.changed |= self.rows.get(anchor) != Some(&row);
+        self.rows.insert(anchor.to_owned(), row);
     }
 
     fn place(&self, name: &str) -> Result<usize, (FailureKind, String)> {
@@ -341,8 +348,11 @@ impl Table {
         Ok(())
     }
 
-    /// Puts the new file in the place of the old one.
+    /// Puts the new file in the place of the old one, where anything changed; who may read it and write to it stays.
     pub(super) fn save(&self) -> Result<(), ConnectorError> {
+        if !self.changed {
+            return Ok(());
+        }
         let path = &self.file.path;
         let failed = |error: io::Error| {
             ConnectorError::Unreachable(format!("{} cannot be written: {error}", path.display()))
@@ -358,10 +368,28 @@ impl Table {
             .map_err(|error| failed(io::Error::other(error)))?;
         let bytes =
             writer.into_inner().map_err(|error| failed(io::Error::other(error.to_string())))?;
-        let mut file = File::create(&beside).map_err(failed)?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+        let permissions = fs::metadata(path).map_err(failed)?.permissions();
+        // What an attempt left that was broken off may have other rights.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let mut file = create_private(&beside).map_err(failed)?;
+        file.write_all(&bytes)
+            .and_then(|()| file.set_permissions(permissions))
+            .and_then(|()| file.sync_all())
+            .map_err(failed)?;
         fs::rename(&beside, path).map_err(failed)
     }
+}
+
+/// A new file that nobody else may read before it has the rights of the one that it replaces.
+fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn text(value: &AttributeValue) -> Option<String> {

@@ -23,6 +23,7 @@ use super::filter::LdapFilter;
 use super::object::ReadPlan;
 use super::range;
 use super::reading::{self, Reading};
+use super::result::code;
 use super::schema::DirectorySchema;
 use super::scope::ResolvedScope;
 use super::servers::{self, RootDse, ServerIdentity};
@@ -181,13 +182,13 @@ impl LdapConnector {
         }
     }
 
-    /// Finds entries and makes whole objects of them.
+    /// Finds entries and makes whole objects of them; all of them where there is no limit.
     async fn objects(
         &self,
         session: &mut Session,
         plan: &ReadPlan,
         requests: Vec<SearchRequest>,
-        limit: usize,
+        limit: Option<usize>,
     ) -> Result<Vec<ImportedObject>, ConnectorError> {
         let scope = ResolvedScope::resolve(&self.config, session, None).await?;
         let mut found = Vec::new();
@@ -196,14 +197,19 @@ impl LdapConnector {
             let mut search = session.search(request, "looking for objects").await?;
             while let Some(item) = search.next().await? {
                 if let Item::Entry(entry) = item
-                    && found.len() + entries.len() < limit
+                    && limit.is_none_or(|limit| found.len() + entries.len() < limit)
                 {
                     entries.push(entry);
                 }
             }
             let done = search.finish().await?;
-            // No object of that name is an answer, and so is a part of many.
-            let answered = matches!(done.rc, 0 | 32 | 34) || (done.rc == 4 && !entries.is_empty());
+            // No object of that name is an answer. So is a part of many, where no more were asked for; where all were,
+            // those that it leaves out would look as if they were gone.
+            let answered = match done.rc {
+                code::SUCCESS | code::NO_SUCH_OBJECT | code::INVALID_DN => true,
+                code::SIZE_LIMIT => limit.is_some_and(|limit| found.len() + entries.len() >= limit),
+                _ => false,
+            };
             if !answered {
                 return Err(super::result::refused(
                     session.server(),
@@ -292,7 +298,7 @@ impl Connector for LdapConnector {
             .chunks(BATCH)
             .map(|batch| self.request(&plan, LdapFilter::any(batch.iter().cloned())))
             .collect();
-        let found = self.objects(&mut session, &plan, requests, usize::MAX).await?;
+        let found = self.objects(&mut session, &plan, requests, None).await?;
         self.keep(session).await;
         Ok(found)
     }
@@ -335,7 +341,7 @@ impl Connector for LdapConnector {
             let by_value = LdapFilter::equal(spelt, value);
             self.request(&plan, LdapFilter::all(kinds.chain([by_value])))
         };
-        let found = self.objects(&mut session, &plan, vec![request], query.limit).await?;
+        let found = self.objects(&mut session, &plan, vec![request], Some(query.limit)).await?;
         self.keep(session).await;
         Ok(found)
     }

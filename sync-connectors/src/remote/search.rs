@@ -1,7 +1,5 @@
 //! What a search request asks for.
 
-use std::collections::BTreeMap;
-
 use scim_core::filter::{CompareOp, Comparison, FilterError};
 use scim_core::query::{ListQuery, PageRequest};
 use scim_core::resource::{Object, Value};
@@ -114,8 +112,8 @@ impl Search {
                 return Err(filter("it names other types than the endpoint").into());
             }
         };
-        let mut shape = ImportShape::default();
-        shape.types = types.into_iter().map(|kind| (kind, Vec::new())).collect::<BTreeMap<_, _>>();
+        let types = types.into_iter().map(|kind| (kind, Vec::new()));
+        let mut shape = ImportShape { types: types.collect() };
         for (kind, name) in self.attributes {
             let Some(names) = shape.types.get_mut(&kind) else {
                 let problem = format!("the search is not for objects of type {kind}");

@@ -94,10 +94,20 @@ async fn create(
     let written = connector.client.resources(endpoint).create(&resource).await;
     let written = written.map_err(|error| failure(&error))?;
     let mut exported = told(&written, schema, object_type, attributes)?;
+    // A list changes by itself when the target removes what is in it: the version would say that somebody else wrote.
+    let is_list = |name| TargetPath::resolve(name, schema).is_ok_and(|path| path.multi_valued);
+    if with.keys().any(is_list) {
+        exported.version = None;
+    }
     if let (Some((name, anchors)), Some(anchor)) = (after, exported.anchor.clone()) {
         let add = ReferenceEdit { add: anchors, remove: Vec::new() };
-        let report = members(connector, &anchor, &add).await?;
-        exported.refused.extend(report_refused(&name, report)?);
+        // The group is there whatever becomes of its members: a failure that said otherwise would have it made again.
+        let unknown = |failure: ExportFailure| ExportFailure {
+            kind: FailureKind::Unknown,
+            message: format!("the group was made, and not all of its members: {}", failure.message),
+        };
+        let report = members(connector, &anchor, &add).await.map_err(unknown)?;
+        exported.refused.extend(report_refused(&name, report).map_err(unknown)?);
         exported.version = None;
     }
     Ok(exported)

@@ -161,3 +161,38 @@ async fn lines_are_written() {
     assert_eq!(connector.find(&query, &shape()).await.unwrap()[0].anchor, "2".into());
     assert_eq!(connector.read(&["3".into()], &shape()).await.unwrap().len(), 1);
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_keeps_its_rights_and_is_left_alone_where_nothing_changes() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("people.csv");
+    fs::write(&path, PEOPLE).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let connector = connector(folder.path());
+    let update = |before: &str, after: &str| {
+        let edit = AttributeEdit { before: vec![before.into()], after: vec![after.into()] };
+        vec![ExportWrite {
+            object: SpaceId(1),
+            object_type: "person".into(),
+            operation: ExportOperation::Update {
+                anchor: "2".into(),
+                version: None,
+                current: AttributeSet::new(),
+                attributes: BTreeMap::from([("name".into(), edit)]),
+                references: BTreeMap::new(),
+            },
+        }]
+    };
+    let before = fs::metadata(&path).unwrap();
+    connector.export(update("Grace", "Grace")).await.unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().ino(), before.ino(), "the same file");
+    assert_eq!(fs::read_to_string(&path).unwrap(), PEOPLE);
+    connector.export(update("Grace", "Grace M.")).await.unwrap();
+    let after = fs::metadata(&path).unwrap();
+    assert_ne!(after.ino(), before.ino());
+    assert_eq!(after.mode() & 0o777, 0o640);
+    assert!(fs::read_to_string(&path).unwrap().contains("Grace M."));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+}

@@ -455,3 +455,38 @@ async fn the_schema_names_what_rules_can_write() {
         Some(ValueKind::Reference)
     );
 }
+
+/// The group is there, and somebody who was told otherwise would make it again.
+#[tokio::test]
+async fn a_group_that_was_made_without_its_members_is_not_told_as_refused() {
+    use axum::extract::Request;
+    use axum::http::{Method, StatusCode};
+    use axum::middleware::{Next, from_fn};
+    use axum::response::IntoResponse as _;
+    let registry = Arc::new(Registry::standard());
+    let server = ScimServer::builder(Arc::clone(&registry))
+        .store(MemoryStore::new(registry, SystemClock::new().now()))
+        .authenticator(StaticToken::new(&TOKEN.into()).unwrap())
+        .base_url("https://scim.example/scim/v2")
+        .build()
+        .unwrap();
+    let refuse_changes = from_fn(|request: Request, next: Next| async move {
+        match *request.method() {
+            Method::PATCH | Method::PUT => StatusCode::FORBIDDEN.into_response(),
+            _ => next.run(request).await,
+        }
+    });
+    let router = axum::Router::new().nest("/scim/v2", server.router()).layer(refuse_changes);
+    let target = "name = \"few\"\n[types.Groups.members]\nmax-create = 1\n";
+    let connector =
+        ScimConnector::new("cloud".into(), client(InProcess::new(router), Some(target), TOKEN));
+    let ada = create(&connector, user("ada")).await;
+    let grace = create(&connector, user("grace")).await;
+    let group = ExportOperation::Create {
+        attributes: AttributeSet::new().with("displayName", "Engines"),
+        references: BTreeMap::from([("members".into(), vec![ada, grace])]),
+    };
+    let (kind, message) = failed(&connector, write("Group", group)).await;
+    assert_eq!(kind, FailureKind::Unknown, "{message}");
+    assert!(message.contains("the group was made"), "{message}");
+}

@@ -8,6 +8,7 @@ use futures::future::{Either, select};
 use serde::{Deserialize, Serialize};
 
 use crate::connector::{Connector, ConnectorError, ImportMode, ImportRequest, ImportShape};
+use crate::escrow::RetrySchedule;
 use crate::import::{ReadKind, Staging, StagingError};
 use crate::observer::{Event, Observer, Phase};
 use crate::stop::Stop;
@@ -61,6 +62,7 @@ pub(super) struct Import<'a> {
     pub(super) shape: &'a ImportShape,
     pub(super) digest: &'a str,
     pub(super) now: DateTime<Utc>,
+    pub(super) retry: &'a RetrySchedule,
     pub(super) stop: &'a Stop,
     pub(super) observer: &'a mut (dyn Observer + Send),
 }
@@ -100,8 +102,9 @@ impl Import<'_> {
         let kind = if full { ReadKind::Full } else { ReadKind::Delta };
         let request = ImportRequest { mode, shape: self.shape.clone() };
         let mut pages = self.connector.import(request);
-        let mut staging =
-            Staging::begin(&mut *self.store, id, kind, self.now)?.with_shape(self.digest);
+        let mut staging = Staging::begin(&mut *self.store, id, kind, self.now)?
+            .with_shape(self.digest)
+            .with_retry(self.retry.clone());
         let (mut told, mut expected) = (0, None);
         loop {
             let page = match select(pages.next(), self.stop.wait()).await {

@@ -4,6 +4,7 @@
 //! a target before its whole plan was made and admitted; nothing is concluded from a read that did not come to its end.
 
 mod import;
+mod known;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +28,7 @@ use crate::rules::{RuleSet, Source};
 use crate::run::{self, CycleMode, Reset};
 use crate::space::SpaceObject;
 use crate::stop::Stop;
-use crate::store::{ConnectorState, EscrowStage, RunRecord, Which};
+use crate::store::{ConnectorState, EscrowStage, JoinKey, RunRecord, Which};
 use crate::sync::{SyncError, SyncMode, Synchronizer};
 use crate::undo::UndoSink;
 use crate::{AttributeName, AttributeValue, ConnectorId, ObjectType, StoreError, SyncStore};
@@ -187,7 +188,9 @@ impl From<ExportError> for CycleError {
 /// Runs a cycle and keeps it in the history.
 ///
 /// A system that cannot be read or written is an error of the report and the others go on: a source that was not read to
-/// its end has nothing deleted, a target that was not is not written to.
+/// its end has nothing deleted, a target that was not is not written to. Where a source was never read whole, or not with
+/// all that the rules ask for now, and where a target has never said what it has, what depends on it waits, and the report
+/// says so.
 ///
 /// # Errors
 /// [`CycleError`].
@@ -231,6 +234,7 @@ struct Cycle<'a, 'o> {
     input: CycleInput<'a>,
     observer: &'o mut (dyn Observer + Send),
     report: CycleReport,
+    /// What the systems have, as they say now or, of targets that do not answer, as they said last.
     schemas: BTreeMap<ConnectorId, ConnectorSchema>,
     /// Systems that could not be read.
     failed: BTreeSet<ConnectorId>,
@@ -261,24 +265,34 @@ impl Cycle<'_, '_> {
         if !self.input.options.reset.is_empty() {
             run::reset(self.input.store, &sources, &targets, &self.input.options.reset)?;
         }
+        let reads = self.input.options.mode != CycleMode::ExportOnly;
+        let asked = sources.iter().filter(|_| reads).chain(&targets);
+        self.schemas(asked.collect(), &targets).await?;
         if self.input.options.export {
             for target in &targets {
-                self.recover(target).await?;
+                if !self.failed.contains(target) {
+                    self.recover(target).await?;
+                }
             }
         }
-        if self.input.options.mode != CycleMode::ExportOnly {
-            self.schemas(sources.union(&targets)).await?;
+        if reads {
             self.imports(&sources, &targets).await?;
             if self.stopped() || sources.is_subset(&self.failed) {
                 return Ok(());
             }
-            self.sync()?;
+        } else if let Some(why) = self.unsynchronised()? {
+            self.report.errors.push(why);
+            return Ok(());
+        }
+        let (lacking, held) = self.hold_back(sources.union(&targets), &targets)?;
+        if reads {
+            self.sync(lacking)?;
         }
         for target in &targets {
             if self.stopped() {
                 return Ok(());
             }
-            if !self.failed.contains(target) {
+            if !self.failed.contains(target) && !held.contains(target) {
                 self.target(target).await?;
             }
         }
@@ -319,23 +333,6 @@ impl Cycle<'_, '_> {
         }
         self.failed.insert(id.clone());
         self.report.errors.push(format!("{id}: {error}"));
-    }
-
-    async fn schemas(&mut self, ids: impl Iterator<Item = &ConnectorId>) -> Result<(), CycleError> {
-        for id in ids {
-            let connector = find(self.input.connectors, id)?;
-            match connector.schema().await {
-                Ok(schema) => {
-                    self.schemas.insert(id.clone(), schema);
-                }
-                Err(error) => self.trouble(id, &error),
-            }
-        }
-        // What a system that did not answer has is not known, and the report says already that it did not.
-        self.input.rules.check_known(&self.schemas).map_err(|errors| {
-            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            CycleError::Rules(lines.join("\n"))
-        })
     }
 
     async fn imports(
@@ -389,6 +386,7 @@ impl Cycle<'_, '_> {
             shape,
             digest,
             now: (self.input.now)(),
+            retry: &self.input.options.retry,
             stop: self.input.stop,
             observer: &mut *self.observer,
         };
@@ -408,13 +406,13 @@ impl Cycle<'_, '_> {
     }
 
     /// Lets the objects pass the rules: all of them where the rules are others than those that they have passed.
-    fn sync(&mut self) -> Result<(), CycleError> {
+    fn sync(&mut self, lacking: BTreeSet<ConnectorId>) -> Result<(), CycleError> {
         let digest = self.input.rules.digest();
         let passed = run::rules_digest(self.input.store)?;
         let full =
             self.input.options.mode == CycleMode::Initial || passed.as_ref() != Some(&digest);
         let mode = if full { SyncMode::Full } else { SyncMode::Delta };
-        let synchronizer = self.synchronizer(self.input.rules);
+        let synchronizer = self.synchronizer(self.input.rules).without(lacking);
         let report = synchronizer.run(self.input.store, mode, &mut *self.observer)?;
         self.report.sync = Some(report);
         if full {
@@ -505,18 +503,13 @@ impl Cycle<'_, '_> {
     fn export_options(&self, target: &ConnectorId) -> ExportOptions {
         let options = self.input.options;
         let rules = self.input.rules;
-        let shape = rules.shape(target);
         let plan = options.plan(rules, target, (self.input.now)());
         let mut export = ExportOptions::new(plan);
         export.batch = options.export_batch;
         export.reference_batch = options.reference_batch;
         export.retry = options.retry.clone();
-        export.matching = shape
-            .types
-            .keys()
-            .map(|found| (found.clone(), rules.matching(target, found).to_vec()))
-            .collect();
-        export.shape = shape;
+        export.matching = rules.all_matching(target);
+        export.shape = rules.shape(target);
         export
     }
 
@@ -616,6 +609,10 @@ impl References for Synchronizer<'_> {
             adds_only: desired.add_only,
             single,
         }))
+    }
+
+    fn keys(&self, object: &SpaceObject) -> Vec<JoinKey> {
+        self.keys_of(object)
     }
 }
 

@@ -3,19 +3,22 @@
 use futures::{StreamExt, stream};
 
 use super::{ExportError, ExportOptions, Told, Work};
-use crate::connector::{ConnectorError, ImportedObject, MatchQuery};
+use crate::connector::{ConnectorError, ImportShape, ImportedObject, MatchQuery};
 use crate::observer::StepStatus;
 use crate::plan::{one_line, type_of};
 use crate::space::{ExportKind, LinkOrigin, SpaceKind, SpaceObject};
 use crate::store::EscrowStage;
-use crate::{AttributeName, Connector};
+use crate::{AttributeName, AttributeValue, Connector, ObjectType, SpaceId};
 
 /// What a look-up came to.
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Exactly one object, by this attribute.
     One(Box<ImportedObject>, AttributeName),
     /// None.
-    None,
+    None {
+        /// Whether there was a value by which the target can be asked.
+        asked: bool,
+    },
     /// Several: a sentence that names two of them.
     Several(String),
     /// The look-up itself failed.
@@ -41,23 +44,34 @@ pub(super) async fn locate_one(
     options: &ExportOptions,
     object: &SpaceObject,
 ) -> Found {
+    let Some(pending) = &object.pending_export else { return Found::None { asked: false } };
     let object_type = type_of(object);
-    let Some(pending) = &object.pending_export else { return Found::None };
-    for attribute in options.matching.get(&object_type).into_iter().flatten() {
-        let Some(value) = pending.attributes.get(attribute).and_then(|values| values.first())
-        else {
-            continue;
-        };
+    let matching = options.matching.get(&object_type).into_iter().flatten();
+    let values = matching
+        .filter_map(|name| Some((name.clone(), pending.attributes.get(name)?.first()?.clone())));
+    look_up(connector, &object_type, values.collect(), &options.shape).await
+}
+
+/// Looks for an object by each of some values in turn, until there is one that has it.
+pub(crate) async fn look_up(
+    connector: &dyn Connector,
+    object_type: &ObjectType,
+    values: Vec<(AttributeName, AttributeValue)>,
+    shape: &ImportShape,
+) -> Found {
+    let mut asked = false;
+    for (attribute, value) in values {
         let query = MatchQuery {
             object_type: object_type.clone(),
             attribute: attribute.clone(),
-            value: value.clone(),
+            value,
             limit: 2,
         };
-        match connector.find(&query, &options.shape).await {
+        match connector.find(&query, shape).await {
             Ok(mut found) if found.len() <= 1 => {
+                asked = true;
                 if let Some(one) = found.pop() {
-                    return Found::One(Box::new(one), attribute.clone());
+                    return Found::One(Box::new(one), attribute);
                 }
             }
             Ok(found) => {
@@ -73,7 +87,7 @@ pub(super) async fn locate_one(
             Err(error) => return Found::Error(error),
         }
     }
-    Found::None
+    Found::None { asked }
 }
 
 impl Work<'_> {
@@ -129,7 +143,7 @@ impl Work<'_> {
         adopted.version.clone_from(&found.version);
         adopted.pending_export = None;
         adopted.link = link;
-        self.with.store.put_object(&adopted)?;
+        self.put(&adopted)?;
         self.edges_as_found(&adopted, found)?;
         if let Some(link) = &adopted.link {
             self.with.store.mark_dirty(link.metaverse)?;
@@ -174,7 +188,7 @@ impl Work<'_> {
             loop {
                 let page = self.with.store.edges(object.id, attribute, after, 500)?;
                 for to in page.iter().filter(|to| !there.contains(to)) {
-                    self.with.store.remove_edge(object.id, attribute, *to)?;
+                    self.unrefer(object.id, attribute, *to)?;
                 }
                 match page.last() {
                     Some(last) if page.len() == 500 => after = Some(*last),
@@ -185,13 +199,30 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Removes an edge, and with the last one a placeholder that it led to. Called within a transaction.
+    pub(super) fn unrefer(
+        &mut self,
+        from: SpaceId,
+        attribute: &AttributeName,
+        to: SpaceId,
+    ) -> Result<(), ExportError> {
+        let store = &mut *self.with.store;
+        store.remove_edge(from, attribute, to)?;
+        if store.object(to)?.is_some_and(|object| object.kind == SpaceKind::Placeholder)
+            && store.referrers(to, None, 1)?.is_empty()
+        {
+            store.remove_object(to)?;
+        }
+        Ok(())
+    }
+
     /// Takes the mark of a write that did not happen away.
     pub(super) fn clear_sent(&mut self, object: &SpaceObject) -> Result<(), ExportError> {
         if let Some(mut stored) = self.with.store.object(object.id)?
             && let Some(pending) = &mut stored.pending_export
         {
             pending.sent = None;
-            self.with.store.put_object(&stored)?;
+            self.put(&stored)?;
         }
         Ok(())
     }

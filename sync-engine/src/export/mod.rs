@@ -8,14 +8,17 @@
 //! cycle goes on where it ended.
 
 mod adopt;
+mod carried;
 mod outcome;
 mod references;
 mod values;
 
+pub(crate) use self::adopt::{Found, look_up};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::connector::{Connector, ConnectorError, ImportShape};
@@ -36,7 +39,8 @@ pub type Now<'a> = &'a (dyn Fn() -> DateTime<Utc> + Send + Sync);
 /// How an export is carried out.
 #[derive(Clone, Debug)]
 pub struct ExportOptions {
-    /// How many objects are sent at a time.
+    /// How many objects are sent at a time, to begin with; up to ten times as many while that takes less than a second.
+    /// Each batch waits for the disk three times, and a stop waits for the end of a batch.
     pub batch: usize,
     /// How many references of one object are sent at a time.
     pub reference_batch: usize,
@@ -48,8 +52,6 @@ pub struct ExportOptions {
     pub shape: ImportShape,
     /// When what failed is tried again.
     pub retry: RetrySchedule,
-    /// After how many times that the target answered with other values than were written it is no longer tried at once.
-    pub mismatches: u32,
     /// How objects are called and which values are secret.
     pub plan: PlanOptions,
 }
@@ -65,7 +67,6 @@ impl ExportOptions {
             matching: BTreeMap::new(),
             shape: ImportShape::default(),
             retry: RetrySchedule::default(),
-            mismatches: 3,
             plan,
         }
     }
@@ -206,6 +207,8 @@ impl<'a> Exporter<'a> {
             complete: self.store.connector(target)?.complete,
             report: ExportReport::default(),
             settled: BTreeSet::new(),
+            carried: BTreeMap::new(),
+            pace: Pace::new(self.options.batch),
             with: self,
         })
     }
@@ -256,6 +259,30 @@ impl Budget {
     }
 }
 
+/// How many objects are sent at a time.
+struct Pace {
+    size: usize,
+    least: usize,
+}
+
+impl Pace {
+    const MOST: usize = 10;
+
+    fn new(least: usize) -> Self {
+        let least = least.max(1);
+        Self { size: least, least }
+    }
+
+    /// Learns from a full batch.
+    fn learn(&mut self, took: TimeDelta) {
+        if took < TimeDelta::milliseconds(500) {
+            self.size = (self.size * 2).min(self.least * Self::MOST);
+        } else if took > TimeDelta::seconds(1) {
+            self.size = (self.size / 2).max(self.least);
+        }
+    }
+}
+
 /// An export under way.
 struct Work<'a> {
     with: Exporter<'a>,
@@ -265,6 +292,9 @@ struct Work<'a> {
     report: ExportReport,
     /// Objects that this export is done with, whatever became of them.
     settled: BTreeSet<crate::SpaceId>,
+    /// What goes with the objects that are being made.
+    carried: BTreeMap<crate::SpaceId, carried::Carried>,
+    pace: Pace,
 }
 
 impl Work<'_> {
@@ -296,6 +326,16 @@ impl Work<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Keeps an object that changed, and by which values it is found. Called within a transaction.
+    fn put(&mut self, object: &SpaceObject) -> Result<(), ExportError> {
+        self.with.store.put_object(object)?;
+        let keys = self.with.references.keys(object);
+        if self.with.store.object_keys(object.id)? != keys {
+            self.with.store.index_object(object.id, &keys)?;
+        }
+        Ok(())
     }
 
     fn undo_entry(&self, object: &SpaceObject, inverse: crate::undo::Inverse) -> UndoEntry {
@@ -397,15 +437,4 @@ fn source_anchor(store: &dyn SyncStore, object: &SpaceObject) -> Option<Anchor> 
         .into_iter()
         .filter(|(connector, _)| *connector != object.connector)
         .find_map(|(_, id)| store.object(id).ok()??.anchor)
-}
-
-/// Whether two lists hold the same values, whatever their order.
-pub(crate) fn same_values(left: &[AttributeValue], right: &[AttributeValue]) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
-    let (mut left, mut right): (Vec<_>, Vec<_>) = (left.iter().collect(), right.iter().collect());
-    left.sort_unstable();
-    right.sort_unstable();
-    left == right
 }

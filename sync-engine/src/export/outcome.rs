@@ -1,10 +1,11 @@
 //! Keeps what became of writes, and finds out where that is not clear.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::adopt::{Found, locate_one};
 use super::values::write_of;
-use super::{ExportEnd, ExportError, Told, Work, same_values};
+use super::{ExportEnd, ExportError, Told, Work};
+use crate::attribute::same_values;
 use crate::connector::{ExportFailure, ExportOutcome, Exported, FailureKind, ImportedObject};
 use crate::observer::StepStatus;
 use crate::plan::Secrets;
@@ -54,8 +55,13 @@ impl Work<'_> {
         let inverse = match (pending.kind, &object.anchor) {
             (ExportKind::Add, _) => {
                 let Some(anchor) = exported.anchor.clone() else { return Ok(()) };
-                let written = pending.attributes.clone().into_iter().collect();
-                Inverse::Remove { anchor, attributes: open(&written, secrets) }
+                // As the target has them, where it said so: it is what tells apart whether somebody changed them.
+                let kept = |(name, values): (&AttributeName, &Values)| {
+                    let observed = exported.observed.as_ref().map(|all| all.get(name).to_vec());
+                    (name.clone(), observed.unwrap_or_else(|| values.clone()))
+                };
+                let attributes = pending.attributes.iter().map(kept).collect();
+                Inverse::Remove { anchor, attributes: open(&attributes, secrets) }
             }
             (ExportKind::Update | ExportKind::Disable, Some(anchor)) => {
                 let names = || pending.attributes.iter().filter(|(name, _)| !secrets.holds(name));
@@ -138,7 +144,7 @@ impl Work<'_> {
     /// Keeps one write that happened. Called within a transaction.
     fn apply(&mut self, object: &SpaceObject, exported: &Exported) -> Result<(), ExportError> {
         let Some(pending) = object.pending_export.clone() else { return Ok(()) };
-        let changes = self.property_changes(object, &pending.attributes);
+        let mut changes = self.property_changes(object, &pending.attributes);
         let mut stored = object.clone();
         match pending.kind {
             ExportKind::Add => {
@@ -156,7 +162,7 @@ impl Work<'_> {
             ExportKind::Disable => self.report.disabled += 1,
             ExportKind::Delete | ExportKind::DeleteAdd => {
                 self.report.deleted += 1;
-                self.removed(object, &pending)?;
+                self.removed(object)?;
                 self.tell(Told {
                     object,
                     action: pending.kind,
@@ -174,6 +180,10 @@ impl Work<'_> {
         }
         stored.version.clone_from(&exported.version);
         stored.pending_export = rest(&pending);
+        if let Some(carried) = self.carried.remove(&object.id) {
+            self.keep_carried(&mut stored, &carried, exported)?;
+            changes.extend(carried.changes());
+        }
         self.confirm(&mut stored, &pending.attributes, exported.observed.as_ref())?;
         self.tell(Told {
             object: &stored,
@@ -213,6 +223,9 @@ impl Work<'_> {
     }
 
     /// Compares what the target answered with what was written, and keeps the object.
+    ///
+    /// What the answer shows is known, whether it is what was written or not, and is not judged again by the next import:
+    /// only what no answer showed is unconfirmed.
     fn confirm(
         &mut self,
         stored: &mut SpaceObject,
@@ -221,46 +234,44 @@ impl Work<'_> {
     ) -> Result<(), ExportError> {
         let open = || written.iter().filter(|(name, _)| !Secrets::is_write_only(name));
         let before = stored.unconfirmed.take();
-        let mismatches = before.as_ref().map_or(0, |unconfirmed| unconfirmed.mismatches);
-        let mut attributes: BTreeMap<_, _> = before.map(|u| u.attributes).unwrap_or_default();
-        attributes.extend(open().map(|(name, values)| (name.clone(), values.clone())));
-        let at = (self.with.now)();
-        let Some(observed) = observed else {
-            if !attributes.is_empty() {
-                stored.unconfirmed = Some(Unconfirmed { at, attributes, mismatches });
-            }
-            self.with.store.put_object(stored)?;
-            return self.mended(stored);
-        };
-        let other: BTreeSet<AttributeName> = open()
-            .filter(|(name, values)| !same_values(observed.get(name), values))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for (name, _) in open() {
-            if other.contains(name) {
+        let (mut attributes, mut mismatches) = before
+            .map_or_else(|| (BTreeMap::new(), 0), |before| (before.attributes, before.mismatches));
+        let mut other: Vec<&str> = Vec::new();
+        for (name, values) in open() {
+            let Some(observed) = observed else {
+                attributes.insert(name.clone(), values.clone());
+                continue;
+            };
+            attributes.remove(name);
+            if !same_values(observed.get(name), values) {
+                other.push(name.as_str());
                 stored.hologram.set(name.clone(), observed.get(name).to_vec());
-            } else {
-                attributes.remove(name);
             }
         }
-        let mismatches = if other.is_empty() { mismatches } else { mismatches.saturating_add(1) };
-        if !attributes.is_empty() {
+        if !other.is_empty() {
+            mismatches = mismatches.saturating_add(1);
+        }
+        let is_told = observed.is_some() && other.is_empty() && attributes.is_empty();
+        if !is_told && (!attributes.is_empty() || mismatches > 0) {
+            let at = (self.with.now)();
             stored.unconfirmed = Some(Unconfirmed { at, attributes, mismatches });
         }
-        self.with.store.put_object(stored)?;
-        if other.is_empty() {
-            return self.mended(stored);
-        }
-        if let Some(link) = &stored.link {
+        self.put(stored)?;
+        if !other.is_empty()
+            && let Some(link) = &stored.link
+        {
             self.with.store.mark_dirty(link.metaverse)?;
         }
-        if mismatches < self.with.options.mismatches {
+        if is_told || mismatches < Unconfirmed::MISMATCHES {
             return self.mended(stored);
         }
-        let names: Vec<&str> = other.iter().map(AttributeName::as_str).collect();
+        if other.is_empty() {
+            // It has been in vain too often: the entry, and with it the schedule, stays until the write is read back.
+            return Ok(());
+        }
         let message = format!(
             "the target takes {} and answers with other values each time; map what it accepts, or leave it out",
-            names.join(", ")
+            other.join(", ")
         );
         self.fail(stored, EscrowStage::Export, &message)
     }
@@ -269,27 +280,10 @@ impl Work<'_> {
         Ok(crate::escrow::mend(self.with.store, object.id, EscrowStage::Export)?)
     }
 
-    /// An object is gone from the target because it was asked to be. Called within a transaction.
-    fn removed(
-        &mut self,
-        object: &SpaceObject,
-        pending: &PendingExport,
-    ) -> Result<(), ExportError> {
+    /// An object is gone from the target because it was asked to be. One of another type is made in its place by the next
+    /// synchronisation, which looks at its identity. Called within a transaction.
+    fn removed(&mut self, object: &SpaceObject) -> Result<(), ExportError> {
         let store = &mut *self.with.store;
-        if pending.kind == ExportKind::DeleteAdd {
-            let mut again = object.clone();
-            store.remove_object(object.id)?;
-            again.anchor = None;
-            again.dn = None;
-            again.version = None;
-            again.unconfirmed = None;
-            again.hologram = AttributeSet::new();
-            again.pending_export =
-                Some(PendingExport { kind: ExportKind::Add, sent: None, ..pending.clone() });
-            let id = store.insert_object(&again)?;
-            self.settled.insert(id);
-            return Ok(());
-        }
         let link = object.link.clone();
         store.remove_object(object.id)?;
         if let Some(link) = link {
@@ -316,6 +310,19 @@ impl Work<'_> {
             };
             let add = kind == ExportKind::Add;
             let delete = matches!(kind, ExportKind::Delete | ExportKind::DeleteAdd);
+            // It may be a reference that is not taken, and an object is worth more than its references.
+            let bare = add
+                && matches!(failure.kind, FailureKind::Refused | FailureKind::Missing)
+                && self.carried.remove(&object.id).is_some();
+            if bare {
+                match self.send_again(&object).await? {
+                    Some(again) => {
+                        failure = again;
+                        continue;
+                    }
+                    None => return Ok(()),
+                }
+            }
             match failure.kind {
                 FailureKind::Busy => {
                     self.not_begun(std::slice::from_ref(&object))?;
@@ -363,20 +370,37 @@ impl Work<'_> {
                 return self.leave(&object, &failure.message);
             }
             retried = true;
-            let Some(write) = write_of(&object) else {
-                return self.leave(&object, &failure.message);
-            };
-            match self.with.connector.export(vec![write]).await.map(|mut outcomes| outcomes.pop()) {
-                Ok(Some(ExportOutcome::Done(exported))) => {
-                    self.keep_done(vec![(object, exported)])?;
-                    return Ok(());
-                }
-                Ok(Some(ExportOutcome::Failed(again))) => failure = again,
-                Ok(None) => return self.leave(&object, &failure.message),
-                Err(error) => {
-                    self.broken(&error);
-                    return self.not_begun(std::slice::from_ref(&object));
-                }
+            match self.send_again(&object).await? {
+                Some(again) => failure = again,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Sends one write anew, without references; gives back how it failed, where it did.
+    async fn send_again(
+        &mut self,
+        object: &SpaceObject,
+    ) -> Result<Option<ExportFailure>, ExportError> {
+        let Some(write) = write_of(object) else {
+            let message = "it is not known which object of the target this is";
+            self.leave(object, message)?;
+            return Ok(None);
+        };
+        match self.with.connector.export(vec![write]).await.map(|mut outcomes| outcomes.pop()) {
+            Ok(Some(ExportOutcome::Done(exported))) => {
+                let nameless = self.keep_done(vec![(object.clone(), exported)])?;
+                Ok(nameless.into_iter().next().map(|(_, failure)| failure))
+            }
+            Ok(Some(ExportOutcome::Failed(again))) => Ok(Some(again)),
+            Ok(None) => {
+                self.leave(object, "the target left the write without an answer")?;
+                Ok(None)
+            }
+            Err(error) => {
+                self.broken(&error);
+                self.not_begun(std::slice::from_ref(object))?;
+                Ok(None)
             }
         }
     }
@@ -392,10 +416,10 @@ impl Work<'_> {
             Found::One(one, by) => self.transaction(|work| work.adopt(object, &one, &by)),
             Found::Several(message) => self.transaction(|work| work.refused(object, &message)),
             // The mark stays, so the next cycle looks again before it makes the object.
-            Found::None | Found::Error(_) if failure.kind == FailureKind::Unknown => {
+            Found::None { .. } | Found::Error(_) if failure.kind == FailureKind::Unknown => {
                 self.leave(object, &failure.message)
             }
-            Found::None | Found::Error(_) => {
+            Found::None { .. } | Found::Error(_) => {
                 self.transaction(|work| work.refused(object, &failure.message))
             }
         }
@@ -438,7 +462,7 @@ impl Work<'_> {
                 .retain(|name, values| !same_values(object.hologram.get(name), values));
         }
         self.transaction(|work| {
-            work.with.store.put_object(&object)?;
+            work.put(&object)?;
             work.edges_as_found(&object, found)?;
             if let Some(link) = &object.link {
                 work.with.store.mark_dirty(link.metaverse)?;
@@ -456,7 +480,7 @@ impl Work<'_> {
             let Some(mut stored) = work.with.store.object(object.id)? else { return Ok(()) };
             stored.pending_export = None;
             stored.pending_import = PendingImport::Delete;
-            work.with.store.put_object(&stored)?;
+            work.put(&stored)?;
             if let Some(link) = &stored.link {
                 work.with.store.mark_dirty(link.metaverse)?;
             }

@@ -42,7 +42,6 @@ struct Piece {
 impl Work<'_> {
     /// Carries out the phase of references.
     pub(super) async fn references(&mut self) -> Result<(), ExportError> {
-        let size = self.with.options.batch.max(1);
         let mut after = None;
         let mut batch = Vec::new();
         loop {
@@ -51,8 +50,10 @@ impl Work<'_> {
             for object in page {
                 after = Some(object.id);
                 batch.extend(self.group(object)?);
-                if batch.len() == size {
+                if batch.len() >= self.pace.size {
+                    let began = self.now();
                     self.groups(std::mem::take(&mut batch)).await?;
+                    self.pace.learn(self.now() - began);
                     if self.over() {
                         return Ok(());
                     }
@@ -96,15 +97,17 @@ impl Work<'_> {
             }
             let mut pieces = Vec::new();
             let mut under_way = Vec::new();
+            let mut finished = Vec::new();
             for mut group in groups {
                 let piece = self.piece(&mut group)?;
                 if piece.edits.is_empty() {
-                    self.finish(group)?;
+                    finished.push(group);
                 } else {
                     pieces.push(piece);
                     under_way.push(group);
                 }
             }
+            self.finish(finished)?;
             if under_way.is_empty() {
                 return Ok(());
             }
@@ -227,10 +230,10 @@ impl Work<'_> {
             }
         }
         for (attribute, to) in &piece.removed {
-            self.with.store.remove_edge(id, attribute, *to)?;
+            self.unrefer(id, attribute, *to)?;
         }
         group.object.version.clone_from(&exported.version);
-        self.with.store.put_object(&group.object)?;
+        self.put(&group.object)?;
         group.retried = false;
         if !group.written {
             group.written = true;
@@ -312,7 +315,7 @@ impl Work<'_> {
         group.object.hologram = found.attributes.clone();
         group.object.version.clone_from(&found.version);
         self.transaction(|work| {
-            work.with.store.put_object(&group.object)?;
+            work.put(&group.object)?;
             work.edges_as_found(&group.object, &found)?;
             if let Some(link) = &group.object.link {
                 work.with.store.mark_dirty(link.metaverse)?;
@@ -346,21 +349,24 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Ends the work on an object.
-    fn finish(&mut self, group: Group) -> Result<(), ExportError> {
-        if group.waiting {
+    /// Ends the work on objects that have no piece left, in one transaction: a commit waits for the disk.
+    fn finish(&mut self, groups: Vec<Group>) -> Result<(), ExportError> {
+        let done: Vec<_> = groups.into_iter().filter(|group| !group.waiting).collect();
+        if done.is_empty() {
             return Ok(());
         }
         self.transaction(|work| {
-            let mut object = group.object;
-            if let Some(pending) = &mut object.pending_export {
-                pending.references.clear();
-                if pending.kind == ExportKind::Update && pending.attributes.is_empty() {
-                    object.pending_export = None;
+            for Group { mut object, .. } in done {
+                if let Some(pending) = &mut object.pending_export {
+                    pending.references.clear();
+                    if pending.kind == ExportKind::Update && pending.attributes.is_empty() {
+                        object.pending_export = None;
+                    }
                 }
+                work.put(&object)?;
+                crate::escrow::mend(work.with.store, object.id, EscrowStage::Reference)?;
             }
-            work.with.store.put_object(&object)?;
-            Ok(crate::escrow::mend(work.with.store, object.id, EscrowStage::Reference)?)
+            Ok(())
         })
     }
 }
@@ -383,12 +389,12 @@ fn write_of(
 }
 
 /// The references that the target would not take.
-fn refused(exported: &Exported) -> BTreeSet<(&AttributeName, &Anchor)> {
+pub(super) fn refused(exported: &Exported) -> BTreeSet<(&AttributeName, &Anchor)> {
     exported.refused.iter().map(|refused| (&refused.attribute, &refused.anchor)).collect()
 }
 
 /// References as the log shows them: what came and what went, and beyond some only how many.
-fn changes(edits: &BTreeMap<AttributeName, ReferenceEdit>) -> Vec<PropertyChange> {
+pub(super) fn changes(edits: &BTreeMap<AttributeName, ReferenceEdit>) -> Vec<PropertyChange> {
     let named = |anchors: &[Anchor]| {
         let mut values: Vec<AttributeValue> =
             anchors.iter().take(NAMED).map(|anchor| anchor.as_str().into()).collect();

@@ -76,7 +76,6 @@ impl Work<'_> {
         phase: Phase,
         object_type: &ObjectType,
     ) -> Result<(), ExportError> {
-        let size = self.with.options.batch.max(1);
         let mut after = None;
         let mut batch = Vec::new();
         loop {
@@ -87,11 +86,13 @@ impl Work<'_> {
                 if self.is_for(phase, object_type, &object)? {
                     batch.push(object);
                 }
-                if batch.len() == size {
+                if batch.len() >= self.pace.size {
                     if self.over() {
                         return Ok(());
                     }
+                    let began = self.now();
                     self.batch(std::mem::take(&mut batch)).await?;
+                    self.pace.learn(self.now() - began);
                 }
             }
             if last {
@@ -138,18 +139,30 @@ impl Work<'_> {
             return Ok(());
         }
         let now = self.now();
+        self.carried.clear();
+        for object in &objects {
+            let carried = self.known_references(object)?;
+            if !carried.is_empty() {
+                self.carried.insert(object.id, carried);
+            }
+        }
         let mut writes = Vec::with_capacity(objects.len());
         let objects = self.transaction(|work| {
             let mut sendable = Vec::with_capacity(objects.len());
             for mut object in objects.drain(..) {
-                let Some(write) = write_of(&object) else {
+                let Some(mut write) = write_of(&object) else {
                     work.refused(&object, "it is not known which object of the target this is")?;
                     continue;
                 };
+                if let ExportOperation::Create { references, .. } = &mut write.operation
+                    && let Some(carried) = work.carried.get(&object.id)
+                {
+                    *references = carried.references();
+                }
                 if let Some(pending) = &mut object.pending_export {
                     pending.sent = Some(now);
                 }
-                work.with.store.put_object(&object)?;
+                work.put(&object)?;
                 writes.push(write);
                 sendable.push(object);
             }
@@ -198,7 +211,7 @@ impl Work<'_> {
         let found = locate(self.with.connector, self.with.options, doubtful).await;
         for (object, found) in found {
             match found {
-                Found::None => plain.push(object),
+                Found::None { .. } => plain.push(object),
                 Found::One(one, by) => {
                     self.transaction(|work| work.adopt(&object, &one, &by))?;
                 }
@@ -242,8 +255,8 @@ impl Work<'_> {
             }
         }
         let nameless = self.keep_done(done)?;
+        // Of these nobody knows: their marks stay, so that the next cycle looks before it writes.
         if !silent.is_empty() {
-            self.not_begun(&silent)?;
             let count = silent.len();
             self.report.ended = Some(ExportEnd::Broken(format!(
                 "the target left {count} writes without an answer"
@@ -256,7 +269,7 @@ impl Work<'_> {
     }
 }
 
-/// The write of an object, as it is pending.
+/// The write of an object, as it is pending, without references.
 pub(super) fn write_of(object: &SpaceObject) -> Option<ExportWrite> {
     let pending = object.pending_export.as_ref()?;
     let operation = match pending.kind {

@@ -23,6 +23,7 @@ use chrono::{DateTime, Utc};
 
 use self::names::ToldByName;
 use crate::connector::{ImportChange, ImportEnd, ImportPage, ImportedObject};
+use crate::escrow::RetrySchedule;
 use crate::space::{PendingImport, SpaceKind, SpaceObject};
 use crate::store::{EscrowStage, StoreError, SyncStore, Which};
 use crate::{Anchor, AttributeName, ConnectorId, SpaceId};
@@ -123,6 +124,7 @@ pub struct Staging<'s> {
     connector: ConnectorId,
     kind: ReadKind,
     now: DateTime<Utc>,
+    retry: RetrySchedule,
     shape: Option<String>,
     /// The number of this read, from its first page on.
     read: Option<u64>,
@@ -165,6 +167,7 @@ impl<'s> Staging<'s> {
             connector: connector.clone(),
             kind,
             now,
+            retry: RetrySchedule::default(),
             shape: None,
             read: None,
             told: 0,
@@ -186,6 +189,13 @@ impl<'s> Staging<'s> {
     #[must_use]
     pub fn with_shape(mut self, digest: impl Into<String>) -> Self {
         self.shape = Some(digest.into());
+        self
+    }
+
+    /// With another schedule for what was written in vain too often.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetrySchedule) -> Self {
+        self.retry = retry;
         self
     }
 

@@ -2,17 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::Duration;
-
 use super::names::Moved;
 use super::{ReadKind, Staged, Staging, StagingError};
+use crate::attribute::same_values;
 use crate::connector::{ChangedObject, ImportedObject, ReferenceChange, SourceScope};
-use crate::space::{PendingImport, SpaceKind, SpaceObject};
-use crate::store::{Escrow, EscrowStage};
-use crate::{AttributeName, AttributeValue, Dn, SpaceId};
+use crate::space::{PendingImport, SpaceKind, SpaceObject, Unconfirmed};
+use crate::store::EscrowStage;
+use crate::{AttributeName, Dn, SpaceId, escrow};
 
-/// So often a target may tell something else than was written before a person has to look.
-const MISMATCHES: u32 = 3;
+/// What a read says about what was written.
+enum Verdict {
+    /// Nothing was written that was not judged before.
+    Nothing,
+    /// All of it is there; whether it had been written in vain too often before.
+    Confirmed { after_trouble: bool },
+    /// This attribute is otherwise.
+    Otherwise(AttributeName),
+}
 
 impl Staging<'_> {
     /// A whole object.
@@ -136,7 +142,7 @@ impl Staging<'_> {
                     changed.extend(edges.into_iter().map(|(name, _)| name));
                 }
                 after.pending_import = pending(before, &after, changed);
-                let mismatch = self.confirm(&mut after);
+                let verdict = confirm(&mut after);
                 let twin = self.twin(before, &after)?;
                 match after == *before {
                     true => staged.unchanged += 1,
@@ -145,9 +151,7 @@ impl Staging<'_> {
                         staged.updated += 1;
                     }
                 }
-                if let Some(mismatch) = mismatch {
-                    self.write_again(&after, &mismatch)?;
-                }
+                self.judged(&after, verdict)?;
                 if let Some(twin) = twin {
                     self.current = None;
                     self.seen(after.id)?;
@@ -156,8 +160,9 @@ impl Staging<'_> {
             }
             // Others referred to it, or it was to be made: it is here now.
             Some(before) => {
-                self.confirm(&mut after);
+                let verdict = confirm(&mut after);
                 self.store.put_object(&after)?;
+                self.judged(&after, verdict)?;
                 if before.kind == SpaceKind::Placeholder {
                     self.requeue_referrers(after.id)?;
                 }
@@ -194,64 +199,51 @@ impl Staging<'_> {
         )))
     }
 
-    /// Compares what is told with what was written; gives an attribute that is otherwise.
-    ///
-    /// A value counts once for each time that it was written: nobody may want it any more.
-    fn confirm(&self, row: &mut SpaceObject) -> Option<AttributeName> {
-        let hologram = &row.hologram;
-        let written = row.unconfirmed.as_mut()?;
-        if written.attributes.is_empty() {
-            return None;
-        }
-        let mut otherwise = None;
-        written.attributes.retain(|name, values| {
-            let equal = same(values, hologram.get(name));
-            if !equal && otherwise.is_none() {
-                otherwise = Some(name.clone());
+    /// Has what was written in vain compared again by the outbound rules, and lets people know when it has been in vain
+    /// too often.
+    fn judged(&mut self, row: &SpaceObject, verdict: Verdict) -> Result<(), StagingError> {
+        let attribute = match verdict {
+            Verdict::Nothing | Verdict::Confirmed { after_trouble: false } => return Ok(()),
+            Verdict::Confirmed { after_trouble: true } => {
+                return Ok(escrow::mend(self.store, row.id, EscrowStage::Export)?);
             }
-            equal
-        });
-        match otherwise {
-            Some(name) => {
-                written.mismatches = written.mismatches.saturating_add(1);
-                Some(name)
-            }
-            None => {
-                row.unconfirmed = None;
-                None
-            }
-        }
-    }
-
-    /// Lets the outbound rules compare again, and people know when it has been in vain too often.
-    fn write_again(
-        &mut self,
-        row: &SpaceObject,
-        attribute: &AttributeName,
-    ) -> Result<(), StagingError> {
+            Verdict::Otherwise(attribute) => attribute,
+        };
         if let Some(link) = &row.link {
             self.store.mark_dirty(link.metaverse)?;
         }
         let times = row.unconfirmed.as_ref().map_or(0, |written| written.mismatches);
-        if times >= MISMATCHES {
+        if times >= Unconfirmed::MISMATCHES {
             let message = format!(
                 "{} was told {attribute} {times} times and says something else each time: let the rule flow the value \
                  that {} makes of it, or see who else writes it",
                 self.connector, self.connector
             );
-            let first = self.store.escrow(row.id)?.map_or(self.now, |escrow| escrow.first);
-            let escrow = Escrow {
-                stage: EscrowStage::Export,
-                message,
-                first,
-                next: Some(self.now + Duration::hours(6)),
-                attempts: times,
-            };
-            self.store.put_escrow(row.id, Some(&escrow))?;
+            escrow::fail(self.store, row.id, EscrowStage::Export, &message, self.now, &self.retry)?;
             self.escrows = true;
         }
         Ok(())
     }
+}
+
+/// Compares what is told with what was written. Each write counts once, whatever is told later: nobody may want its
+/// values any more.
+fn confirm(row: &mut SpaceObject) -> Verdict {
+    let Some(written) = row.unconfirmed.as_mut() else { return Verdict::Nothing };
+    let judged = std::mem::take(&mut written.attributes);
+    if judged.is_empty() {
+        return Verdict::Nothing;
+    }
+    let hologram = &row.hologram;
+    let otherwise =
+        |(name, values): &(AttributeName, Vec<_>)| !same_values(values, hologram.get(name));
+    if let Some((name, _)) = judged.into_iter().find(otherwise) {
+        written.mismatches = written.mismatches.saturating_add(1);
+        return Verdict::Otherwise(name);
+    }
+    let after_trouble = written.mismatches >= Unconfirmed::MISMATCHES;
+    row.unconfirmed = None;
+    Verdict::Confirmed { after_trouble }
 }
 
 fn folded(row: &SpaceObject) -> Option<smol_str::SmolStr> {
@@ -261,7 +253,7 @@ fn folded(row: &SpaceObject) -> Option<smol_str::SmolStr> {
 /// Keeps the order of values that are the same in another order, so that a quiet read writes nothing.
 fn keep_order(before: &SpaceObject, after: &mut SpaceObject) {
     for (name, values) in before.hologram.iter() {
-        if values != after.hologram.get(name) && same(values, after.hologram.get(name)) {
+        if values != after.hologram.get(name) && same_values(values, after.hologram.get(name)) {
             after.hologram.set(name.clone(), values.to_vec());
         }
     }
@@ -271,7 +263,7 @@ fn keep_order(before: &SpaceObject, after: &mut SpaceObject) {
 fn differences(before: &SpaceObject, after: &SpaceObject) -> BTreeSet<AttributeName> {
     let names = before.hologram.iter().chain(after.hologram.iter()).map(|(name, _)| name);
     let mut changed: BTreeSet<AttributeName> = names
-        .filter(|name| !same(before.hologram.get(name), after.hologram.get(name)))
+        .filter(|name| !same_values(before.hologram.get(name), after.hologram.get(name)))
         .cloned()
         .collect();
     if before.dn != after.dn {
@@ -282,19 +274,6 @@ fn differences(before: &SpaceObject, after: &SpaceObject) -> BTreeSet<AttributeN
         changed.insert(AttributeName::new(PendingImport::SCOPE));
     }
     changed
-}
-
-/// Whether two lists have the same values: directories and SCIM give them in any order.
-fn same(left: &[AttributeValue], right: &[AttributeValue]) -> bool {
-    if left == right {
-        return true;
-    }
-    let sorted = |values: &[AttributeValue]| {
-        let mut values = values.to_vec();
-        values.sort_unstable();
-        values
-    };
-    left.len() == right.len() && left.len() > 1 && sorted(left) == sorted(right)
 }
 
 /// What the synchronisation has to know of an object after what it did not know before.

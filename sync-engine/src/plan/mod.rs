@@ -288,7 +288,20 @@ pub(crate) struct PlanBuilder<'o> {
     all: SetDigest,
     removals: SetDigest,
     again: bool,
+    /// What was looked up of objects that others refer to: most are referred to more than once.
+    known: BTreeMap<SpaceId, Referred>,
 }
+
+/// What a plan wants to know of an object that another refers to.
+#[derive(Clone, Copy)]
+struct Referred {
+    leaves: bool,
+    reachable: bool,
+    identity: ItemHash,
+}
+
+/// Of so many referred objects a plan remembers what it looked up: some 5 MiB.
+const KNOWN: usize = 65_536;
 
 impl<'o> PlanBuilder<'o> {
     pub(crate) fn new(target: &ConnectorId, options: &'o PlanOptions) -> Self {
@@ -302,6 +315,7 @@ impl<'o> PlanBuilder<'o> {
             all: SetDigest::new(&domain("all"), DIGEST_MEMORY),
             removals: SetDigest::new(&domain("removals"), DIGEST_MEMORY),
             again: false,
+            known: BTreeMap::new(),
         }
     }
 
@@ -377,18 +391,17 @@ impl<'o> PlanBuilder<'o> {
                     Edit::Add(id) => (true, id),
                     Edit::Remove(id) => (false, id),
                 };
-                let Some(other) = store.object(id)? else { continue };
-                if edits.comes_by_itself(edit, &other) {
+                let Some(other) = self.referred(store, id, escrowed)? else { continue };
+                if other.leaves && edits.comes_with_removal(edit) {
                     continue;
                 }
-                if !self.reachable(store, &other, escrowed)? {
+                if !other.reachable {
                     if !self.again {
                         self.counts.references_waiting += 1;
                     }
                     continue;
                 }
-                let other = digest::identity(&other, &self.options.secrets);
-                let item = digest::reference_item(identity, attribute, add, other);
+                let item = digest::reference_item(identity, attribute, add, other.identity);
                 self.all.add(item);
                 if add {
                     delta.added += 1;
@@ -430,6 +443,28 @@ impl<'o> PlanBuilder<'o> {
             removed: delta.removed,
             added: delta.added,
         });
+    }
+
+    fn referred(
+        &mut self,
+        store: &dyn SyncStore,
+        id: SpaceId,
+        escrowed: bool,
+    ) -> Result<Option<Referred>, StoreError> {
+        if let Some(known) = self.known.get(&id) {
+            return Ok(Some(*known));
+        }
+        let Some(object) = store.object(id)? else { return Ok(None) };
+        let referred = Referred {
+            leaves: leaves(&object),
+            reachable: self.reachable(store, &object, escrowed)?,
+            identity: digest::identity(&object, &self.options.secrets),
+        };
+        if self.known.len() >= KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(id, referred);
+        Ok(Some(referred))
     }
 
     /// Whether an object is in the target or will be when references are written.

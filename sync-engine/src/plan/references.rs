@@ -4,11 +4,13 @@
 use std::collections::VecDeque;
 
 use crate::space::{ExportKind, SpaceObject};
+use crate::store::JoinKey;
 use crate::{AttributeName, ConnectorId, SpaceId, StoreError, SyncStore};
 
 const PAGE: usize = 500;
 
-/// Says which references an object of a target must have.
+/// Says what the rules make of the objects of a target, beyond the values that are pending: which references an object must
+/// have, and by which values it is found.
 pub trait References: Send + Sync {
     /// Those of one attribute; `None` where nothing is said about them and they stay as they are.
     ///
@@ -20,6 +22,9 @@ pub trait References: Send + Sync {
         object: &SpaceObject,
         attribute: &AttributeName,
     ) -> Result<Option<Desired>, StoreError>;
+
+    /// The values by which an object is found: what [`SyncStore::index_object`] is given.
+    fn keys(&self, object: &SpaceObject) -> Vec<JoinKey>;
 }
 
 /// What the references of one attribute must be.
@@ -34,7 +39,7 @@ pub struct Desired {
     pub single: bool,
 }
 
-/// An attribute takes the references of the attribute of the same name of its identity.
+/// An attribute takes the references of the attribute of the same name of its identity. No object is found by a value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SameName;
 
@@ -50,6 +55,10 @@ impl References for SameName {
         let sources = identity.references.get(attribute).into_iter().flatten();
         let sources = sources.map(|source| (source.from, source.attribute.clone())).collect();
         Ok(Some(Desired { sources, ..Desired::default() }))
+    }
+
+    fn keys(&self, _object: &SpaceObject) -> Vec<JoinKey> {
+        Vec::new()
     }
 }
 
@@ -94,7 +103,12 @@ impl Edits {
 
     /// Whether an edit about `other` need not be written, because the removal of `other` does it.
     pub(crate) fn comes_by_itself(&self, edit: Edit, other: &SpaceObject) -> bool {
-        leaves(other) && !(self.single && matches!(edit, Edit::Remove(_)))
+        leaves(other) && self.comes_with_removal(edit)
+    }
+
+    /// Whether the removal of an object does this about it, too.
+    pub(crate) fn comes_with_removal(&self, edit: Edit) -> bool {
+        !(self.single && matches!(edit, Edit::Remove(_)))
     }
 
     pub(crate) fn next(&mut self, store: &dyn SyncStore) -> Result<Option<Edit>, StoreError> {

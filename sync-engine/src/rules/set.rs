@@ -172,6 +172,17 @@ impl RuleSet {
         first.map_or(&[], |rule| rule.matching.as_slice())
     }
 
+    /// The same for all types that rules write to a target.
+    #[must_use]
+    pub fn all_matching(&self, target: &ConnectorId) -> BTreeMap<ObjectType, Vec<AttributeName>> {
+        let types = self.shape(target).types.into_keys();
+        let matching = types.map(|found| {
+            let names = self.matching(target, &found).to_vec();
+            (found, names)
+        });
+        matching.collect()
+    }
+
     /// What switches an object of the target off.
     #[must_use]
     pub fn disable_of(&self, target: &ConnectorId, object_type: &ObjectType) -> &[Flow] {

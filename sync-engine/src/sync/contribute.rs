@@ -6,7 +6,7 @@ use scim_core::text::fold;
 
 use super::evaluate::Offer;
 use crate::metaverse::{Contribution, MetaverseObject, ReferenceSource};
-use crate::rules::{Flow, Merge, Rule, text_of};
+use crate::rules::{Flow, Merge, Rule};
 use crate::{AttributeName, AttributeValue, SpaceId, Values};
 
 /// What an identity has.
@@ -113,41 +113,4 @@ fn kept(offered: &Offered<'_>, before: Option<&MetaverseObject>) -> Offer {
     let mut sources = before.references.get(&offered.flow.to).cloned().unwrap_or_default();
     sources.retain(|source| source.rule == offered.rule.name && source.from == offered.object);
     if sources.is_empty() { Offer::Null } else { Offer::References(sources) }
-}
-
-/// Whether two lists hold the same values, in whatever order.
-pub(super) fn same_values(left: &[AttributeValue], right: &[AttributeValue]) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
-    if left == right {
-        return true;
-    }
-    let mut rest: Vec<&AttributeValue> = right.iter().collect();
-    left.iter().all(|value| {
-        let found = rest.iter().position(|other| alike(value, other));
-        found.map(|at| rest.swap_remove(at)).is_some()
-    })
-}
-
-/// Whether two values are the same to a target, which may keep a number or a truth value as text.
-pub(super) fn alike(left: &AttributeValue, right: &AttributeValue) -> bool {
-    if left == right {
-        return true;
-    }
-    if std::mem::discriminant(left) == std::mem::discriminant(right) {
-        return false;
-    }
-    match (left, right) {
-        (AttributeValue::Complex(_), _) | (_, AttributeValue::Complex(_)) => false,
-        (AttributeValue::Boolean(_), _) | (_, AttributeValue::Boolean(_)) => {
-            let both = crate::rules::boolean_of(left).zip(crate::rules::boolean_of(right));
-            both.is_some_and(|(left, right)| left == right)
-        }
-        (AttributeValue::DateTime(_), _) | (_, AttributeValue::DateTime(_)) => {
-            let both = crate::rules::moment_of(left).zip(crate::rules::moment_of(right));
-            both.is_some_and(|(left, right)| left == right)
-        }
-        _ => text_of(left) == text_of(right),
-    }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::contribute::{alike, same_values};
 use super::evaluate::{self, Offer};
 use super::run::Run;
 use super::trouble::Trouble;
 use super::view::{HologramView, IdentityView, known_as};
+use crate::attribute::{same_value, same_values};
 use crate::connector::{AttributeSchema, ValueKind};
 use crate::metaverse::{MetaverseObject, ReferenceSource};
 use crate::rules::{
@@ -343,7 +343,7 @@ fn written(
     let union = |wanted: Values| {
         let mut all = held.to_vec();
         for value in wanted {
-            if !all.iter().any(|other| alike(other, &value)) {
+            if !all.iter().any(|other| same_value(other, &value)) {
                 all.push(value);
             }
         }

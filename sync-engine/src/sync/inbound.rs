@@ -61,8 +61,9 @@ impl<'r> Run<'_, 'r> {
             (SpaceKind::Staged, _) => {}
         }
         if self.sync.programs.inbound(&object).is_none() {
-            if let Some(link) = &object.link {
-                self.store.mark_dirty(link.metaverse)?;
+            match &object.link {
+                Some(link) => self.store.mark_dirty(link.metaverse)?,
+                None => self.requeue_planned(&object)?,
             }
             self.settle_import(&mut object)?;
             return Ok(Some(LinkChange::None));
@@ -319,7 +320,7 @@ impl<'r> Run<'_, 'r> {
         self.report.unlinked += 1;
         self.requeue_referrers(object.id)?;
         object.pending_export = None;
-        self.store.put_object(object)?;
+        self.put(object)?;
         self.left(link.metaverse, object.id)
     }
 
@@ -371,9 +372,30 @@ impl<'r> Run<'_, 'r> {
         Ok(())
     }
 
+    /// Has the identities looked at that wait for an object with the same values to be made in a target: somebody else made
+    /// one meanwhile.
+    fn requeue_planned(&mut self, object: &SpaceObject) -> Result<(), Trouble> {
+        let Some(object_type) = &object.object_type else { return Ok(()) };
+        for key in self.sync.programs.keys_of(object) {
+            let connector = &object.connector;
+            for id in self.store.objects_by_key(connector, object_type, &key, PAGE)? {
+                let planned = self.store.object(id)?.filter(|planned| planned.anchor.is_none());
+                if let Some(link) = planned.and_then(|planned| planned.link) {
+                    self.store.mark_dirty(link.metaverse)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Says that the import of an object was seen.
     pub(super) fn settle_import(&mut self, object: &mut SpaceObject) -> Result<(), Trouble> {
         object.pending_import = PendingImport::None;
+        self.put(object)
+    }
+
+    /// Keeps an object that changed, and by which values it is found.
+    pub(super) fn put(&mut self, object: &SpaceObject) -> Result<(), Trouble> {
         self.store.put_object(object)?;
         self.index(object)
     }

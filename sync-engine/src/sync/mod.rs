@@ -11,16 +11,18 @@ mod contribute;
 mod desire;
 mod evaluate;
 mod explain;
+mod hold;
 mod inbound;
 mod join;
 mod outbound;
 mod program;
 mod references;
+mod release;
 mod run;
 mod trouble;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -36,6 +38,8 @@ use crate::{AttributeName, ConnectorId, SpaceId, StoreError, SyncStore};
 use inbound::Pass;
 use program::Programs;
 use run::Run;
+
+pub(crate) use hold::held_back;
 
 pub use explain::{
     ActionSection, ClauseSection, Explanation, FlowSection, IdentitySection, IdentityValue,
@@ -89,6 +93,7 @@ pub struct Synchronizer<'r> {
     rules: &'r RuleSet,
     now: DateTime<Utc>,
     schemas: BTreeMap<ConnectorId, ConnectorSchema>,
+    lacking: BTreeSet<ConnectorId>,
     batch: usize,
     random: Option<&'r (dyn Random + Sync)>,
     retry: RetrySchedule,
@@ -113,6 +118,7 @@ impl<'r> Synchronizer<'r> {
             rules,
             now,
             schemas: BTreeMap::new(),
+            lacking: BTreeSet::new(),
             batch: 500,
             random: None,
             retry: RetrySchedule::default(),
@@ -130,6 +136,14 @@ impl<'r> Synchronizer<'r> {
     /// What the systems have.
     pub(crate) fn schemas(&self) -> &BTreeMap<ConnectorId, ConnectorSchema> {
         &self.schemas
+    }
+
+    /// With systems of which too little is known: they are left out, and with a source all that shares its identities. Sources
+    /// that were never read to their end are among them anyway. The next run without them looks at everything.
+    #[must_use]
+    pub fn without(mut self, lacking: BTreeSet<ConnectorId>) -> Self {
+        self.lacking = lacking;
+        self
     }
 
     /// With another number of objects to a transaction than 500.

@@ -7,8 +7,8 @@ use super::run::Run;
 use super::trouble::{Trouble, describe};
 use super::view::IdentityView;
 use crate::connector::SourceScope;
-use crate::metaverse::{Life, MetaverseObject, ReleaseCause};
-use crate::rules::{Direction, LinkType, Release, Rule, text_of};
+use crate::metaverse::{Life, MetaverseObject};
+use crate::rules::{LinkType, Rule, text_of};
 use crate::space::{
     ExportKind, Link, LinkOrigin, PendingExport, PendingImport, SpaceKind, SpaceObject,
 };
@@ -40,6 +40,9 @@ impl<'r> Run<'_, 'r> {
         let sync = self.sync;
         let mut troubled = false;
         for (target, rules) in sync.programs.outbound(&identity.object_type) {
+            if self.held.contains(target) {
+                continue;
+            }
             match self.target(&identity, target, rules) {
                 Ok(()) => {}
                 Err(Trouble::Object { object, message }) => {
@@ -96,6 +99,9 @@ impl<'r> Run<'_, 'r> {
         }
         match linked {
             Some(object) if self.is_unmade(&object) => self.make(identity, in_scope, Some(object)),
+            Some(object) if object.object_type.as_ref() != Some(&in_scope[0].object_type) => {
+                self.replace(in_scope[0], object)
+            }
             Some(object) => self.update(identity, &in_scope, object),
             None => self.make(identity, in_scope, None),
         }
@@ -126,19 +132,8 @@ impl<'r> Run<'_, 'r> {
         Ok(in_scope)
     }
 
-    /// Whether an object of the target is there on behalf of outbound rules: what an identity was made from is not
-    /// removed when that identity goes.
-    pub(super) fn is_ours(&self, object: &SpaceObject) -> bool {
-        let rule = match object.link.as_ref().map(|link| &link.origin) {
-            None | Some(LinkOrigin::Projected { .. }) => return false,
-            Some(LinkOrigin::Joined { rule, .. } | LinkOrigin::Provisioned { rule }) => rule,
-        };
-        let rule = self.sync.rules.by_name(rule);
-        rule.is_none_or(|rule| rule.direction == Direction::Outbound)
-    }
-
     /// Whether an object is only planned: nothing was sent to make it.
-    fn is_unmade(&self, object: &SpaceObject) -> bool {
+    pub(super) fn is_unmade(&self, object: &SpaceObject) -> bool {
         object.anchor.is_none()
             && object.pending_export.as_ref().is_some_and(|pending| pending.sent.is_none())
     }
@@ -178,7 +173,7 @@ impl<'r> Run<'_, 'r> {
                 let rule = first.name.clone();
                 let origin = LinkOrigin::Joined { rule, by: by.to_string() };
                 found.link = Some(Link { metaverse: identity.id, origin });
-                self.store.put_object(&found)?;
+                self.put(&found)?;
                 self.report.joined += 1;
                 self.requeue_identity(identity.id)?;
                 return self.update(identity, &rules, found);
@@ -208,24 +203,27 @@ impl<'r> Run<'_, 'r> {
             reason: format!("rule `{}` takes it in", maker.name),
             sent: None,
         };
-        if planned && object.pending_export.as_ref() == Some(&pending) {
+        let before = (object.object_type.take(), object.pending_export.take());
+        object.object_type = Some(first.object_type.clone());
+        object.pending_export = Some(pending);
+        if planned && before == (object.object_type.clone(), object.pending_export.clone()) {
             return Ok(());
         }
-        object.pending_export = Some(pending);
         if planned {
             self.end_escrow(object.id, EscrowStage::Export)?;
-            self.store.put_object(&object)?;
+            self.put(&object)?;
         } else {
             let origin = LinkOrigin::Provisioned { rule: maker.name.clone() };
             object.link = Some(Link { metaverse: identity.id, origin });
             object.id = self.store.insert_object(&object)?;
+            self.index(&object)?;
             self.report.provisioned += 1;
             self.requeue_identity(identity.id)?;
         }
         if let Some(trace) = &mut self.trace {
             trace.action(&object);
         }
-        self.index(&object)
+        Ok(())
     }
 
     /// Looks for the identity's object in the target: by each matching attribute alone, in order.
@@ -311,7 +309,7 @@ impl<'r> Run<'_, 'r> {
         if owner.life != Life::Held && object.anchor.is_some() {
             object.link = None;
             object.pending_export = None;
-            self.store.put_object(&object)?;
+            self.put(&object)?;
             self.store.mark_dirty(owner.id)?;
             return Ok(Some(object));
         }
@@ -364,7 +362,7 @@ impl<'r> Run<'_, 'r> {
     }
 
     /// Has the identities looked at that refer to this one: they can refer to its new object in the target now.
-    fn requeue_identity(&mut self, id: MetaverseId) -> Result<(), Trouble> {
+    pub(super) fn requeue_identity(&mut self, id: MetaverseId) -> Result<(), Trouble> {
         for (_, linked) in self.store.links(id)? {
             self.requeue_referrers(linked)?;
         }
@@ -419,92 +417,28 @@ impl<'r> Run<'_, 'r> {
     }
 
     /// Keeps what is to be written to an object, where it is something else than before.
-    fn put_pending(
+    pub(super) fn put_pending(
         &mut self,
         object: &mut SpaceObject,
         pending: Option<PendingExport>,
     ) -> Result<(), Trouble> {
-        if object.pending_export != pending {
-            if object.pending_export.is_some() && pending.is_some() {
-                // What the target refused was something else: this is tried at once.
+        // The target came to have what is asked for, after it had told something else.
+        let settled = pending.is_none()
+            && object.unconfirmed.as_ref().is_some_and(|written| written.attributes.is_empty());
+        if object.pending_export != pending || settled {
+            if object.pending_export.is_some() || settled {
+                // What the target refused was something else: this is tried at once, if there is anything left to try.
                 self.end_escrow(object.id, EscrowStage::Export)?;
             }
+            if settled {
+                object.unconfirmed = None;
+            }
             object.pending_export = pending;
-            self.store.put_object(object)?;
-            self.index(object)?;
+            self.put(object)?;
         }
         if let Some(trace) = &mut self.trace {
             trace.action(object);
         }
         Ok(())
-    }
-
-    /// An object of the target whose identity nothing holds any more, or that no rule takes in.
-    fn release(
-        &mut self,
-        identity: &MetaverseObject,
-        mut object: SpaceObject,
-        rules: &[&'r Rule],
-    ) -> Result<(), Trouble> {
-        let made_by = match object.link.as_ref().map(|link| &link.origin) {
-            Some(LinkOrigin::Joined { rule, .. } | LinkOrigin::Provisioned { rule }) => {
-                self.sync.rules.by_name(rule).filter(|rule| rule.enabled)
-            }
-            _ => None,
-        };
-        let of_type =
-            || rules.iter().find(|rule| Some(&rule.object_type) == object.object_type.as_ref());
-        let Some(rule) = made_by.or_else(|| of_type().copied()) else {
-            return self.put_pending(&mut object, None);
-        };
-        let (what, why) = match &identity.life {
-            Life::Released { cause: ReleaseCause::Deleted, .. } => {
-                (rule.on_delete, "its source was deleted")
-            }
-            Life::Released { cause: ReleaseCause::OutOfScope, .. } => {
-                (rule.on_out_of_scope, "its source left the scope")
-            }
-            Life::Held => (rule.on_out_of_scope, "it left the scope of the outbound rules"),
-        };
-        if !rule.operations.delete {
-            return self.put_pending(&mut object, None);
-        }
-        if self.is_unmade(&object) {
-            self.store.remove_object(object.id)?;
-            return Ok(());
-        }
-        if object.anchor.is_none() {
-            // It was sent to be made and nobody knows what became of it. The export finds out first, and makes nothing
-            // for an identity that is not held.
-            return Ok(());
-        }
-        let reason = format!("{why} (rule `{}`)", rule.name);
-        let pending = |kind, attributes| PendingExport {
-            kind,
-            attributes,
-            references: std::collections::BTreeSet::new(),
-            reason,
-            sent: None,
-        };
-        match what {
-            Release::Delete => {
-                let pending = pending(ExportKind::Delete, std::collections::BTreeMap::new());
-                self.put_pending(&mut object, Some(pending))
-            }
-            Release::Disable => {
-                let attributes = self.disable_difference(rule, identity, &object)?;
-                let pending =
-                    (!attributes.is_empty()).then(|| pending(ExportKind::Disable, attributes));
-                self.put_pending(&mut object, pending)
-            }
-            Release::Keep => {
-                object.link = None;
-                object.pending_export = None;
-                self.store.put_object(&object)?;
-                self.report.unlinked += 1;
-                self.index(&object)?;
-                self.requeue_identity(identity.id)
-            }
-        }
     }
 }

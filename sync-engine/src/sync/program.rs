@@ -177,10 +177,10 @@ pub(super) fn is_case_exact(name: &AttributeName) -> bool {
 }
 
 impl crate::verify::Recompute for super::Synchronizer<'_> {
-    /// Those that it has and those that it is about to get. What was written and not synchronised since is not known.
+    /// Those that it has and those that it is about to get. What was imported and not synchronised since is not known.
     fn object_keys(&self, object: &SpaceObject) -> Option<Vec<JoinKey>> {
         let settled = object.pending_import == crate::space::PendingImport::None;
-        (settled && object.unconfirmed.is_none()).then(|| self.programs.keys_of(object))
+        settled.then(|| self.programs.keys_of(object))
     }
 
     fn metaverse_keys(&self, identity: &MetaverseObject) -> Option<Vec<JoinKey>> {

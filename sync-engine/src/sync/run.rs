@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::explain::Explanation;
+use super::hold::held_back;
 use super::inbound::Pass;
 use super::trouble::Trouble;
+use super::view::group_named;
 use super::{SyncError, SyncMode, SyncReport, Synchronizer};
 use crate::escrow;
 use crate::observer::{Event, LinkChange, Observer, Phase};
+use crate::run::{self, Open, ScopeGroups};
 use crate::space::{PendingImport, SpaceObject};
 use crate::store::{EscrowStage, SyncStore, Which};
-use crate::{Anchor, ConnectorId, Dn, MetaverseId, SpaceId, StoreError};
+use crate::{ConnectorId, MetaverseId, SpaceId, StoreError};
 
 /// A synchronisation under way.
 pub(super) struct Run<'a, 'r> {
@@ -23,6 +26,8 @@ pub(super) struct Run<'a, 'r> {
     /// Objects whose identities were marked dirty and have not been looked at since: a group is marked once and not
     /// once for each member.
     pub(super) requeued: BTreeSet<SpaceId>,
+    /// Systems that have to wait.
+    pub(super) held: BTreeSet<ConnectorId>,
     /// Where everything is written down, when one object is explained.
     pub(super) trace: Option<Explanation>,
 }
@@ -40,18 +45,66 @@ impl<'a, 'r> Run<'a, 'r> {
             report: SyncReport::default(),
             again: BTreeSet::new(),
             requeued: BTreeSet::new(),
+            held: BTreeSet::new(),
             trace: None,
         }
     }
 
     /// Runs to the end.
+    ///
+    /// Which groups changed, and who may have something to join, is known in memory only: that a run has begun is kept
+    /// from before its first change until after its last, and one that finds another unfinished looks at everything.
     pub(super) fn run(mut self, mode: SyncMode) -> Result<SyncReport, SyncError> {
-        let reread = self.changed_groups()?;
-        let connectors = self.readable()?;
+        self.held = held_back(self.sync.rules, &self.lacking()?);
+        let (sources, targets) = (self.sync.rules.sources(), self.sync.rules.targets());
+        let connectors: BTreeSet<ConnectorId> =
+            sources.union(&targets).filter(|id| !self.held.contains(*id)).cloned().collect();
+        let groups = self.scope_groups()?;
+        let found_before = run::scope_groups(&*self.store)?;
+        let reread = self.changed_groups(&groups, &found_before)?;
         let due = self.due()?;
+        let open = run::open(&*self.store)?;
+        let full = mode == SyncMode::Full || open.is_some();
+        let left = (!self.held.is_empty()).then_some(Open::LeftOut);
+        if full || !due.is_empty() || !reread.is_empty() || self.has_news(&connectors)? {
+            self.keep_open(Some(Open::Begun))?;
+            self.work(&connectors, full, &reread, due)?;
+            self.transaction(|run| {
+                if groups != found_before {
+                    run::keep_scope_groups(run.store, &groups)?;
+                }
+                Ok(run::keep_open(run.store, left)?)
+            })?;
+        } else if left.is_some() {
+            self.keep_open(left)?;
+        }
+        Ok(self.report)
+    }
+
+    fn keep_open(&mut self, open: Option<Open>) -> Result<(), SyncError> {
+        self.transaction(|run| Ok(run::keep_open(run.store, open)?))
+    }
+
+    /// Whether a synchronisation of what changed has anything to look at.
+    fn has_news(&self, connectors: &BTreeSet<ConnectorId>) -> Result<bool, StoreError> {
+        for connector in connectors {
+            if !self.store.objects(connector, Which::PendingImport, None, 1)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(!self.store.dirty(None, 1)?.is_empty())
+    }
+
+    fn work(
+        &mut self,
+        connectors: &BTreeSet<ConnectorId>,
+        full: bool,
+        reread: &BTreeSet<ConnectorId>,
+        due: Vec<SpaceId>,
+    ) -> Result<(), SyncError> {
         for pass in [Pass::Projecting, Pass::Joining] {
-            for connector in &connectors {
-                let full = mode == SyncMode::Full || reread.contains(connector);
+            for connector in connectors {
+                let full = full || reread.contains(connector);
                 let which = match (pass, full) {
                     (Pass::Projecting, true) => Which::All,
                     // What the first pass did not settle has its pending import still, or is not linked.
@@ -63,7 +116,7 @@ impl<'a, 'r> Run<'a, 'r> {
             }
         }
         self.inbound_list(due)?;
-        if mode == SyncMode::Full {
+        if full {
             self.mark_all_dirty()?;
         }
         // An identity that goes on the way out may let others join.
@@ -74,41 +127,52 @@ impl<'a, 'r> Run<'a, 'r> {
             }
             self.outbound_all()?;
             if self.again.is_empty() {
-                break;
+                return Ok(());
             }
         }
-        Ok(self.report)
     }
 
-    /// The connectors whose objects may be looked at: not the sources that were never read to their end. What is not told
-    /// yet would look as if it were not there: members would go, and values that only that source has. What was staged of
-    /// them waits.
-    fn readable(&self) -> Result<BTreeSet<ConnectorId>, StoreError> {
-        let (sources, targets) = (self.sync.rules.sources(), self.sync.rules.targets());
-        let mut readable = targets.clone();
-        for source in sources {
-            if !targets.contains(&source) && self.store.connector(&source)?.complete {
-                readable.insert(source);
+    /// The systems of which too little is known: those that the caller named, and sources that were never read to their
+    /// end.
+    fn lacking(&self) -> Result<BTreeSet<ConnectorId>, StoreError> {
+        let mut lacking = self.sync.lacking.clone();
+        for source in self.sync.rules.sources() {
+            if !self.store.connector(&source)?.complete {
+                lacking.insert(source);
             }
         }
-        Ok(readable)
+        Ok(lacking)
     }
 
-    /// The connectors where a group changed by which a scope decides: all their objects are looked at.
-    fn changed_groups(&self) -> Result<BTreeSet<ConnectorId>, StoreError> {
+    /// The groups by which a scope decides, as they are found now.
+    fn scope_groups(&self) -> Result<ScopeGroups, StoreError> {
+        let mut groups = ScopeGroups::new();
+        for (connector, named) in self.sync.programs.memberships() {
+            let found = groups.entry(connector.clone()).or_default();
+            for name in named {
+                let group = group_named(&*self.store, &connector, &name)?;
+                found.insert(name, group.map(|group| group.id));
+            }
+        }
+        Ok(groups)
+    }
+
+    /// The connectors where a group changed by which a scope decides, or where another one or none is called so now: all
+    /// their objects are looked at.
+    fn changed_groups(
+        &self,
+        groups: &ScopeGroups,
+        before: &ScopeGroups,
+    ) -> Result<BTreeSet<ConnectorId>, StoreError> {
         let mut changed = BTreeSet::new();
-        for (connector, groups) in self.sync.programs.memberships() {
-            for group in groups {
-                let by_anchor = self.store.object_by_anchor(&connector, &Anchor::new(&group))?;
-                let id = match by_anchor {
-                    Some(id) => Some(id),
-                    None => self.store.object_by_dn(&connector, &Dn::new(&group))?,
-                };
-                let object = id.map(|id| self.store.object(id)).transpose()?.flatten();
-                if object.is_some_and(|object| object.pending_import != PendingImport::None) {
-                    changed.insert(connector.clone());
-                    break;
-                }
+        for (connector, found) in groups {
+            let mut is_changed = before.get(connector) != Some(found);
+            for id in found.values().flatten() {
+                let object = self.store.object(*id)?;
+                is_changed |= object.is_some_and(|it| it.pending_import != PendingImport::None);
+            }
+            if is_changed {
+                changed.insert(connector.clone());
             }
         }
         Ok(changed)
@@ -193,6 +257,9 @@ impl<'a, 'r> Run<'a, 'r> {
     /// One object, and its escrow where it cannot be handled.
     pub(super) fn one(&mut self, id: SpaceId, pass: Pass) -> Result<(), SyncError> {
         let Some(object) = self.store.object(id)? else { return Ok(()) };
+        if self.held.contains(&object.connector) {
+            return Ok(());
+        }
         let change = match self.inbound(object, pass) {
             Ok(None) => return Ok(()),
             Ok(Some(change)) => {

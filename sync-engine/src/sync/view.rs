@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::metaverse::MetaverseObject;
 use crate::rules::scope::Subject;
-use crate::space::SpaceObject;
-use crate::{Anchor, AttributeName, AttributeValue, Dn, SpaceId, StoreError, SyncStore, Values};
+use crate::space::{PendingImport, SpaceObject};
+use crate::{
+    Anchor, AttributeName, AttributeValue, ConnectorId, Dn, SpaceId, StoreError, SyncStore, Values,
+};
 
 /// The reference attributes by which groups of the usual directories name their members.
 const MEMBERSHIP: [&str; 4] = ["member", "members", "uniqueMember", "memberUid"];
@@ -62,6 +64,20 @@ impl<'a> ObjectView<'a> {
             _ => None,
         }
     }
+}
+
+/// The group that a clause names by its anchor or else by its name; one that was deleted is none.
+pub(super) fn group_named(
+    store: &dyn SyncStore,
+    connector: &ConnectorId,
+    group: &str,
+) -> Result<Option<SpaceObject>, StoreError> {
+    let mut found = store.object_by_anchor(connector, &Anchor::new(group))?;
+    if found.is_none() {
+        found = store.object_by_dn(connector, &Dn::new(group))?;
+    }
+    let found = found.map(|id| store.object(id)).transpose()?.flatten();
+    Ok(found.filter(|group| group.pending_import != PendingImport::Delete))
 }
 
 /// The name of an object, or else its anchor.
@@ -120,13 +136,8 @@ impl Subject for ObjectView<'_> {
     }
 
     fn is_member_of(&self, group: &str) -> Result<bool, StoreError> {
-        let connector = &self.object.connector;
-        let by_anchor = self.store.object_by_anchor(connector, &Anchor::new(group))?;
-        let group = match by_anchor {
-            Some(id) => Some(id),
-            None => self.store.object_by_dn(connector, &Dn::new(group))?,
-        };
-        let Some(group) = group else { return Ok(false) };
+        let group = group_named(self.store, &self.object.connector, group)?;
+        let Some(group) = group.map(|group| group.id) else { return Ok(false) };
         let before = self.object.id.0.checked_sub(1).map(SpaceId);
         for (attribute, _) in self.store.edge_counts(group)? {
             let membership =

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::connector::ReferenceEdit;
@@ -40,7 +41,7 @@ pub enum Inverse {
     Remove {
         /// Which one.
         anchor: Anchor,
-        /// What was written, so that an object that somebody changed since is told apart.
+        /// What the target had then, so that an object that somebody changed since is told apart.
         attributes: AttributeSet,
     },
     /// Of an update: put back what was there.
@@ -162,25 +163,45 @@ pub enum UndoFileError {
 ///
 /// # Errors
 /// [`UndoFileError`].
-pub fn read_entries(mut file: impl BufRead) -> Result<(Vec<UndoEntry>, bool), UndoFileError> {
-    let mut entries = Vec::new();
+pub fn read_entries(file: impl BufRead) -> Result<(Vec<UndoEntry>, bool), UndoFileError> {
+    let lines = read_lines(file)?;
+    Ok((lines.items, lines.cut_off))
+}
+
+/// JSON lines that were read.
+pub(super) struct Lines<T> {
+    pub(super) items: Vec<T>,
+    /// Whether the last line was cut off and is not among them.
+    pub(super) cut_off: bool,
+    /// How long the file is up to the end of its last whole line.
+    pub(super) whole: u64,
+}
+
+pub(super) fn read_lines<T: DeserializeOwned>(
+    mut file: impl BufRead,
+) -> Result<Lines<T>, UndoFileError> {
+    let mut lines = Lines { items: Vec::new(), cut_off: false, whole: 0 };
     let mut text = Vec::new();
     let mut line = 0;
     loop {
         text.clear();
-        if file.read_until(b'\n', &mut text)? == 0 {
-            return Ok((entries, false));
+        let length = file.read_until(b'\n', &mut text)?;
+        if length == 0 {
+            return Ok(lines);
         }
         line += 1;
         let whole = text.ends_with(b"\n");
-        if text.trim_ascii().is_empty() {
-            continue;
+        if !text.trim_ascii().is_empty() {
+            match serde_json::from_slice(&text) {
+                Ok(item) => lines.items.push(item),
+                Err(_) if !whole => {
+                    lines.cut_off = true;
+                    return Ok(lines);
+                }
+                Err(error) => return Err(UndoFileError::Line { line, message: error.to_string() }),
+            }
         }
-        match serde_json::from_slice(&text) {
-            Ok(entry) => entries.push(entry),
-            Err(_) if !whole => return Ok((entries, true)),
-            Err(error) => return Err(UndoFileError::Line { line, message: error.to_string() }),
-        }
+        lines.whole += length as u64;
     }
 }
 

@@ -2,9 +2,13 @@
 
 mod apply;
 mod entry;
+mod file;
+mod progress;
 
-pub use apply::{Undo, UndoError, UndoReport};
+pub use apply::{UndoError, UndoOptions, UndoReport, Undoing};
 pub(crate) use entry::open;
 pub use entry::{
     Inverse, NoUndo, UndoEntry, UndoFileError, UndoLines, UndoReferences, UndoSink, read_entries,
 };
+pub use file::Undo;
+pub use progress::{UndoMark, UndoProgress, read_marks};

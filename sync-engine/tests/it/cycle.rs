@@ -10,7 +10,7 @@ use scim_sync::run::{self, CycleMode, Reset};
 use scim_sync::space::ExportKind;
 use scim_sync::{AttributeValue, SyncStore};
 
-use crate::simulated::{Dice, Faults, ReadFault};
+use crate::simulated::{Dice, Faults, ReadFault, Resource};
 use crate::world::{World, name, text};
 
 fn always(faults: Faults) -> (Faults, Dice) {
@@ -120,6 +120,47 @@ fn a_busy_target_ends_the_export_and_the_next_cycle_goes_on() {
     assert_eq!((report.outcome(), report.writes()), (Outcome::SomeFailed, 0));
     *world.target.faults.lock().unwrap() = always(Faults::default());
     assert_eq!(world.cycle().writes(), 1);
+}
+
+#[test]
+fn references_to_what_is_there_go_with_a_new_object() {
+    let mut world = World::new();
+    world.options.reference_batch = 2;
+    let ada = world.user("ada");
+    let bob = world.user("bob");
+    world.cycle();
+    let eve = world.user("eve");
+    world.change(&eve, |entry| {
+        entry.references.insert(name("manager"), [ada.clone()].into());
+    });
+    world.group("two", &[&ada, &bob]);
+    // Eve is made first, and yet the group has more than fits.
+    world.group("three", &[&ada, &bob, &eve]);
+    let report = world.cycle();
+    assert_eq!(world.differences(), Vec::<String>::new());
+    let export = report.targets[0].export.as_ref().unwrap();
+    assert_eq!((export.created, export.references), (3, 1), "{export:?}");
+    assert_eq!(world.cycle().writes(), 0);
+}
+
+#[test]
+fn a_dead_reference_does_not_keep_an_object_from_being_made() {
+    let mut world = World::new();
+    let ada = world.user("ada");
+    let bob = world.user("bob");
+    world.cycle();
+    let (hers, _) = world.find("ada").unwrap();
+    world.target.state.lock().unwrap().resources.remove(&hers);
+    world.group("both", &[&ada, &bob]);
+    world.cycle();
+    let group = |resource: &Resource| resource.object_type.as_str() == "Group";
+    assert!(world.resources().values().any(group), "the group waits for a member that is gone");
+    // The next whole read shows that she is gone; she is made again, and is a member.
+    world.options.mode = CycleMode::Initial;
+    world.cycle();
+    world.options.mode = CycleMode::Incremental;
+    world.cycle();
+    assert_eq!(world.differences(), Vec::<String>::new());
 }
 
 #[test]
@@ -288,4 +329,56 @@ fn a_guard_that_stops_lets_the_job_rest() {
     assert_eq!(world.cycle().outcome(), Outcome::GuardStopped);
     let rests = run::quarantine(&world.store).unwrap().quarantine.unwrap();
     assert_eq!(rests.reason, QuarantineReason::DeleteThresholdExceeded);
+}
+
+#[test]
+fn what_the_target_did_and_did_not_answer_is_not_done_twice() {
+    let mut world = World::new();
+    world.options.export_batch = 10;
+    world.user("ada");
+    world.cycle();
+    for number in 0..6 {
+        world.group(&format!("Group {number}"), &[]);
+    }
+    *world.target.faults.lock().unwrap() = always(Faults { silent: 100, ..Faults::default() });
+    let report = world.cycle();
+    assert_eq!(report.targets[0].export.as_ref().unwrap().created, 3);
+    assert_eq!(world.resources().len(), 7);
+    *world.target.faults.lock().unwrap() = always(Faults::default());
+    world.cycle();
+    assert_eq!(world.differences(), Vec::<String>::new());
+    assert_eq!(world.resources().len(), 7);
+}
+
+/// A target that makes something else of a value is not told for ever, and not every few hours for ever.
+#[test]
+fn what_is_written_in_vain_follows_the_schedule_for_what_failed() {
+    for tells in [true, false] {
+        let mut world = World::new();
+        world.target.tells = tells;
+        world.target.shouts = true;
+        world.options.read_targets_every = TimeDelta::zero();
+        world.user("ada");
+        let mut written = Vec::new();
+        for hour in 0..80 {
+            if world.cycle().writes() > 0 {
+                written.push(hour);
+            }
+            world.now += TimeDelta::minutes(50);
+        }
+        // The answer to the third write shows that it was in vain; without answers the next read does.
+        let from = if tells { 2 } else { 3 };
+        let mut expected = vec![0, 1, 2];
+        expected.extend([6, 12, 24, 48, 72].map(|later| from + later));
+        assert_eq!(written, expected, "tells: {tells}");
+        let escrows = world.store.escrows(None, None, 9).unwrap();
+        assert_eq!(escrows.len(), 1, "{escrows:?}");
+        // The rule gives in: nothing is asked for any more, and nobody has to look.
+        world.target.shouts = false;
+        world.now += TimeDelta::days(1);
+        world.cycle();
+        world.cycle();
+        assert_eq!(world.differences(), Vec::<String>::new());
+        assert_eq!(world.store.escrows(None, None, 9).unwrap(), []);
+    }
 }

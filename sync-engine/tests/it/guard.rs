@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use scim_sync::cycle::Outcome;
-use scim_sync::guard::Guard;
+use scim_sync::guard::{Guard, StopReason};
 use scim_sync::observer::Event;
 use scim_sync::run::{self, Reset};
 use scim_sync::{Anchor, ConnectorId};
 
+use crate::simulated::{Dice, Faults};
 use crate::world::{World, name};
 
 fn targets() -> BTreeSet<ConnectorId> {
@@ -153,4 +154,24 @@ fn a_first_cycle_takes_nothing_away() {
     let report = world.cycle();
     assert_eq!((report.outcome(), report.writes()), (Outcome::GuardStopped, 0));
     insta::assert_snapshot!(report.targets[0].stop.as_ref().unwrap().to_string());
+}
+
+#[test]
+fn a_share_is_one_of_the_objects_that_the_target_has() {
+    let (mut world, users) = company(20);
+    let refused = Faults { refused: 100, ..Faults::default() };
+    *world.target.faults.lock().unwrap() = (refused, Dice::new(1));
+    for number in 0..100 {
+        world.user(&format!("refused{number:03}"));
+    }
+    assert_eq!(world.cycle().escrowed, 100);
+    *world.target.faults.lock().unwrap() = (Faults::default(), Dice::new(1));
+    // A tenth of 120 would let ten go.
+    for user in &users[..10] {
+        world.delete(user);
+    }
+    let report = world.cycle();
+    assert_eq!((report.outcome(), report.writes()), (Outcome::GuardStopped, 0));
+    let stop = report.targets[0].stop.as_ref().unwrap();
+    assert!(matches!(stop.reasons[..], [StopReason::Deletes { linked: 20, .. }]), "{stop}");
 }

@@ -13,7 +13,7 @@ use scim_sync::connector::{
 };
 use scim_sync::{
     Anchor, AttributeName, AttributeSet, AttributeValue, Connector, ConnectorError, ConnectorId,
-    ObjectType,
+    Dn, ObjectType,
 };
 
 /// Numbers that come again with the same seed (SplitMix64).
@@ -53,6 +53,8 @@ pub(crate) struct Entry {
     pub(crate) attributes: AttributeSet,
     pub(crate) references: BTreeMap<AttributeName, BTreeSet<Anchor>>,
     pub(crate) in_scope: bool,
+    /// Where it is, in directories that have names.
+    pub(crate) dn: Option<&'static str>,
 }
 
 /// The directory: the truth.
@@ -114,7 +116,8 @@ impl Directory {
         let sweep = matches!(request.mode, ImportMode::Full);
         let changes: Vec<ImportChange> = match &request.mode {
             ImportMode::Full => {
-                state.entries.iter().map(|(a, e)| ImportChange::Object(whole(a, e))).collect()
+                let told = state.entries.iter();
+                told.map(|(a, e)| ImportChange::Object(whole(a, e, &request.shape))).collect()
             }
             ImportMode::Delta(Watermark(from)) => {
                 if fault == Some(ReadFault::Refused) {
@@ -126,7 +129,9 @@ impl Directory {
                 let since = state.log[from..].iter().rev();
                 let mut last: Vec<_> = since.filter(|anchor| seen.insert(*anchor)).collect();
                 last.reverse();
-                last.into_iter().map(|anchor| self.changed(anchor, &state)).collect()
+                last.into_iter()
+                    .map(|anchor| self.changed(anchor, &state, &request.shape))
+                    .collect()
             }
         };
         let watermark = Some(Watermark(serde_json::json!(state.log.len())));
@@ -169,11 +174,16 @@ impl Directory {
         pages
     }
 
-    fn changed(&self, anchor: &Anchor, state: &DirectoryState) -> ImportChange {
+    fn changed(
+        &self,
+        anchor: &Anchor,
+        state: &DirectoryState,
+        shape: &ImportShape,
+    ) -> ImportChange {
         let Some(entry) = state.entries.get(anchor) else {
             return ImportChange::Deleted(anchor.clone());
         };
-        let object = whole(anchor, entry);
+        let object = whole(anchor, entry, shape);
         if !self.sparse {
             return ImportChange::Object(object);
         }
@@ -201,18 +211,25 @@ impl Directory {
     }
 }
 
-fn whole(anchor: &Anchor, entry: &Entry) -> ImportedObject {
+/// An object, with the attributes that were asked for.
+fn whole(anchor: &Anchor, entry: &Entry, shape: &ImportShape) -> ImportedObject {
+    let asked = |name: &AttributeName| {
+        shape.types.get(&entry.object_type).is_some_and(|names| names.contains(name))
+    };
+    let attributes = entry.attributes.iter().filter(|(name, _)| asked(name));
+    let mut references = references(&entry.references);
+    references.retain(|name, _| asked(name));
     ImportedObject {
         anchor: anchor.clone(),
-        dn: None,
+        dn: entry.dn.map(Dn::new),
         object_type: entry.object_type.clone(),
         scope: if entry.in_scope {
             SourceScope::In
         } else {
             SourceScope::Out("not in the pilot group".to_owned())
         },
-        attributes: entry.attributes.clone(),
-        references: references(&entry.references),
+        attributes: attributes.map(|(name, values)| (name.clone(), values.to_vec())).collect(),
+        references,
         version: None,
     }
 }
@@ -271,12 +288,11 @@ impl Connector for Directory {
     async fn read(
         &self,
         anchors: &[Anchor],
-        _shape: &ImportShape,
+        shape: &ImportShape,
     ) -> Result<Vec<ImportedObject>, ConnectorError> {
         let state = self.state.lock().unwrap();
-        let found =
-            anchors.iter().filter_map(|anchor| Some(whole(anchor, state.entries.get(anchor)?)));
-        Ok(found.collect())
+        let told = |anchor| Some(whole(anchor, state.entries.get(anchor)?, shape));
+        Ok(anchors.iter().filter_map(told).collect())
     }
 
     async fn find(
@@ -304,6 +320,18 @@ pub(crate) struct Resource {
     version: u64,
 }
 
+impl Resource {
+    pub(crate) fn new(object_type: &str, texts: &[(&str, &str)]) -> Self {
+        let attributes = texts.iter().fold(AttributeSet::new(), |all, (n, v)| all.with(n, *v));
+        Self {
+            object_type: ObjectType::new(object_type),
+            attributes,
+            references: BTreeMap::new(),
+            version: 1,
+        }
+    }
+}
+
 /// What the target was asked to do and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
@@ -324,6 +352,7 @@ pub(crate) struct TargetState {
 /// How often a target fails, in percent of writes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
+    pub(crate) schema_fails: u64,
     pub(crate) busy: u64,
     pub(crate) lost_after: u64,
     pub(crate) lost_before: u64,
@@ -331,6 +360,8 @@ pub(crate) struct Faults {
     pub(crate) changed: u64,
     pub(crate) call_fails: u64,
     pub(crate) short_answer: u64,
+    /// Everything is carried out, and half of it answered.
+    pub(crate) silent: u64,
     pub(crate) read_breaks: u64,
     pub(crate) find_fails: u64,
 }
@@ -341,10 +372,18 @@ pub(crate) struct Target {
     id: ConnectorId,
     pub(crate) state: Arc<Mutex<TargetState>>,
     pub(crate) faults: Arc<Mutex<(Faults, Dice)>>,
+    /// What it takes for `active`.
+    pub(crate) active: ValueKind,
     /// Whether answers hold the object as it is now.
     pub(crate) tells: bool,
     /// Whether it has versions.
     pub(crate) versions: bool,
+    /// After so many calls it is gone.
+    pub(crate) gone_after: Arc<Mutex<Option<u64>>>,
+    /// The answer to this write, counted from now, is lost.
+    pub(crate) loses: Arc<Mutex<Option<u64>>>,
+    /// Whether it makes capital letters of every `displayName`.
+    pub(crate) shouts: bool,
 }
 
 const UNIQUE: &str = "userName";
@@ -355,8 +394,12 @@ impl Target {
             id: ConnectorId::new(id),
             state: Arc::default(),
             faults: Arc::new(Mutex::new((Faults::default(), Dice::new(0)))),
+            active: ValueKind::Boolean,
             tells: true,
             versions: true,
+            gone_after: Arc::default(),
+            loses: Arc::default(),
+            shouts: false,
         }
     }
 
@@ -398,6 +441,14 @@ impl Target {
                 if let Some(why) = taken(state, None, attributes) {
                     return why;
                 }
+                // As strict servers do: one dead reference, and the whole object is refused.
+                if references.values().flatten().any(|to| !state.resources.contains_key(to)) {
+                    return failed(
+                        FailureKind::Refused,
+                        "400 invalidValue: there is no such member",
+                    );
+                }
+                let attributes = &self.as_kept(attributes);
                 state.next += 1;
                 let anchor = Anchor::new(format!("r{}", state.next));
                 let references =
@@ -425,6 +476,7 @@ impl Target {
                 for (name, edit) in attributes {
                     changed.attributes.set(name.clone(), edit.after.clone());
                 }
+                changed.attributes = self.as_kept(&changed.attributes);
                 if let Some(why) = taken(state, Some(anchor), &changed.attributes) {
                     return why;
                 }
@@ -450,8 +502,10 @@ impl Target {
                         == Some(&AttributeValue::Boolean(false))
                 };
                 let turned_off = off(&changed) && !off(resource);
-                let told =
-                    attributes.iter().map(|(n, edit)| (n.clone(), edit.after.clone())).collect();
+                let told = attributes
+                    .keys()
+                    .map(|n| (n.clone(), changed.attributes.get(n).to_vec()))
+                    .collect();
                 let version = changed.version;
                 state.resources.insert(anchor.clone(), changed);
                 state.written.push(if turned_off {
@@ -485,6 +539,38 @@ impl Target {
                 ExportOutcome::Done(Exported::default())
             }
         }
+    }
+
+    /// An error where it is gone.
+    fn there(&self) -> Result<(), ConnectorError> {
+        match self.gone_after.lock().unwrap().as_mut() {
+            Some(0) => Err(ConnectorError::Unreachable("it is gone".to_owned())),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the answer to this write is lost.
+    fn is_lost(&self) -> bool {
+        let mut loses = self.loses.lock().unwrap();
+        let lost = *loses == Some(0);
+        *loses = loses.and_then(|left| left.checked_sub(1));
+        lost
+    }
+
+    /// What it makes of values.
+    fn as_kept(&self, attributes: &AttributeSet) -> AttributeSet {
+        let mut kept = attributes.clone();
+        let name = AttributeName::new("displayName");
+        if let Some(text) = attributes.first(&name).and_then(AttributeValue::as_text)
+            && self.shouts
+        {
+            kept.set(name, vec![AttributeValue::text(text.to_uppercase())]);
+        }
+        kept
     }
 
     fn done(&self, anchor: Anchor, told: AttributeSet, version: u64) -> ExportOutcome {
@@ -533,12 +619,15 @@ impl Connector for Target {
     }
 
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
+        if self.fails(|f| f.schema_fails) {
+            return Err(ConnectorError::Unreachable("503 at /Schemas".to_owned()));
+        }
         let user = type_schema(&[
             ("userName", ValueKind::Text, false),
             ("displayName", ValueKind::Text, false),
             ("title", ValueKind::Text, false),
             ("externalId", ValueKind::Text, false),
-            ("active", ValueKind::Boolean, false),
+            ("active", self.active, false),
             ("manager", ValueKind::Reference, false),
         ]);
         let group = type_schema(&[
@@ -583,6 +672,7 @@ impl Connector for Target {
         if self.fails(|f| f.find_fails) {
             return Err(ConnectorError::Unreachable("503".to_owned()));
         }
+        self.there()?;
         let state = self.state.lock().unwrap();
         let found = anchors
             .iter()
@@ -598,6 +688,7 @@ impl Connector for Target {
         if self.fails(|f| f.find_fails) {
             return Err(ConnectorError::Unreachable("503".to_owned()));
         }
+        self.there()?;
         let state = self.state.lock().unwrap();
         let hit = |resource: &Resource| {
             resource.object_type == query.object_type
@@ -612,6 +703,14 @@ impl Connector for Target {
             return Err(ConnectorError::Unreachable("no route to the target".to_owned()));
         }
         let cut = if self.fails(|f| f.short_answer) { writes.len() / 2 } else { writes.len() };
-        Ok(writes[..cut].iter().map(|write| self.write(write)).collect())
+        self.there()?;
+        let mut outcomes: Vec<_> = writes[..cut].iter().map(|write| self.write(write)).collect();
+        if self.is_lost() {
+            outcomes.clear();
+        }
+        if self.fails(|f| f.silent) {
+            outcomes.truncate(writes.len() / 2);
+        }
+        Ok(outcomes)
     }
 }

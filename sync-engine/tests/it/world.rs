@@ -130,6 +130,8 @@ pub(crate) fn unguarded() -> Guard {
 /// Everything that a cycle needs.
 pub(crate) struct World {
     pub(crate) directory: Directory,
+    /// Another source, where there is one.
+    pub(crate) hr: Option<Directory>,
     pub(crate) target: Target,
     pub(crate) store: MemoryStore,
     pub(crate) rules: RuleSet,
@@ -152,6 +154,7 @@ impl World {
         };
         Self {
             directory: Directory::new("ad"),
+            hr: None,
             target: Target::new("cloud"),
             store: MemoryStore::new(),
             rules: RuleSet::from_toml(RULES).unwrap(),
@@ -180,7 +183,8 @@ impl World {
         self.now += TimeDelta::minutes(10);
         let now = self.now;
         let clock = move || now;
-        let connectors: [&dyn scim_sync::Connector; 2] = [&self.directory, &self.target];
+        let mut connectors: Vec<&dyn scim_sync::Connector> = vec![&self.directory, &self.target];
+        connectors.extend(self.hr.as_ref().map(|hr| hr as &dyn scim_sync::Connector));
         let input = CycleInput {
             store,
             rules: &self.rules,
@@ -231,6 +235,7 @@ impl World {
             attributes,
             references: BTreeMap::new(),
             in_scope: true,
+            dn: None,
         };
         state.entries.insert(anchor.clone(), entry);
         state.touch(anchor);

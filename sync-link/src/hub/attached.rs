@@ -1,19 +1,16 @@
 //! One connected agent: its requests, and what may still come for each.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     mem,
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures::{FutureExt as _, future::BoxFuture};
-use secrecy::SecretString;
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{Instant, sleep_until, timeout},
+    time::Instant,
 };
 
 use super::{
@@ -22,12 +19,10 @@ use super::{
     registry::Slot,
 };
 use crate::{
-    connection::Connection,
     credit::{Allowance, Credit, Regrant},
-    error::{EndCode, Ended, LinkError},
-    frame::{CHUNK, CancelCode, Frame, Hello, MINOR, Times},
+    error::{Ended, LinkError},
+    frame::{CHUNK, CancelCode, Frame, Hello, Times},
     outbox::Outbox,
-    pump::{self, Event, Reader},
 };
 
 /// An agent has this long to stop what was cancelled.
@@ -162,188 +157,25 @@ async fn send_body(
     Ok(())
 }
 
-/// Runs the link of one agent.
-pub(super) async fn run(
-    hub: &Arc<Inner>,
-    identity: AgentIdentity,
-    connection: Connection,
-) -> Ended {
-    let timing = hub.options.timing;
-    let transport = connection.transport().to_owned();
-    let outbox = Arc::new(Outbox::new());
-    let (mut reader, writer) = pump::split(connection, &outbox, timing);
-    outbox.control(Frame::Hello(Hello {
-        minor: MINOR,
-        software: concat!("scim-sync-link/", env!("CARGO_PKG_VERSION")).to_owned(),
-        capacity: 0,
-        max_request: 0,
-        window: 0,
-    }));
-    let mut writing = pin!(writer.run());
-    let serving = async {
-        let mut hello = match timeout(timing.hello, first_frame(&mut reader)).await {
-            Ok(hello) => hello?,
-            Err(_) => return Err(Ended::protocol("the agent did not say hello")),
-        };
-        hello.capacity = hello.capacity.clamp(1, hub.options.capacity.max(1));
-        let mut expires = identity.credential_expires;
-        let attached = Arc::new(Attached {
+impl Attached {
+    pub(super) fn new(
+        hub: &Inner,
+        identity: AgentIdentity,
+        hello: Hello,
+        transport: String,
+        outbox: &Arc<Outbox>,
+    ) -> Self {
+        Self {
             identity,
             hello,
             transport,
             window: hub.options.window,
-            outbox: Arc::clone(&outbox),
+            outbox: Arc::clone(outbox),
             pending: Mutex::default(),
             end: watch::Sender::new(None),
-        });
-        let member = Member::join(hub, &attached)
-            .ok_or_else(|| Ended::new(EndCode::Stopping, "the service is stopping"))?;
-        member.serve(&mut reader, &mut expires).await
-    };
-    let ended = tokio::select! {
-        ended = serving => match ended {
-            Ok(never) => match never {},
-            Err(ended) => ended,
-        },
-        done = &mut writing => {
-            outbox.abandon();
-            return done.err().unwrap_or_else(|| Ended::lost("closed"));
-        }
-    };
-    if ended.code != EndCode::Lost {
-        outbox.close(ended.code, &ended.reason, true);
-        // The last words are a courtesy: whether they arrive changes nothing here.
-        drop(timeout(timing.farewell, &mut writing).await);
-    }
-    outbox.abandon();
-    ended
-}
-
-async fn first_frame(reader: &mut Reader) -> Result<Hello, Ended> {
-    loop {
-        match reader.next().await? {
-            Event::Frame(Frame::Hello(hello)) => return Ok(hello),
-            Event::Frame(other) => {
-                return Err(Ended::protocol(format!("{} came before hello", other.kind())));
-            }
-            Event::Tick => {}
-        }
-    }
-}
-
-/// A connection that is in the registry; dropped, it is not.
-struct Member<'a> {
-    hub: &'a Arc<Inner>,
-    attached: Arc<Attached>,
-    connection: u64,
-}
-
-impl<'a> Member<'a> {
-    fn join(hub: &'a Arc<Inner>, attached: &Arc<Attached>) -> Option<Self> {
-        let joined = hub.registry().join(hub, attached)?;
-        let connection = joined.connection;
-        if let Some(older) = joined.replaced {
-            older.end(Ended::new(EndCode::Replaced, "the agent has a newer connection"));
-        }
-        let member = Self { hub, attached: Arc::clone(attached), connection };
-        hub.announce(&attached.identity.tenant, &attached.identity.groups);
-        Some(member)
-    }
-
-    async fn serve(
-        &self,
-        reader: &mut Reader,
-        expires: &mut Option<Instant>,
-    ) -> Result<std::convert::Infallible, Ended> {
-        let mut end = self.attached.end.subscribe();
-        let mut renewing: Option<BoxFuture<'_, Result<Duration, String>>> = None;
-        let mut draining = false;
-        loop {
-            let quiet = self.hub.quiet.notified();
-            if draining && self.attached.is_quiet(self.hub) {
-                // Only now: a request that was on its way when the agent asked is answered, too.
-                self.attached.outbox.control(Frame::Drained);
-                draining = false;
-            }
-            tokio::select! {
-                event = reader.next() => match event? {
-                    Event::Frame(Frame::Renew { credential }) => {
-                        renewing = Some(self.renew(credential, *expires));
-                    }
-                    Event::Frame(Frame::Drain) => {
-                        draining = true;
-                        self.hub.registry().drain(&self.attached, self.connection);
-                        self.hub.announce(
-                            &self.attached.identity.tenant,
-                            &self.groups(),
-                        );
-                    }
-                    Event::Frame(frame) => self.attached.frame(frame)?,
-                    Event::Tick => self.attached.check()?,
-                },
-                ended = wanted(&mut end) => return Err(ended),
-                () = at(*expires) => {
-                    return Err(Ended::new(EndCode::Expired, "the credential has expired"));
-                }
-                renewed = optional(&mut renewing) => {
-                    renewing = None;
-                    match renewed {
-                        Ok(valid) => {
-                            *expires = Instant::now().checked_add(valid);
-                            self.attached.outbox.control(Frame::Renewed { valid_ms: Some(millis(valid)) });
-                        }
-                        Err(reason) => {
-                            let reason = format!("the new credential is not accepted: {reason}");
-                            return Err(Ended::new(EndCode::Expired, reason));
-                        }
-                    }
-                }
-                () = quiet, if draining => {}
-            }
         }
     }
 
-    fn renew(
-        &self,
-        credential: SecretString,
-        expires: Option<Instant>,
-    ) -> BoxFuture<'_, Result<Duration, String>> {
-        let Some(credentials) = self.hub.options.credentials.as_ref() else {
-            // Nothing changes: what is left of the old one is what the agent is told.
-            let left = expires.map_or(Duration::MAX, |at| at.duration_since(Instant::now()));
-            return std::future::ready(Ok(left)).boxed();
-        };
-        let patience = self.hub.options.timing.hello;
-        async move {
-            timeout(patience, credentials.renew(&self.attached.identity, &credential))
-                .await
-                .unwrap_or_else(|_| Err("it could not be checked in time".to_owned()))
-        }
-        .boxed()
-    }
-
-    fn groups(&self) -> BTreeSet<String> {
-        let identity = &self.attached.identity;
-        let agents = self.hub.registry().statuses(&identity.tenant);
-        agents
-            .into_iter()
-            .find(|agent| agent.agent == identity.agent)
-            .map(|agent| agent.groups)
-            .unwrap_or_default()
-    }
-}
-
-impl Drop for Member<'_> {
-    fn drop(&mut self) {
-        let groups = self.groups();
-        self.hub.registry().leave(&self.attached, self.connection);
-        self.attached.outbox.abandon();
-        self.attached.fail_all();
-        self.hub.announce(&self.attached.identity.tenant, &groups);
-    }
-}
-
-impl Attached {
     /// Ends the link; the first reason counts.
     pub(super) fn end(&self, ended: Ended) {
         self.end.send_if_modified(|end| {
@@ -355,11 +187,16 @@ impl Attached {
         });
     }
 
+    /// Says when somebody ended the link.
+    pub(super) fn ending(&self) -> watch::Receiver<Option<Ended>> {
+        self.end.subscribe()
+    }
+
     pub(super) fn tell(&self, frame: Frame) {
         self.outbox.control(frame);
     }
 
-    fn is_quiet(&self, hub: &Inner) -> bool {
+    pub(super) fn is_quiet(&self, hub: &Inner) -> bool {
         let identity = &self.identity;
         !hub.registry()
             .statuses(&identity.tenant)
@@ -379,7 +216,7 @@ impl Attached {
         Ok(id)
     }
 
-    fn frame(&self, frame: Frame) -> Result<(), Ended> {
+    pub(super) fn frame(&self, frame: Frame) -> Result<(), Ended> {
         match frame {
             Frame::Response { id, head, body, last } => self.response(id, *head, body, last),
             Frame::Body { id, body, last } => self.piece(id, body, last),
@@ -495,7 +332,7 @@ impl Attached {
         Ended::protocol(how)
     }
 
-    fn check(&self) -> Result<(), Ended> {
+    pub(super) fn check(&self) -> Result<(), Ended> {
         let pending = self.pending();
         let overdue = pending.asked.values().any(|asked| match asked.state {
             State::Cancelled { since } => since.elapsed() >= STOPPING,
@@ -507,7 +344,8 @@ impl Attached {
         Ok(())
     }
 
-    fn fail_all(&self) {
+    /// No request is answered any more.
+    pub(super) fn fail_all(&self) {
         let asked = {
             let mut pending = self.pending();
             pending.closed = true;
@@ -580,27 +418,6 @@ fn finish(mut pending: MutexGuard<'_, Pending>, id: u64, last: bool) {
     }
 }
 
-async fn wanted(end: &mut watch::Receiver<Option<Ended>>) -> Ended {
-    match end.wait_for(Option::is_some).await.map(|ended| ended.clone()) {
-        Ok(Some(ended)) => ended,
-        Ok(None) | Err(_) => std::future::pending().await,
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn optional<T>(future: &mut Option<BoxFuture<'_, T>>) -> T {
-    match future {
-        Some(future) => future.await,
-        None => std::future::pending().await,
-    }
-}
-
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -349,3 +349,25 @@ async fn a_reader_that_goes_away_ends_the_read() {
     let whole = full(&connector, &all()).await;
     assert_eq!(whole.objects().count(), 3_000);
 }
+
+#[tokio::test]
+async fn a_part_of_what_was_asked_for_is_no_answer() {
+    let (fake, users) = people(3);
+    let connector = connector(&fake);
+    let anchors: Vec<Anchor> = users.iter().map(|user| Anchor::new(anchor(*user))).collect();
+    let query = |limit| MatchQuery {
+        object_type: "user".into(),
+        attribute: "title".into(),
+        value: "x".into(),
+        limit,
+    };
+    assert_eq!(connector.read(&anchors, &all()).await.unwrap().len(), 3);
+    fake.misbehave(Some(Fault::SizeLimit(2)));
+    // Those that it leaves out would look as if they were gone.
+    let error = connector.read(&anchors, &all()).await.unwrap_err();
+    assert!(matches!(error, ConnectorError::Incomplete(_)), "{error:?}");
+    // Two are enough to know that there is more than one.
+    assert_eq!(connector.find(&query(2), &all()).await.unwrap().len(), 2);
+    let error = connector.find(&query(3), &all()).await.unwrap_err();
+    assert!(matches!(error, ConnectorError::Incomplete(_)), "{error:?}");
+}

@@ -337,7 +337,7 @@ async fn names_and_scopes_arrive_as_they_were_told() {
         let told = read(&far(&scope, "Ünix & Söhne/2"), &everything(), ImportMode::Full).await;
         assert!(told.end.is_some(), "{told:?}");
     }
-    assert_eq!(known.scopes.lock().unwrap()[..], [scope.clone()], "it is opened once");
+    assert_eq!(*known.scopes.lock().unwrap(), std::slice::from_ref(&scope), "it is opened once");
     assert_eq!(relay.asked.lock().unwrap()[0], "POST /%C3%9Cnix%20%26%20S%C3%B6hne%2F2/.search");
     // Nothing asked for is nothing, and not everything.
     let none = read(&far(&scope, "corp"), &ImportShape::default(), ImportMode::Full).await;
@@ -351,4 +351,76 @@ async fn names_and_scopes_arrive_as_they_were_told() {
     assert!(far(&nowhere, "corp").read(&[], &everything()).await.unwrap().is_empty());
     let error = far(&nowhere, "corp").export(Vec::new()).await.unwrap_err();
     assert!(matches!(error, ConnectorError::Unsupported(_)), "{error:?}");
+}
+
+#[test]
+fn what_is_on_the_wire() {
+    let object = ImportedObject {
+        anchor: "ada".into(),
+        dn: Some("CN=Ada,DC=x".into()),
+        object_type: "user".into(),
+        scope: SourceScope::Out("it is no member of CN=Pilot".to_owned()),
+        attributes: AttributeSet::new()
+            .with("cn", "Ada")
+            .with("id", 7_i64)
+            .with("extensionAttribute1", AttributeValue::Binary(vec![1])),
+        references: BTreeMap::new(),
+        version: Some("W/\"3\"".to_owned()),
+    };
+    let to = |anchor: &str| ReferenceTo::Anchor(anchor.into());
+    let came = vec![to("ada"), to("bob"), ReferenceTo::Dn("CN=C".into())];
+    let change = ReferenceChange { replace: false, added: came, removed: vec![to("eve")] };
+    let changed = ChangedObject {
+        anchor: "staff".into(),
+        object_type: "inetOrgPerson".into(),
+        dn: None,
+        scope: None,
+        attributes: [("cn".into(), Vec::new())].into(),
+        references: [("member".into(), change)].into(),
+        version: None,
+    };
+    let end = ImportEnd { watermark: Some(Watermark(serde_json::json!({"usn": 5}))), sweep: false };
+    let changes = vec![
+        ImportChange::Object(object),
+        ImportChange::Changed(changed),
+        ImportChange::Deleted("bob".into()),
+    ];
+    let pages = vec![ImportPage { changes, expected: Some(3), end: Some(end) }];
+    let body = now(body_of(Arc::new(Scripted { pages, ..scripted() })));
+    let object = "urn:ietf:params:scim:schemas:extension:hybrid:2.0:DirectoryObject";
+    let user = "urn:ietf:params:scim:schemas:extension:hybrid:2.0:directory:user";
+    let person = "urn:ietf:params:scim:schemas:extension:hybrid:2.0:directory:inetOrgPerson";
+    let expected = serde_json::json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+        "totalResults": 3,
+        "itemsPerPage": 3,
+        "nextCursor": "{\"usn\":5}",
+        "Resources": [
+            {
+                "schemas": [object, user],
+                "id": "ada",
+                "meta": {"resourceType": "user", "version": "W/\"3\""},
+                "change": "object",
+                "dn": "CN=Ada,DC=x",
+                "scope": {"included": false, "reason": "it is no member of CN=Pilot"},
+                "types": [{"attribute": "extensionAttribute1", "type": "binary"}],
+                user: {"cn": "Ada", "extensionAttribute1": "AQ==", "id": 7},
+            },
+            {
+                "schemas": [object, person],
+                "id": "staff",
+                "meta": {"resourceType": "inetOrgPerson"},
+                "change": "changed",
+                "references": [
+                    {"attribute": "member", "operation": "add", "values": ["ada", "bob"]},
+                    {"attribute": "member", "operation": "add", "names": ["CN=C"]},
+                    {"attribute": "member", "operation": "remove", "values": ["eve"]},
+                ],
+                "cleared": ["cn"],
+            },
+            {"schemas": [object], "id": "bob", "change": "deleted"},
+        ],
+        "urn:ietf:params:scim:schemas:extension:hybrid:2.0:ReadEnd": {"sweep": false},
+    });
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap(), expected);
 }

@@ -1,7 +1,7 @@
 //! Identities come, go, and come back.
 
 use super::world::{RULES, With, World, ad, changed, cloud, group, object, user};
-use crate::connector::{ImportChange, SourceScope};
+use crate::connector::{ImportChange, ImportedObject, SourceScope};
 use crate::metaverse::{Life, ReleaseCause};
 use crate::sync::SyncMode;
 use crate::{Anchor, SyncStore};
@@ -9,6 +9,10 @@ use crate::{Anchor, SyncStore};
 fn life(world: &World, anchor: &str) -> Life {
     let link = world.source(anchor).link.unwrap();
     world.store.metaverse(link.metaverse).unwrap().unwrap().life
+}
+
+fn told(object: ImportedObject) -> ImportChange {
+    ImportChange::Object(object)
 }
 
 fn deleted(anchor: &str) -> ImportChange {
@@ -232,4 +236,75 @@ fn a_sticky_join_holds_what_a_join_does_not() {
             assert_eq!(told, ["Delete User"]);
         }
     }
+}
+
+/// Users with the title `service` are of another type in the target.
+fn two_types(more: &str) -> String {
+    format!(
+        r#"{RULES}
+[[rule]]
+name = "out service"
+direction = "outbound"
+connector = "cloud"
+object-type = "Service"
+metaverse-type = "person"
+link = "provision"
+precedence = 1
+scope = [[{{ attribute = "title", operator = "EQUAL", value = "service" }}]]
+match = ["externalId"]
+{more}
+flow = [
+    {{ to = "externalId", from = "sourceAnchor" }},
+    {{ to = "label", from = "name" }},
+]
+"#
+    )
+}
+
+#[test]
+fn what_is_of_another_type_now_is_replaced() {
+    let mut world = World::new(&two_types(""));
+    world.import(&ad(), vec![user("ada"), user("bob"), group("staff", &["ada", "bob"])]);
+    world.cycle();
+    let before = world.target();
+    world.change(&ad(), vec![changed("user", "ada", &[("title", Some("service"))])]);
+    assert_eq!(
+        world.cycle(),
+        [
+            "DeleteAdd User ada:",
+            "Add Service externalId=ada label=ada",
+            "Update Group staff: members->"
+        ]
+    );
+    assert_eq!(
+        world.target(),
+        [
+            "Group displayName=staff externalId=staff members->ada+bob",
+            "Service externalId=ada label=ada",
+            "User active=True externalId=bob userName=bob",
+        ]
+    );
+    world.change(&ad(), vec![changed("user", "ada", &[("title", None)])]);
+    assert_eq!(world.cycle()[0], "DeleteAdd Service ada:");
+    assert_eq!(world.target(), before);
+    // What is only planned changes its type without being removed.
+    world.change(&ad(), vec![told(user("eve"))]);
+    world.sync(SyncMode::Delta);
+    world.change(&ad(), vec![changed("user", "eve", &[("title", Some("service"))])]);
+    assert_eq!(world.cycle()[0], "Add Service externalId=eve label=eve");
+}
+
+#[test]
+fn nothing_is_replaced_that_its_rule_does_not_let_be_removed() {
+    let rules = two_types("").replace("on-delete = \"delete\"", "on-delete = \"disable\"");
+    let mut world = World::new(&rules);
+    world.import(&ad(), vec![user("ada")]);
+    world.cycle();
+    let before = world.target();
+    world.change(&ad(), vec![changed("user", "ada", &[("title", Some("service"))])]);
+    world.cycle_with_escrow();
+    assert_eq!(world.target(), before);
+    let escrows = world.escrows();
+    assert_eq!(escrows.len(), 1);
+    assert!(escrows[0].1.contains("wants it as a Service"), "{escrows:?}");
 }

@@ -201,7 +201,7 @@ impl World {
         let mut linked = Vec::new();
         for mut object in pending {
             let Some(export) = object.pending_export.take() else { continue };
-            if export.kind == ExportKind::Delete {
+            if matches!(export.kind, ExportKind::Delete | ExportKind::DeleteAdd) {
                 let link = object.link.clone();
                 self.store.remove_object(object.id).unwrap();
                 if let Some(link) = link {
