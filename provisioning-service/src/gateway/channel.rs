@@ -1,7 +1,6 @@
 //! The WebSocket that carries a link.
 
 use std::collections::BTreeSet;
-use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Extension;
@@ -9,19 +8,15 @@ use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use bytes::Bytes;
-use futures::{SinkExt as _, StreamExt as _};
 use http::StatusCode;
-use scim_sync_link::{AgentIdentity, Connection, TransportError};
+use scim_sync_link::websocket::{self, MAX_MESSAGE, PROTOCOL, Received};
+use scim_sync_link::{AgentIdentity, Connection};
 
 use super::LinkedAgent;
 use super::handlers::is_older;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::tenant::TenantId;
-
-/// The subprotocol, whose number grows when old agents could not follow.
-const PROTOCOL: &str = "sync-link.1";
 
 /// The agents whose links are open here.
 #[derive(Debug, Default)]
@@ -63,8 +58,8 @@ pub(crate) async fn connect(
     let upgrade = upgrade
         .map_err(|_| Problem::invalid("this is for the upgrade to a WebSocket, version 13"))?
         .protocols([PROTOCOL])
-        .max_message_size(scim_sync_link::frame::MAX_MESSAGE)
-        .max_frame_size(scim_sync_link::frame::MAX_MESSAGE);
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE);
     if upgrade.selected_protocol().is_none() {
         return Err(Problem::invalid("the link needs the WebSocket subprotocol sync-link.1"));
     }
@@ -80,20 +75,15 @@ pub(crate) async fn connect(
     }))
 }
 
-/// A WebSocket as what the link needs: binary messages both ways.
+/// A WebSocket as what the link needs.
 fn carry(socket: WebSocket) -> Connection {
-    let (sending, receiving) = socket.split();
-    let outgoing = sending
-        .sink_map_err(TransportError::new)
-        .with(|message: Bytes| ready(Ok::<_, TransportError>(Message::Binary(message))));
-    let incoming = receiving.filter_map(|message| {
-        ready(match message {
-            Ok(Message::Binary(bytes)) => Some(Ok(bytes)),
-            Ok(Message::Text(_)) => Some(Err(TransportError::new("a text message"))),
-            // Answered by the WebSocket itself; after a close the stream ends.
-            Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => None,
-            Err(error) => Some(Err(TransportError::new(error))),
-        })
-    });
-    Connection::new("websocket", outgoing, incoming)
+    websocket::wrap(socket, Message::Binary, |message| match message {
+        Message::Binary(bytes) => Received::Message(bytes),
+        Message::Text(_) => Received::Foreign,
+        // Answered by the WebSocket itself.
+        Message::Ping(_) | Message::Pong(_) => Received::Nothing,
+        Message::Close(frame) => {
+            Received::Closed(frame.map(|frame| frame.reason.to_string()).unwrap_or_default())
+        }
+    })
 }
