@@ -106,7 +106,6 @@ mod tests {
             assert_eq!(mapping.notes, [] as [String; 0], "{}", template.id);
             let json = serde_json::to_string(&schema).unwrap();
             assert_eq!(JobSchema::from_json(&json).unwrap(), schema);
-            assert_eq!(schema.synchronization_rules.len(), 1, "{}", template.id);
         }
     }
 }

@@ -41,7 +41,7 @@ async fn a_dry_run_tells_the_four_sections_and_writes_nothing() {
     assert_eq!(steps[0]["details"]["sAMAccountName"], "u001");
     let changes = value["modifiedProperties"].as_array().unwrap();
     let name = changes.iter().find(|it| it["displayName"] == "userName").unwrap();
-    assert_eq!(name["newValue"], "u001@corp.example");
+    assert_eq!(name["newValue"], "u001@fake.example");
     assert_eq!(value["targetSystem"]["name"], "Cloud directory");
     service.stop().await;
 }
@@ -55,7 +55,7 @@ async fn one_object_is_made_before_the_first_cycle_and_found_by_it() {
     let key = bed.job(jobs, |_| {}).await;
     let done = jobs.on_demand(&key, &asked(&dn("User 1"), &[], false), &actor()).await.unwrap();
     assert_eq!(done.hybrid[0].result, "Success", "{done:?}");
-    assert_eq!(bed.held().into_keys().collect::<Vec<_>>(), ["u001@corp.example"]);
+    assert_eq!(bed.held().into_keys().collect::<Vec<_>>(), ["u001@fake.example"]);
     // The same once more: there is nothing to do.
     let again = jobs.on_demand(&key, &asked(&dn("User 1"), &[], false), &actor()).await.unwrap();
     assert_eq!(again.hybrid[0].result, "Skipped", "{again:?}");
@@ -65,7 +65,7 @@ async fn one_object_is_made_before_the_first_cycle_and_found_by_it() {
     assert_eq!(bed.held().len(), 6);
 
     // After a change, in the middle of the schedule; the next cycle has nothing left to do.
-    bed.ad.set(all[2], "displayName", Some("Grace"));
+    bed.ad.set(all[2], "cn", Some("Grace"));
     bed.person(5);
     let done = jobs.on_demand(&key, &asked(&dn("User 2"), &[], false), &actor()).await.unwrap();
     assert_eq!(
