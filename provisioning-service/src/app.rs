@@ -20,6 +20,9 @@ use crate::tokens::Tokens;
 /// How long a job stays with a service that died before another one takes it.
 const JOB_LEASE: Duration = Duration::from_secs(60);
 
+/// How long the provisioning log is kept.
+const KEEP_LOG: Duration = Duration::from_secs(30 * 86_400);
+
 /// The parts that requests share.
 #[derive(Debug)]
 pub struct App {
@@ -78,6 +81,7 @@ impl App {
             folder: config.data.join("jobs"),
             instance: format!("{}-{:016x}", std::process::id(), rand::random::<u64>()),
             lease_for: JOB_LEASE,
+            keep_log: KEEP_LOG,
         });
         Ok(Arc::new(Self {
             origin: origin.trim_end_matches('/').to_owned(),

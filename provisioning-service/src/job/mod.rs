@@ -66,6 +66,8 @@ pub struct JobParts {
     pub instance: String,
     /// How long a lease is held without being renewed.
     pub lease_for: Duration,
+    /// How long entries of the provisioning log are kept.
+    pub keep_log: Duration,
 }
 
 /// The jobs of a service. Clones are one and the same.
@@ -80,6 +82,7 @@ struct Inner {
     folder: PathBuf,
     instance: String,
     lease_for: Duration,
+    keep_log: Duration,
     running: schedule::RunningJobs,
     wake: Notify,
 }
@@ -88,7 +91,8 @@ impl Jobs {
     /// The jobs of a service; none runs before [`Jobs::run`].
     #[must_use]
     pub fn new(parts: JobParts) -> Self {
-        let JobParts { records, sources, sealer, clock, folder, instance, lease_for } = parts;
+        let JobParts { records, sources, sealer, clock, folder, instance, lease_for, keep_log } =
+            parts;
         let (running, wake) = (schedule::RunningJobs::default(), Notify::new());
         Self(Arc::new(Inner {
             records,
@@ -98,6 +102,7 @@ impl Jobs {
             folder,
             instance,
             lease_for,
+            keep_log,
             running,
             wake,
         }))

@@ -85,7 +85,7 @@ pub(super) fn cycle(work: Work) -> (JobStatus, Result<Outcome, JobError>) {
         };
         let report = runtime()?.block_on(run_cycle(input, &mut observer));
         observer.log.flush();
-        let told = Told { reference_deltas: Some(counting.references()), ..Told::default() };
+        let told = Told { reference_deltas: Some(counting.references()) };
         let outcome = status.observe(&store, &job, &targets, &told)?;
         match (report, outcome) {
             // The run is in the history, with the error: the status has it.

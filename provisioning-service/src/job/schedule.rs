@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use scim_sync::cycle::Outcome;
 use scim_sync::run::CycleMode;
 use scim_sync::stop::Stop;
@@ -89,7 +89,13 @@ impl Jobs {
     /// Runs jobs until `stop` ends; then cycles are stopped and waited for, for half a minute at most.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
+        let mut forget_at = self.0.clock.now();
         loop {
+            let now = self.0.clock.now();
+            if now >= forget_at {
+                forget_at = now + TimeDelta::hours(1);
+                self.0.forget_log(now).await;
+            }
             let wait = match self.look().await {
                 Ok(next) => next.min(LOOK),
                 Err(error) => {
@@ -168,6 +174,17 @@ fn due(job: &JobRecord, status: &JobStatus, now: DateTime<Utc>) -> Due {
 }
 
 impl Inner {
+    /// Forgets entries of the log that are too old.
+    async fn forget_log(&self, now: DateTime<Utc>) {
+        let kept = TimeDelta::from_std(self.keep_log).unwrap_or(TimeDelta::MAX);
+        let Some(before) = now.checked_sub_signed(kept) else { return };
+        match self.records.forget_log(Journal::Provisioning, before).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "old entries of the provisioning log were removed"),
+            Err(error) => tracing::warn!("old entries of the log were not removed: {error}"),
+        }
+    }
+
     /// Takes the lease of a job; `None` while another process has it.
     pub(super) async fn lease(&self, key: &JobKey) -> Result<Option<Lease>, JobError> {
         let now = self.clock.now();
@@ -396,9 +413,10 @@ impl Inner {
         job: &Read<JobRecord>,
     ) -> Result<(), JobError> {
         let path = folder::path_of(&self.folder, &key.tenant, &key.id);
-        if path.exists() {
-            JobFolder::hold(&path)?.remove()?;
-        }
+        let removed = tokio::task::spawn_blocking(move || {
+            if path.exists() { JobFolder::hold(&path)?.remove() } else { Ok(()) }
+        });
+        removed.await.map_err(|error| JobError::Internal(error.to_string()))??;
         let mut writes = vec![Write::delete(key.record(JOB), job.version)];
         for version in kept::mappings(&*self.records, key).await? {
             writes.push(gone(key.mapping(version.version)));

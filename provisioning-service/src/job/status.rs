@@ -60,8 +60,6 @@ pub struct JobStatus {
 pub struct Told {
     /// Objects of which references were told as changed.
     pub reference_deltas: Option<u64>,
-    /// Runs that are no cycles of the job, but single objects on demand.
-    pub on_demand: BTreeSet<u64>,
 }
 
 impl JobStatus {
@@ -104,9 +102,6 @@ impl JobStatus {
             moved |= ["created", "deleted", "disabled", "countImportedDeltas"]
                 .iter()
                 .any(|name| run.counts.get(*name).is_some_and(|count| *count > 0));
-            if told.on_demand.contains(number) {
-                continue;
-            }
             let newest = runs.first().is_some_and(|(newest, _)| newest == number);
             let deltas = if newest { told.reference_deltas } else { None };
             let by_stage = newest.then_some(&escrows);
@@ -344,12 +339,16 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_that_still_runs_and_an_object_on_demand_are_no_last_cycle() {
+    fn a_cycle_that_still_runs_is_no_last_cycle() {
         let mut store = MemoryStore::new();
         let number = run(&mut store, 0, Outcome::Done, &[]);
-        let told = Told { on_demand: BTreeSet::from([number]), ..Told::default() };
+        store.begin().unwrap();
+        let mut record = store.runs(1).unwrap().remove(0).1;
+        record.ended = None;
+        store.put_run(number, &record).unwrap();
+        store.commit().unwrap();
         let mut status = JobStatus::default();
-        assert_eq!(status.observe(&store, "job", &BTreeSet::new(), &told).unwrap(), None);
-        assert_eq!((status.last_run, status.last.is_none(), status.ran), (number, true, false));
+        assert_eq!(observed(&mut status, &store), None);
+        assert_eq!((status.last_run, status.last.is_none(), status.ran), (0, true, false));
     }
 }

@@ -267,7 +267,14 @@ impl<S: FnMut(Vec<LogEntry>) + Send> Observer for LogObserver<S> {
     fn event(&mut self, event: &Event) {
         match event {
             Event::CycleStarted { run, .. } => {
-                self.cycle = crate::job::cycle_id(&self.names.job, *run);
+                self.cycle = match &self.names.asked_by {
+                    None => crate::job::cycle_id(&self.names.job, *run),
+                    // It has a state of its own, which counts from 1.
+                    Some(_) => {
+                        let moment = self.clock.now().timestamp_millis();
+                        format!("{}.on-demand.{moment}", self.names.job)
+                    }
+                };
                 self.change = 0;
             }
             Event::StepDone(step) => self.written(step),

@@ -186,6 +186,7 @@ impl Kept {
             folder: self.folder.clone(),
             instance: format!("test-{:x}", rand::random::<u64>()),
             lease_for: Duration::from_secs(60),
+            keep_log: Duration::from_secs(30 * 86_400),
         })
     }
 

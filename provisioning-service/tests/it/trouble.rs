@@ -175,6 +175,18 @@ async fn a_job_that_rests_for_four_weeks_is_switched_off() {
     let before = last(&status(jobs, &key).await);
     jobs.command(&key, &Command::Start, &actor()).await.unwrap();
     succeeded(&bed.ended(jobs, &key, before).await);
+    bed.kept.clock.advance(TimeDelta::days(2));
+    jobs.wake();
+    let all = LogQuery { limit: 100, ..LogQuery::default() };
+    crate::bed::until(async || {
+        let left = logs::page(&*bed.kept.records, &bed.tenant, &all).await.unwrap().entries;
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("the log has entries of a month ago: {left:?}"))
+        }
+    })
+    .await;
     service.stop().await;
 }
 
