@@ -2,10 +2,28 @@
 //!
 //! Bodies are JSON; names are in camel case and unknown members are ignored, so that either side may be newer. An error is
 //! a SCIM error document (RFC 7644, section 3.12).
+//!
+//! | request | proven by | says no with |
+//! |---|---|---|
+//! | `POST /agent/enroll` | the code in it | 401 unknown, expired or used code; 429; 400 for a bad key |
+//! | `POST /agent/challenge` | nothing | 429 |
+//! | `POST /agent/bootstrap` | client certificate, or [`Proof`] | 401 unknown or expired; 403 revoked. An agent that is too old gets no links |
+//! | `POST /agent/renew` | client certificate, or [`Proof`], with the current key | as bootstrap; 400 for a bad or the same key |
+//! | `GET /agent/channel` | client certificate (but for a proxy) and the credential of the bootstrap as bearer token | 401, 403 |
+//!
+//! After 401 and 403 an agent asks again no sooner than at its next bootstrap; 429 and 503 have `Retry-After`.
+
+mod code;
+mod pin;
+mod proof;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+
+pub use code::{EnrolmentCode, Fingerprint, InvalidCode};
+pub use pin::PinnedAuthority;
+pub use proof::{PROOF_SCHEME, Proof, ProofClaims, ProofError, ProofKey};
 
 /// Paths of the gateway, below the address of the service.
 pub mod path {

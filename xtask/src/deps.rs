@@ -131,6 +131,12 @@ const RULES: &[Rule] = &[
         features: &[],
         why: "the agent knows its target by SCIM only",
     },
+    Rule {
+        package: "scim-provisioning-service",
+        forbidden: &["ldap3", "scim-reference-server"],
+        features: &[],
+        why: "the service reaches directories through its agents, and its target by SCIM only",
+    },
 ];
 
 /// What nothing in the workspace may reach.

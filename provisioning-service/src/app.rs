@@ -1,0 +1,89 @@
+//! What a running service consists of.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use scim_sync_link::{Hub, HubOptions};
+
+use crate::agents::{Agents, Lifetimes};
+use crate::authority::{Authority, AuthorityError};
+use crate::clock::Clock;
+use crate::config::{Config, TlsMode};
+use crate::gateway::{Challenges, Credentials, Links, Throttle};
+use crate::records::Records;
+use crate::seal::Sealer;
+use crate::tokens::Tokens;
+
+/// The parts that requests share.
+#[derive(Debug)]
+pub struct App {
+    /// The configuration.
+    pub config: Config,
+    /// The address that agents and administrators use, without a slash at its end.
+    pub origin: String,
+    /// Where everything is kept.
+    pub records: Arc<dyn Records>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Seals secrets.
+    pub sealer: Arc<Sealer>,
+    /// The agents.
+    pub agents: Agents,
+    /// The administrators' tokens.
+    pub tokens: Tokens,
+    /// The links to connected agents.
+    pub hub: Hub,
+    pub(crate) challenges: Challenges,
+    pub(crate) credentials: Credentials,
+    pub(crate) links: Links,
+    pub(crate) throttle: Throttle,
+}
+
+impl App {
+    /// Puts a service together. `origin` is the address that agents use.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] where the certificate authority cannot be opened or made.
+    pub async fn new(
+        config: Config,
+        origin: &str,
+        records: Arc<dyn Records>,
+        clock: Arc<dyn Clock>,
+        sealer: Arc<Sealer>,
+    ) -> Result<Arc<Self>, AuthorityError> {
+        let authority = Authority::open_or_make(&*records, &sealer, clock.now()).await?;
+        let lifetimes = Lifetimes::from(&config);
+        let agents =
+            Agents::new(Arc::clone(&records), Arc::clone(&clock), Arc::new(authority), lifetimes);
+        // Twice the time between two bootstraps: one may fail.
+        let good = crate::agents::delta(config.bootstrap_interval) * 2;
+        let credentials =
+            Credentials::new(Arc::clone(&sealer), Arc::clone(&clock), agents.clone(), good);
+        let mut options = HubOptions::default();
+        options.credentials = Some(Arc::new(credentials.clone()));
+        Ok(Arc::new(Self {
+            origin: origin.trim_end_matches('/').to_owned(),
+            tokens: Tokens::new(Arc::clone(&records), Arc::clone(&clock)),
+            challenges: Challenges::new(
+                Arc::clone(&records),
+                Arc::clone(&sealer),
+                Arc::clone(&clock),
+                TimeDelta::minutes(1),
+            ),
+            throttle: Throttle::new(Arc::clone(&clock)),
+            links: Links::default(),
+            hub: Hub::with_options(options),
+            credentials,
+            agents,
+            config,
+            records,
+            clock,
+            sealer,
+        }))
+    }
+
+    /// Whether a proxy ends TLS, so that client certificates cannot be seen here.
+    pub(crate) fn behind_proxy(&self) -> bool {
+        self.config.tls == TlsMode::Off
+    }
+}

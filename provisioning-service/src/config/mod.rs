@@ -1,0 +1,162 @@
+//! The configuration: one typed [`Config`], made by [`load`] from flags, environment and a file.
+//!
+//! Every setting has one name in three spellings: `code_lifetime` in the file, `PROVISIONING_CODE_LIFETIME` in the
+//! environment, and, where there is one, `--code-lifetime` as a flag. A flag beats the environment, the environment the
+//! file, and an empty variable counts as not set. The sealing key comes from a file or from `PROVISIONING_SEAL_KEY`, never
+//! from a flag, where every user of the machine could read it.
+
+mod load;
+mod values;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+pub use load::{ConfigError, Flags, Loaded, load, process_environment};
+pub use values::{LogFormat, PublicUrl, TlsMode, parse_duration, show_duration};
+
+use values::human;
+
+/// Everything an operator can decide, with its defaults in [`Config::default`].
+///
+/// A value of this type that came from [`load`] has passed every check.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen; port 0 lets the system pick one.
+    pub listen: SocketAddr,
+    /// The address that agents and administrators use; without it, the address listened on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<PublicUrl>,
+    /// Where TLS ends.
+    pub tls: TlsMode,
+    /// Certificate chain in PEM, with `tls = "files"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key in PEM, with `tls = "files"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// Names and addresses, besides that of `public_url` and the loopback ones, for the certificate of `tls = "own"`.
+    pub names: Vec<String>,
+    /// The folder that holds everything kept.
+    pub data: PathBuf,
+    /// The file with the key that seals secrets; without it, `seal.key` in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+    /// The sealing key itself: `PROVISIONING_SEAL_KEY`.
+    #[serde(skip)]
+    pub seal_key: Option<SecretString>,
+    /// How long an enrolment code is good.
+    #[serde(with = "human")]
+    pub code_lifetime: Duration,
+    /// How long an agent's certificate is good.
+    #[serde(with = "human")]
+    pub certificate_lifetime: Duration,
+    /// How long before its end an agent's certificate is renewed.
+    #[serde(with = "human")]
+    pub renew_before: Duration,
+    /// How often agents bootstrap.
+    #[serde(with = "human")]
+    pub bootstrap_interval: Duration,
+    /// After which silence an agent is inactive.
+    #[serde(with = "human")]
+    pub inactive_after: Duration,
+    /// After which silence an agent is removed.
+    #[serde(with = "human")]
+    pub removed_after: Duration,
+    /// The oldest version of the agent that may work.
+    pub minimum_agent_version: String,
+    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or `target=level,...`.
+    pub log: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        const DAY: u64 = 24 * 60 * MINUTE;
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
+            public_url: None,
+            tls: TlsMode::Own,
+            tls_cert: None,
+            tls_key: None,
+            names: Vec::new(),
+            data: PathBuf::from("provisioning-data"),
+            key_file: None,
+            seal_key: None,
+            code_lifetime: Duration::from_secs(30 * MINUTE),
+            certificate_lifetime: Duration::from_secs(90 * DAY),
+            renew_before: Duration::from_secs(30 * DAY),
+            bootstrap_interval: Duration::from_secs(10 * MINUTE),
+            inactive_after: Duration::from_secs(60 * MINUTE),
+            removed_after: Duration::from_secs(10 * DAY),
+            minimum_agent_version: "0.1.0".to_owned(),
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+impl Config {
+    /// Where the key that seals secrets is, unless it is in the environment.
+    #[must_use]
+    pub fn key_path(&self) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| self.data.join("seal.key"))
+    }
+
+    /// Where the records are.
+    #[must_use]
+    pub fn records_path(&self) -> PathBuf {
+        self.data.join("service.db")
+    }
+
+    /// What cannot be, as the setting and a sentence.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let fault = |setting, text: &str| Err((setting, text.to_owned()));
+        let day = Duration::from_secs(24 * 60 * 60);
+        match (self.tls, &self.tls_cert, &self.tls_key) {
+            (TlsMode::Files, None, _) => return fault("tls_cert", "tls = \"files\" needs it"),
+            (TlsMode::Files, _, None) => return fault("tls_key", "tls = \"files\" needs it"),
+            (TlsMode::Own | TlsMode::Off, Some(_), _) => {
+                return fault("tls_cert", "it is used with tls = \"files\" only");
+            }
+            (TlsMode::Own | TlsMode::Off, _, Some(_)) => {
+                return fault("tls_key", "it is used with tls = \"files\" only");
+            }
+            (TlsMode::Off, None, None) if self.public_url.is_none() => {
+                return fault(
+                    "public_url",
+                    "behind a proxy that ends TLS it is needed: agents sign what they ask",
+                );
+            }
+            _ => {}
+        }
+        if self.code_lifetime > 7 * day {
+            return fault(
+                "code_lifetime",
+                "a code is for an installation that is under way: at most 7d",
+            );
+        }
+        if self.certificate_lifetime > 366 * day {
+            return fault("certificate_lifetime", "at most 366d");
+        }
+        if self.renew_before >= self.certificate_lifetime {
+            return fault("renew_before", "it must be shorter than certificate_lifetime");
+        }
+        if self.bootstrap_interval > self.inactive_after {
+            return fault(
+                "bootstrap_interval",
+                "agents would be inactive before they ask again (inactive_after)",
+            );
+        }
+        if self.removed_after < self.inactive_after {
+            return fault("removed_after", "it must not be shorter than inactive_after");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+pub mod agents;
+pub mod api;
+pub mod app;
+pub mod audit;
+pub mod authority;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod gateway;
+pub mod link;
+pub mod net;
+pub mod problem;
+pub mod records;
+pub mod run;
+pub mod seal;
+pub mod tenant;
+pub mod tls;
+pub mod tokens;

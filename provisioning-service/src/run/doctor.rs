@@ -1,0 +1,153 @@
+//! `provisioning-service doctor`: is everything there, and what to mend. It changes nothing.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::agents::{AgentState, Agents, Lifetimes};
+use crate::authority::Authority;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, TlsMode};
+use crate::records::{Key, Records, SqliteRecords};
+use crate::seal::Sealer;
+use crate::tenant::TenantId;
+use crate::tls;
+use crate::tokens::Tokens;
+
+/// What was found, line by line.
+#[derive(Default)]
+struct Report {
+    faults: usize,
+}
+
+impl Report {
+    fn good(&mut self, text: &str) {
+        println!("ok     {text}");
+    }
+
+    fn odd(&mut self, text: &str) {
+        println!("note   {text}");
+    }
+
+    fn bad(&mut self, text: &str) {
+        self.faults += 1;
+        println!("FAULT  {text}");
+    }
+}
+
+/// Leaves with 1 when something is wrong.
+pub(super) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    check(config, &mut report).await?;
+    Ok(if report.faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
+    let data = config.data.display();
+    if !config.records_path().exists() {
+        report.odd(&format!("there is nothing in {data} yet; `serve` makes it"));
+        return Ok(());
+    }
+    let sealer = match &config.seal_key {
+        Some(key) => Sealer::parse(key),
+        None if !config.key_path().exists() => {
+            report
+                .bad(&format!("the key file {} is gone; put it back", config.key_path().display()));
+            return Ok(());
+        }
+        None => Sealer::load_or_make(&config.key_path()).map(|(sealer, _)| sealer),
+    };
+    let sealer = match sealer {
+        Ok(sealer) => sealer,
+        Err(error) => {
+            report.bad(&error.to_string());
+            return Ok(());
+        }
+    };
+    report.good("the key that seals secrets can be read by its owner only");
+    let records: Arc<dyn Records> = match SqliteRecords::open(&config.records_path()) {
+        Ok(records) => Arc::new(records),
+        Err(error) => {
+            report.bad(&error.to_string());
+            return Ok(());
+        }
+    };
+    report.good(&format!("the records in {data} can be opened"));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let kept = records.get(&Key::new(&TenantId::service(), "authority", "1")).await?;
+    if kept.is_none() {
+        report.odd("there is no certificate authority yet; `serve` makes it");
+        return Ok(());
+    }
+    let authority = match Authority::open_or_make(&*records, &sealer, clock.now()).await {
+        Ok(authority) => Arc::new(authority),
+        Err(error) => {
+            report.bad(&error.to_string());
+            return Ok(());
+        }
+    };
+    report.good("the certificate authority can sign");
+    match tls::server(config, Arc::clone(&authority), Arc::clone(&clock)) {
+        Ok(Some(_)) => report.good("the certificate for TLS can be used"),
+        Ok(None) => {
+            report.odd("TLS ends in a proxy: it must pass Authorization on, and WebSockets")
+        }
+        Err(error) => report.bad(&error.to_string()),
+    }
+    if config.tls == TlsMode::Off && !config.listen.ip().is_loopback() {
+        report.odd(&format!("{} is open to the network without TLS", config.listen));
+    }
+    if config.public_url.is_none() {
+        report.odd("no public_url: agents are told the address listened on");
+    }
+    people(config, &records, &clock, authority, report).await
+}
+
+/// Those who may enter: administrators and agents.
+async fn people(
+    config: &Config,
+    records: &Arc<dyn Records>,
+    clock: &Arc<dyn Clock>,
+    authority: Arc<Authority>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let now = clock.now();
+    let tokens = Tokens::new(Arc::clone(records), Arc::clone(clock)).list(None).await?;
+    let live = tokens.iter().filter(|(_, token)| {
+        token.revoked.is_none() && token.expires.is_none_or(|expires| expires > now)
+    });
+    let tenants: std::collections::BTreeSet<&TenantId> =
+        live.map(|(_, token)| &token.tenant).collect();
+    if tenants.is_empty() {
+        report.bad("no administrator can enter: provisioning-service token create --name NAME");
+    }
+    let lifetimes = Lifetimes::from(config);
+    let agents = Agents::new(Arc::clone(records), Arc::clone(clock), authority, lifetimes);
+    for tenant in tenants {
+        for (id, agent) in agents.list(tenant).await? {
+            let name = format!("agent {} ({id}) of {tenant}", agent.name);
+            match agent.state(now, &lifetimes) {
+                AgentState::Active => report.good(&format!("{name} is active")),
+                AgentState::Inactive => {
+                    report.bad(&format!("{name} was last heard of at {}", agent.last_seen()));
+                }
+                AgentState::Removed | AgentState::Revoked => continue,
+            }
+            if agent.clock_ahead.abs() > 300 {
+                report.bad(&format!("{name}: its clock is {} s ahead", agent.clock_ahead));
+            }
+            if agent.groups.is_empty() {
+                report.odd(&format!("{name} answers for no group"));
+            }
+        }
+        for (group, _) in agents.group_list(tenant).await? {
+            let all = agents.list(tenant).await?;
+            let active = all.iter().any(|(_, agent)| {
+                agent.groups.contains(&group) && agent.state(now, &lifetimes) == AgentState::Active
+            });
+            if !active {
+                report.bad(&format!("no active agent answers for the group {group} of {tenant}"));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The program: it reads the command line, and does what it is asked.
+
+mod admin;
+mod doctor;
+mod serve;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::agents::{Agents, Lifetimes};
+use crate::authority::Authority;
+use crate::cli::{Cli, Command};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, LogFormat, load, process_environment};
+use crate::records::{Records, SqliteRecords};
+use crate::seal::Sealer;
+
+/// Runs the program.
+///
+/// Leaves with 0 when it did what it was asked, with 1 when it could not, and with 2 when it was asked for something that
+/// cannot be.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { 2 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let loaded = match process_environment().and_then(|variables| load(&cli.flags, &variables)) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let config = loaded.config;
+    let serves = matches!(cli.command, Command::Serve);
+    if let Err(error) = logs(&config, serves) {
+        eprintln!("error: `log`: {error}");
+        return ExitCode::from(2);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = runtime.context("no runtime").and_then(|runtime| {
+        runtime.block_on(async {
+            match cli.command {
+                Command::Serve => serve::serve(config).await.map(|()| ExitCode::SUCCESS),
+                Command::Doctor => doctor::doctor(&config).await,
+                Command::Token(command) => admin::token(&config, command).await,
+                Command::Agent(command) => admin::agent(&config, command).await,
+                Command::Group(command) => admin::group(&config, command).await,
+            }
+        })
+    });
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Logs go to standard error; commands other than `serve` say what they did themselves.
+fn logs(config: &Config, serves: bool) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter = if serves { config.log.as_str() } else { "error" };
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(filter)?)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match config.log_format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+    Ok(())
+}
+
+/// What every command works on.
+struct Parts {
+    records: Arc<dyn Records>,
+    clock: Arc<dyn Clock>,
+    sealer: Arc<Sealer>,
+}
+
+impl Parts {
+    /// Opens the data folder; makes it, with a sealing key, where there is none.
+    fn open(config: &Config) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&config.data)
+            .with_context(|| format!("the folder {} cannot be made", config.data.display()))?;
+        let sealer = sealer(config)?;
+        let path = config.records_path();
+        let records = SqliteRecords::open(&path)
+            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        Ok(Self {
+            records: Arc::new(records),
+            clock: Arc::new(SystemClock::new()),
+            sealer: Arc::new(sealer),
+        })
+    }
+
+    /// The agents, whose authority is made where there is none.
+    async fn agents(&self, config: &Config) -> anyhow::Result<Agents> {
+        let authority =
+            Authority::open_or_make(&*self.records, &self.sealer, self.clock.now()).await?;
+        Ok(Agents::new(
+            Arc::clone(&self.records),
+            Arc::clone(&self.clock),
+            Arc::new(authority),
+            Lifetimes::from(config),
+        ))
+    }
+}
+
+fn sealer(config: &Config) -> anyhow::Result<Sealer> {
+    if let Some(key) = &config.seal_key {
+        return Sealer::parse(key).context("PROVISIONING_SEAL_KEY");
+    }
+    let path = config.key_path();
+    // With records there must be a key already: a new one would open none of their secrets.
+    let lost = !path.exists() && config.records_path().exists();
+    anyhow::ensure!(
+        !lost,
+        "the key file {} is gone, and without it the secrets in {} cannot be read: put it back, or name it with --key-file",
+        path.display(),
+        config.records_path().display()
+    );
+    let (sealer, made) = Sealer::load_or_make(&path)?;
+    if made {
+        tracing::warn!(
+            path = %path.display(),
+            "a key that seals secrets was made; keep a copy apart from the backups of the data"
+        );
+    }
+    Ok(sealer)
+}
