@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     version,
     propagate_version = true,
     after_help = "Exit codes: 0 done; 1 could not run (no directory, no target, bad file); 2 some objects failed and are in \
-escrow, to be tried again; 3 stopped by the guard before the first write.\n\nStart with `setup`, ask `doctor`, look with `plan`, write \
+escrow, to be tried again; 3 stopped by the guard before the first write; 4 the service does not want this agent.\n\nStart with `setup`, ask `doctor`, look with `plan`, write \
 with `sync --once`, and leave `run` to systemd."
 )]
 pub struct Cli {
@@ -47,7 +47,7 @@ pub enum Command {
     Preview(PreviewArgs),
     /// Run one cycle
     Sync(SyncArgs),
-    /// Run cycles until told to stop
+    /// Run cycles until told to stop; as a managed agent, answer what the provisioning service asks
     Run,
     /// Show what the last runs did, what waits and what failed
     Status(Shown),
@@ -250,9 +250,58 @@ pub struct SetupArgs {
     /// Write over a configuration file that is there
     #[arg(long)]
     pub force: bool,
-    /// Do not connect anywhere
+    /// Do not try the directory or the target
     #[arg(long)]
     pub no_check: bool,
+    /// What makes it an agent that a provisioning service manages
+    #[command(flatten)]
+    pub managed: ManagedArgs,
+}
+
+/// The answers of `setup` for an agent that a provisioning service manages.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Managed by a provisioning service")]
+pub struct ManagedArgs {
+    /// The provisioning service: rules, scope and schedule are there, and here only how the directory is reached
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with_all = ["include", "group", "target", "token_file", "target_ca", "target_profile", "state_dir", "staging"]
+    )]
+    pub service: Option<url::Url>,
+    /// The code that the service's administrator made for this agent
+    #[arg(
+        long,
+        value_name = "CODE",
+        env = "PROVISIONING_CODE",
+        hide_env_values = true,
+        requires = "service"
+    )]
+    pub code: Option<Code>,
+    /// How operators call this agent; the name of the machine otherwise
+    #[arg(long, value_name = "NAME", requires = "service")]
+    pub name: Option<String>,
+    /// The folder for the agent's key and certificate
+    #[arg(long, value_name = "FOLDER", requires = "service")]
+    pub identity: Option<PathBuf>,
+    /// A file with the certificates that the service's must come from, where it does not come from its own authority
+    #[arg(long, value_name = "FILE", requires = "service")]
+    pub service_ca: Option<PathBuf>,
+    /// The proxy on the way to the service, or `none`; what HTTPS_PROXY says otherwise
+    #[arg(long, value_name = "URL", requires = "service")]
+    pub proxy: Option<String>,
+}
+
+/// A code, which is not shown.
+#[derive(Clone, Debug)]
+pub struct Code(pub secrecy::SecretString);
+
+impl std::str::FromStr for Code {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.trim().into()))
+    }
 }
 
 /// A kind of directory.

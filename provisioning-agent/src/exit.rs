@@ -15,6 +15,8 @@ pub enum Exit {
     SomeFailed,
     /// Stopped by the guard before the first write.
     Guard,
+    /// The service does not want this agent: revoked, expired, or too old. Starting again changes nothing.
+    Unwanted,
 }
 
 impl Exit {
@@ -26,6 +28,7 @@ impl Exit {
             Self::CouldNotRun => 1,
             Self::SomeFailed => 2,
             Self::Guard => 3,
+            Self::Unwanted => 4,
         }
     }
 }

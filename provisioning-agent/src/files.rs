@@ -37,7 +37,19 @@ pub fn write(path: &Path, text: &str, over: bool) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     let written = if over { file.persist(path) } else { file.persist_noclobber(path) };
-    written.map(drop).map_err(|error| error.error)
+    written.map(drop).map_err(|error| error.error)?;
+    settle(folder.unwrap_or(Path::new(".")))
+}
+
+/// Waits until the names in a folder are on the disk, so that what is written after this never outlives it alone.
+#[cfg(unix)]
+fn settle(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn settle(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(all(test, unix))]

@@ -50,8 +50,15 @@ impl Health {
     fn set(&self, last: Last) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
     }
+}
 
+/// Something that tells how it does.
+pub trait Told: Send + Sync + 'static {
     /// Whether all is well, and the document that says so.
+    fn told(&self) -> (bool, serde_json::Value);
+}
+
+impl Told for Health {
     fn told(&self) -> (bool, serde_json::Value) {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let age = last.at.elapsed();
@@ -74,7 +81,7 @@ impl Health {
 ///
 /// # Errors
 /// Where the address is not one of this machine alone, or is taken.
-pub fn serve(address: SocketAddr, health: Arc<Health>) -> Result<()> {
+pub fn serve(address: SocketAddr, health: Arc<dyn Told>) -> Result<()> {
     if !address.ip().is_loopback() {
         bail!(
             "health = \"{address}\": the endpoint has no credentials, so it listens on this machine only, such as 127.0.0.1:9123"
@@ -96,7 +103,7 @@ pub fn serve(address: SocketAddr, health: Arc<Health>) -> Result<()> {
     Ok(())
 }
 
-async fn answer(State(health): State<Arc<Health>>) -> impl IntoResponse {
+async fn answer(State(health): State<Arc<dyn Told>>) -> impl IntoResponse {
     let (well, document) = health.told();
     let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(document))

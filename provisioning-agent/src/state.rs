@@ -24,19 +24,8 @@ impl StateDir {
         files::make_folder(path).with_context(|| {
             format!("the folder of the state, {}, cannot be made", path.display())
         })?;
-        let file = path.join("lock");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
-        let lock = lock.with_context(|| format!("{} cannot be opened", file.display()))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: Some(lock) }),
-            Err(TryLockError::WouldBlock) => bail!(
-                "another agent works in {}: stop it first (systemctl stop provisioning-agent), or give this one a state-dir of its own",
-                path.display()
-            ),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("{} cannot be locked", file.display()))
-            }
-        }
+        let lock = lock(path, "a state-dir of its own")?;
+        Ok(Self { path: path.to_owned(), _lock: Some(lock) })
     }
 
     /// Opens the folder for looking only; another program may work in it.
@@ -88,6 +77,26 @@ impl StateDir {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Holds a folder until what is given back is dropped, or the program dies; `instead` is what another program needs.
+///
+/// # Errors
+/// Where another program holds it.
+pub fn lock(path: &Path, instead: &str) -> Result<File> {
+    let file = path.join("lock");
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
+    let lock = lock.with_context(|| format!("{} cannot be opened", file.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another agent works in {}: stop it first (systemctl stop provisioning-agent), or give this one {instead}",
+            path.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{} cannot be locked", file.display()))
+        }
     }
 }
 

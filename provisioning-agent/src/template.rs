@@ -76,6 +76,19 @@ pub struct Site {
     pub staging: bool,
 }
 
+/// What differs from one managed agent to another, beside its directory.
+#[derive(Clone, Debug)]
+pub struct ManagedSite {
+    /// The address of the service.
+    pub service: String,
+    /// The folder of the identity.
+    pub identity: String,
+    /// Authorities of the service's certificate; empty for its own or the system's.
+    pub service_ca: String,
+    /// The proxy; empty for what the environment says.
+    pub proxy: String,
+}
+
 impl Site {
     /// The site of the examples: everything comes from the environment.
     #[must_use]
@@ -103,6 +116,61 @@ impl Site {
     #[must_use]
     pub fn file(&self) -> String {
         format!("{}\n{}", self.systems(), body(self.directory.rules()).trim_start())
+    }
+
+    /// The file of an agent that a service manages: how the directory is reached, and nothing of what becomes of it.
+    #[must_use]
+    pub fn managed_file(&self, managed: &ManagedSite) -> String {
+        let mut text = String::new();
+        // Writing to a text does not fail.
+        let _ = self.write_managed(&mut text, managed);
+        text
+    }
+
+    fn write_managed(&self, to: &mut String, managed: &ManagedSite) -> std::fmt::Result {
+        writeln!(
+            to,
+            "# An agent that a provisioning service manages. Rules, scope and schedule are with the service; here is how the"
+        )?;
+        writeln!(
+            to,
+            "# directory beside it is reached. Texts may have ${{NAME}} for an environment variable, and $${{ for ${{ itself.\n"
+        )?;
+        writeln!(to, "service = {}", quoted(&managed.service))?;
+        writeln!(
+            to,
+            "# The agent's own key and certificate. Nobody else may read them, and no other agent may use them."
+        )?;
+        writeln!(to, "identity = {}", quoted(&managed.identity))?;
+        let optional = [
+            (
+                "service-ca",
+                &managed.service_ca,
+                "ca.pem",
+                "authorities (PEM), where the service's certificate is not of its own",
+            ),
+            (
+                "proxy",
+                &managed.proxy,
+                "http://proxy:3128",
+                "what HTTPS_PROXY says otherwise; \"none\" for none",
+            ),
+        ];
+        for (name, value, example, what) in optional {
+            match value.is_empty() {
+                true => writeln!(to, "# {name} = {}   # {what}", quoted(example))?,
+                false => writeln!(to, "{name} = {}", quoted(value))?,
+            }
+        }
+        writeln!(
+            to,
+            "# health = \"127.0.0.1:9123\"   # GET /health on this machine: 200 while the link is there\n"
+        )?;
+        writeln!(
+            to,
+            "# The jobs of the service call the directory by its name; agents of one group use the same."
+        )?;
+        self.reached(to)
     }
 
     /// What stands before the rules.
@@ -193,6 +261,24 @@ impl Site {
     }
 
     fn source(&self, to: &mut String) -> std::fmt::Result {
+        self.reached(to)?;
+        writeln!(
+            to,
+            "\n# Places and groups may be given by name or by GUID. What leaves the scope is switched off or removed, as the"
+        )?;
+        writeln!(to, "# rules say by on-out-of-scope.\n[source.scope]")?;
+        writeln!(to, "include = {}   # only what is under these places", list(&self.include))?;
+        writeln!(to, "exclude = []   # and nothing under these")?;
+        writeln!(
+            to,
+            "group = {}     # only this group and its members, such as pilots",
+            quoted(&self.group)
+        )?;
+        writeln!(to, "nested = true  # members of groups within it too\n")
+    }
+
+    /// How the directory is reached.
+    fn reached(&self, to: &mut String) -> std::fmt::Result {
         writeln!(
             to,
             "[[source]]\nname = \"{}\"\nkind = \"{}\"",
@@ -220,19 +306,7 @@ impl Site {
             )?;
             writeln!(to, "changes = \"{}\"", self.changes)?;
         }
-        writeln!(
-            to,
-            "\n# Places and groups may be given by name or by GUID. What leaves the scope is switched off or removed, as the"
-        )?;
-        writeln!(to, "# rules say by on-out-of-scope.\n[source.scope]")?;
-        writeln!(to, "include = {}   # only what is under these places", list(&self.include))?;
-        writeln!(to, "exclude = []   # and nothing under these")?;
-        writeln!(
-            to,
-            "group = {}     # only this group and its members, such as pilots",
-            quoted(&self.group)
-        )?;
-        writeln!(to, "nested = true  # members of groups within it too\n")
+        Ok(())
     }
 }
 

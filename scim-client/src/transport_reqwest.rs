@@ -37,6 +37,8 @@ impl ReqwestTransport {
             body_limit: 64 * 1024 * 1024,
             roots: Vec::new(),
             identity: None,
+            tls: None,
+            proxy: ProxyUse::Environment,
         }
     }
 }
@@ -48,6 +50,18 @@ pub struct ReqwestBuilder {
     body_limit: usize,
     roots: Vec<Vec<u8>>,
     identity: Option<SecretSlice<u8>>,
+    tls: Option<rustls::ClientConfig>,
+    proxy: ProxyUse,
+}
+
+/// Through which proxy requests go.
+enum ProxyUse {
+    /// As the variables of the environment say.
+    Environment,
+    /// None at all.
+    Direct,
+    /// This one.
+    Through(String),
 }
 
 impl fmt::Debug for ReqwestBuilder {
@@ -58,7 +72,8 @@ impl fmt::Debug for ReqwestBuilder {
             .field("body_limit", &self.body_limit)
             .field("roots", &self.roots.len())
             .field("identity", &self.identity.is_some())
-            .finish()
+            .field("tls", &self.tls.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,10 +113,29 @@ impl ReqwestBuilder {
         self
     }
 
+    /// Uses these settings of TLS as they are, for a trust that PEM texts cannot say, such as one authority and no other.
+    ///
+    /// [`root_certificates`](Self::root_certificates) and [`client_certificate`](Self::client_certificate) do nothing then.
+    #[must_use]
+    pub fn tls(mut self, config: rustls::ClientConfig) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// Goes through this proxy, or with `None` through none, whatever the environment says.
+    #[must_use]
+    pub fn proxy(mut self, url: Option<&str>) -> Self {
+        self.proxy = match url {
+            Some(url) => ProxyUse::Through(url.to_owned()),
+            None => ProxyUse::Direct,
+        };
+        self
+    }
+
     /// Builds the transport.
     ///
     /// # Errors
-    /// [`TransportErrorKind::Request`] where a certificate or key cannot be read.
+    /// [`TransportErrorKind::Request`] where a certificate, a key or the address of a proxy cannot be read.
     pub fn build(self) -> Result<ReqwestTransport, TransportError> {
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -116,6 +150,14 @@ impl ReqwestBuilder {
         if let Some(pem) = &self.identity {
             let identity = reqwest::Identity::from_pem(pem.expose_secret()).map_err(unusable)?;
             builder = builder.identity(identity);
+        }
+        builder = match &self.proxy {
+            ProxyUse::Environment => builder,
+            ProxyUse::Direct => builder.no_proxy(),
+            ProxyUse::Through(url) => builder.proxy(reqwest::Proxy::all(url).map_err(unusable)?),
+        };
+        if let Some(tls) = self.tls {
+            builder = builder.tls_backend_preconfigured(tls);
         }
         let client = builder.build().map_err(unusable)?;
         Ok(ReqwestTransport { client, body_limit: self.body_limit })

@@ -42,13 +42,13 @@ pub fn secret(
 
 /// Whether others than the owner may read a file or look into a folder.
 #[cfg(unix)]
-fn is_open(path: &Path) -> bool {
+pub(crate) fn is_open(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(not(unix))]
-fn is_open(_: &Path) -> bool {
+pub(crate) fn is_open(_: &Path) -> bool {
     false
 }
 
@@ -141,7 +141,7 @@ mod tests {
         let file = folder.path().join("password");
         fs::write(&file, "hush").unwrap();
         let rules = scim_sync::rules::RuleSet::from_toml("version = 1").unwrap();
-        let place = Place { folder: folder.path(), environment: &nothing, rules: &rules };
+        let place = Place { folder: folder.path(), environment: &nothing, rules: Some(&rules) };
         for (mode, expected) in [(0o644, State::Warn), (0o600, State::Ok)] {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
             let mut report = Report::new(false);

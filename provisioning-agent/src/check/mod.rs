@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::command::print;
 use crate::config::Environment;
 
+pub(crate) use local::is_open;
 pub use local::{secret, state_dir};
 pub use rules::rules;
 pub use source::source;
@@ -123,8 +124,8 @@ pub struct Place<'a> {
     pub folder: &'a Path,
     /// Where variables are looked up.
     pub environment: &'a dyn Environment,
-    /// The rules.
-    pub rules: &'a RuleSet,
+    /// The rules; `None` where they are not here, as those of a managed agent.
+    pub rules: Option<&'a RuleSet>,
 }
 
 /// The first few of many names.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use futures::StreamExt as _;
 use scim_sync::connector::{
-    Connector, ConnectorSchema, ImportChange, ImportMode, ImportRequest, SourceScope,
+    Connector, ConnectorSchema, ImportChange, ImportMode, ImportRequest, ImportShape, SourceScope,
 };
 use scim_sync::{ConnectorError, ConnectorId};
 use scim_sync_connectors::ldap::{
@@ -206,7 +206,13 @@ async fn read(
     let types: Vec<&str> = schema.types.keys().map(|name| name.as_str()).collect();
     let text = format!("{attributes} attributes for {}", types.join(", "));
     report.add(State::Ok, about, "schema", text)?;
-    let shape = place.rules.shape(&ConnectorId::new(about));
+    let shape = match place.rules {
+        Some(rules) => rules.shape(&ConnectorId::new(about)),
+        // Whether objects can be read shows without their attributes too.
+        None => ImportShape {
+            types: schema.types.keys().map(|name| (name.clone(), Vec::new())).collect(),
+        },
+    };
     if shape.types.is_empty() {
         report.add(State::Warn, about, "read", "no rule reads from this source")?;
         return Ok(Some(schema));

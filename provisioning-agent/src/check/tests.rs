@@ -59,7 +59,8 @@ impl World {
     async fn source(&self) -> (Report, bool) {
         let (settings, rules) = self.settings();
         let environment = |name: &str| self.environment(name);
-        let place = Place { folder: Path::new("."), environment: &environment, rules: &rules };
+        let place =
+            Place { folder: Path::new("."), environment: &environment, rules: Some(&rules) };
         let mut report = Report::new(false);
         let schema = source(&mut report, &settings.sources[0], place).await.unwrap();
         (report, schema.is_some())
@@ -68,7 +69,8 @@ impl World {
     async fn target(&self) -> Report {
         let (settings, rules) = self.settings();
         let environment = |name: &str| self.environment(name);
-        let place = Place { folder: Path::new("."), environment: &environment, rules: &rules };
+        let place =
+            Place { folder: Path::new("."), environment: &environment, rules: Some(&rules) };
         let mut report = Report::new(false);
         target(&mut report, &settings.targets[0], place).await.unwrap();
         report

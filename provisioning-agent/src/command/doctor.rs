@@ -17,15 +17,30 @@ pub(super) fn doctor(session: &Session, shown: &Shown) -> Result<Exit> {
     let mut report = Report::new(!shown.json);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(examine(session, &mut report))?;
+    verdict(
+        &report,
+        shown,
+        "All is well. Look at what would be written with `plan`.",
+        ("Cycles can run", "a cycle can run"),
+    )
+}
+
+/// Ends an examination: `well` is said where nothing is in the way, `able` where something is to be looked at, and to be mended.
+pub(super) fn verdict(
+    report: &Report,
+    shown: &Shown,
+    well: &str,
+    able: (&str, &str),
+) -> Result<Exit> {
     let (fails, warnings) = (report.count(State::Fail), report.count(State::Warn));
     if shown.json {
         let document = json!({ "ok": fails == 0, "checks": report.lines() });
         print(format!("{}\n", serde_json::to_string_pretty(&document)?))?;
     } else {
         let verdict = match (fails, warnings) {
-            (0, 0) => "All is well. Look at what would be written with `plan`.".to_owned(),
-            (0, _) => format!("Cycles can run; {warnings} to look at."),
-            _ => format!("{fails} to mend before a cycle can run, {warnings} to look at."),
+            (0, 0) => well.to_owned(),
+            (0, _) => format!("{}; {warnings} to look at.", able.0),
+            _ => format!("{fails} to mend before {}, {warnings} to look at.", able.1),
         };
         print(format!("{verdict}\n"))?;
     }
@@ -47,8 +62,11 @@ async fn examine(session: &Session, report: &mut Report) -> Result<()> {
     );
     report.add(State::Ok, "configuration", "file", file)?;
     check::state_dir(report, &session.config.state_dir())?;
-    let place =
-        Place { folder: session.config.folder(), environment: &Process, rules: &session.rules };
+    let place = Place {
+        folder: session.config.folder(),
+        environment: &Process,
+        rules: Some(&session.rules),
+    };
     let mut schemas = BTreeMap::new();
     for source in &settings.sources {
         let readable = match &source.kind {

@@ -4,6 +4,7 @@ mod configuration;
 mod doctor;
 mod guard;
 mod log;
+mod managed;
 mod plan;
 mod preview;
 mod reset;
@@ -14,9 +15,10 @@ mod sync;
 mod undo;
 mod verify;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::cli::{Cli, Command};
+use crate::config::{ManagedConfig, Process};
 use crate::exit::Exit;
 use crate::session::Session;
 
@@ -25,15 +27,32 @@ use crate::session::Session;
 /// # Errors
 /// A text for the person at the terminal; the program ends with 1 then.
 pub fn execute(cli: &Cli) -> Result<Exit> {
-    let session = || Session::load(&cli.config);
+    let session = || match ManagedConfig::load(&cli.config, &Process)? {
+        Some(managed) => bail!(
+            "{} is of an agent that {} manages: rules, plans, state and log are there; here are `run`, `status`, `doctor` and `setup`",
+            cli.config.display(),
+            managed.settings.service
+        ),
+        None => Session::load(&cli.config),
+    };
+    let managed = || ManagedConfig::load(&cli.config, &Process);
     match &cli.command {
         Command::Setup(args) => setup::setup(&cli.config, args),
-        Command::Doctor(shown) => doctor::doctor(&session()?, shown),
+        Command::Doctor(shown) => match managed()? {
+            Some(config) => managed::doctor(&config, shown),
+            None => doctor::doctor(&session()?, shown),
+        },
         Command::Plan(shown) => plan::plan(&session()?, shown, cli.quiet),
         Command::Preview(args) => preview::preview(&session()?, args),
         Command::Sync(args) => sync::sync(&session()?, args, cli.quiet),
-        Command::Run => run::run(&session()?),
-        Command::Status(shown) => status::status(&session()?, shown),
+        Command::Run => match managed()? {
+            Some(config) => crate::managed::run(&config),
+            None => run::run(&session()?),
+        },
+        Command::Status(shown) => match managed()? {
+            Some(config) => managed::status(&config, shown),
+            None => status::status(&session()?, shown),
+        },
         Command::Pending(args) => plan::pending(&session()?, args),
         Command::Allow { digest } => guard::allow(&session()?, digest),
         Command::Undo(args) => undo::undo(&session()?, args),

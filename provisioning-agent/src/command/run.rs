@@ -23,7 +23,7 @@ pub(super) fn run(session: &Session) -> Result<Exit> {
     let schedule = &session.config.settings.schedule;
     let health = Arc::new(Health::new(schedule.every.duration()));
     if let Some(address) = session.config.settings.health {
-        health::serve(address, Arc::clone(&health))?;
+        health::serve(address, health.clone())?;
     }
     tracing::info!(every = %schedule.every, mode = %session.config.settings.mode, "the agent runs");
     let mut log = ObjectLog::new(state.log(), clock::now);

@@ -4,6 +4,7 @@
 //! and `${NAME:-default}`; secrets are only ever named.
 
 mod environment;
+mod managed;
 mod schedule;
 mod secret;
 mod source;
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 pub use environment::{Environment, Process};
+pub(crate) use managed::check_service;
+pub use managed::{ManagedConfig, ManagedSettings};
 pub use schedule::{Period, ScheduleConfig};
 pub use secret::SecretSource;
 pub use source::{CsvSource, LdapSource, ScopeConfig, SourceConfig, SourceKind, Tls, Tracking};

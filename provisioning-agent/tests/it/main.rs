@@ -12,5 +12,6 @@ mod broken_source;
 mod domain;
 mod domain_guard;
 mod domain_model;
+mod managed;
 mod openldap;
 mod storms;

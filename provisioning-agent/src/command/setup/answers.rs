@@ -15,6 +15,9 @@ use crate::template::{Site, literal};
 const TYPED_PASSWORD: &str = "typed password";
 const TYPED_TOKEN: &str = "typed token";
 
+/// What the unit of systemd can write to.
+const MACHINE: &str = "/var/lib/provisioning-agent";
+
 /// A secret, and where it is to be.
 #[derive(Debug)]
 pub(super) enum Secret {
@@ -104,14 +107,14 @@ impl Answers {
     }
 
     /// The flags that are lacking, where nobody can be asked.
-    pub(super) fn lacking(&self, base: bool) -> Vec<&'static str> {
+    pub(super) fn lacking(&self, base: bool, managed: bool) -> Vec<&'static str> {
         let all = [
             (self.servers.is_empty(), "--server"),
             (self.bind_dn.is_empty(), "--bind-dn"),
             (self.password.is_none(), "--bind-password-file"),
             (base && self.base.is_empty(), "--base"),
-            (self.target.is_empty(), "--target"),
-            (self.token.is_none(), "--token-file"),
+            (!managed && self.target.is_empty(), "--target"),
+            (!managed && self.token.is_none(), "--token-file"),
         ];
         all.into_iter().filter(|(lacks, _)| *lacks).map(|(_, flag)| flag).collect()
     }
@@ -178,6 +181,10 @@ impl Answers {
                 "3" => Tracking::UsnChanged,
                 _ => Tracking::DirSync,
             };
+        }
+        // What a managed agent takes in is the service's to say.
+        if args.managed.service.is_some() {
+            return Ok(());
         }
         if again || (args.include.is_empty() && args.group.is_none()) {
             asker.say("Only a part of it? Places such as OU=Staff,DC=corp,DC=example, with semicolons between them; empty for all")?;
@@ -292,14 +299,24 @@ impl Answers {
 fn usual_state(config: &Path) -> Result<String> {
     let config = absolute(config)?;
     let state = if config.starts_with("/etc") {
-        PathBuf::from("/var/lib/provisioning-agent")
+        PathBuf::from(MACHINE)
     } else {
         config.parent().unwrap_or(Path::new("/")).join("state")
     };
     Ok(state.display().to_string())
 }
 
-fn absolute(path: &Path) -> Result<PathBuf> {
+/// Where the identity of a managed agent usually is.
+pub(super) fn usual_identity(config: &Path) -> Result<PathBuf> {
+    let config = absolute(config)?;
+    Ok(match config.starts_with("/etc") {
+        true => Path::new(MACHINE).join("identity"),
+        // Beside the configuration, so that the folder can be moved.
+        false => PathBuf::from("identity"),
+    })
+}
+
+pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).with_context(|| path.display().to_string())
 }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod ask;
+mod managed;
 mod write;
 
 use std::collections::BTreeMap;
@@ -35,14 +36,17 @@ fn conduct(path: &Path, args: &SetupArgs, mut asker: Asker<'_>) -> Result<Exit> 
     }
     let mut answers = Answers::given(args, path)?;
     if !asker.is_there() {
-        let lacking = answers.lacking(args.no_check);
+        let lacking = answers.lacking(args.no_check, args.managed.service.is_some());
         if !lacking.is_empty() {
             bail!("nobody can be asked here; give {}", lacking.join(", "));
         }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut wizard = Wizard { path, args, asker: &mut asker, answers: &mut answers };
     let mut schemas = BTreeMap::new();
+    if let Some(service) = &args.managed.service {
+        return managed::conduct(path, args, service, &runtime, &mut asker, &mut answers);
+    }
+    let mut wizard = Wizard { path, args, asker: &mut asker, answers: &mut answers };
     runtime.block_on(wizard.directory(&mut schemas))?;
     runtime.block_on(wizard.service(&mut schemas))?;
     wizard.rest(&schemas)?;
@@ -95,7 +99,8 @@ impl Wizard<'_, '_> {
             let (settings, rules) = self.parsed()?;
             let mut report = Report::new(true);
             let variables = |name: &str| self.answers.variable(name);
-            let place = Place { folder: folder(self.path), environment: &variables, rules: &rules };
+            let place =
+                Place { folder: folder(self.path), environment: &variables, rules: Some(&rules) };
             if let Some(source) = settings.sources.first() {
                 let schema = check::source(&mut report, source, place).await?;
                 schemas.extend(schema.map(|schema| (ConnectorId::new(&source.name), schema)));
@@ -128,7 +133,8 @@ impl Wizard<'_, '_> {
             }
             let mut report = Report::new(true);
             let variables = |name: &str| self.answers.variable(name);
-            let place = Place { folder: folder(self.path), environment: &variables, rules: &rules };
+            let place =
+                Place { folder: folder(self.path), environment: &variables, rules: Some(&rules) };
             if let Some(target) = settings.targets.first() {
                 let schema = check::target(&mut report, target, place).await?;
                 schemas.extend(schema.map(|schema| (ConnectorId::new(&target.name), schema)));
