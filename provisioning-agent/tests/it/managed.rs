@@ -60,7 +60,8 @@ fn an_agent_is_enrolled_linked_and_asked() {
     assert_eq!(service.count("people", RemoteScope::default()), 20);
     let (status, types) = service.ask("GET", "/people/ResourceTypes", "");
     assert_eq!((status, &types["Resources"][0]["id"]), (200, &json!("user")));
-    let (status, error) = service.ask("POST", "/elsewhere/.search", "{}");
+    let search = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"] });
+    let (status, error) = service.ask("POST", "/elsewhere/.search", &search.to_string());
     assert!(status == 404 && error.to_string().contains("it has people"), "{error}");
     run.says("answered POST /people/.search: 200");
 
