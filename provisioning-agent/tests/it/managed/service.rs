@@ -12,6 +12,7 @@ use scim_provisioning_service::app::App;
 use scim_provisioning_service::audit::Actor;
 use scim_provisioning_service::clock::{Clock, SystemClock};
 use scim_provisioning_service::config::{Config, TlsMode};
+use scim_provisioning_service::job::Sources as _;
 use scim_provisioning_service::link::HubSources;
 use scim_provisioning_service::net::Server;
 use scim_provisioning_service::records::{Records, SqliteRecords};
