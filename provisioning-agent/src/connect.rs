@@ -6,6 +6,7 @@ use std::sync::Arc;
 use scim_client::transport::ReqwestTransport;
 use scim_client::{Auth, Client, TargetProfile};
 use scim_sync::{Connector, ConnectorId};
+use scim_sync_connectors::Beside;
 use scim_sync_connectors::csv::CsvConnector;
 use scim_sync_connectors::ldap::{
     ChangeTracking, Directory, LdapBind, LdapConfig, LdapConnector, LdapScope, LdapServer,
@@ -45,14 +46,17 @@ impl Connectors {
     /// # Errors
     /// [`ConfigError`] for a secret or a file that is not there.
     pub fn of(config: &Config, environment: &dyn Environment) -> Result<Self, ConfigError> {
+        let beside = |connector| Arc::new(Beside::new(connector)) as Arc<dyn Connector>;
         let sources = config
             .settings
             .sources
             .iter()
-            .map(|source| self::source(source, config.folder(), environment));
-        let targets = config.settings.targets.iter().map(|target| {
-            Ok(Arc::new(scim(target, config.folder(), environment)?) as Arc<dyn Connector>)
-        });
+            .map(|source| self::source(source, config.folder(), environment).map(beside));
+        let targets = config
+            .settings
+            .targets
+            .iter()
+            .map(|target| Ok(beside(Arc::new(scim(target, config.folder(), environment)?))));
         Ok(Self {
             sources: sources.collect::<Result<_, ConfigError>>()?,
             targets: targets.collect::<Result<_, ConfigError>>()?,

@@ -21,6 +21,9 @@ use crate::config::{Config, Mode, Process, Settings};
 use crate::connect::Connectors;
 use crate::state::StateDir;
 
+/// Threads for what goes on beside the engine: one reads or writes, one is there for whoever else waits.
+const WORKERS: usize = 2;
+
 /// A configuration with its rules.
 #[derive(Debug)]
 pub struct Session {
@@ -49,8 +52,12 @@ impl Session {
             )
         })?;
         check_names(&config.settings, &rules).with_context(|| path.display().to_string())?;
-        // One thread: the engine computes between two waits, and nothing else is to be done on it.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // The engine computes on the thread that calls it; what it reads and writes goes on beside.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("beside")
+            .enable_all()
+            .build()?;
         Ok(Self { config, rules, runtime })
     }
 

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "beside")]
+mod beside;
 #[cfg(feature = "csv")]
 pub mod csv;
 #[cfg(feature = "ldap")]
@@ -8,3 +10,6 @@ pub mod ldap;
 pub mod remote;
 #[cfg(feature = "scim")]
 pub mod scim;
+
+#[cfg(feature = "beside")]
+pub use beside::Beside;

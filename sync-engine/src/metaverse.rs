@@ -23,6 +23,24 @@ pub struct MetaverseObject {
     pub life: Life,
 }
 
+/// An identity without its values.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct IdentityOutline {
+    /// What it is.
+    pub object_type: ObjectType,
+    /// Its reference attributes.
+    pub references: BTreeMap<AttributeName, Vec<ReferenceSource>>,
+    /// Whether it lives.
+    pub life: Life,
+}
+
+impl From<MetaverseObject> for IdentityOutline {
+    fn from(identity: MetaverseObject) -> Self {
+        let MetaverseObject { object_type, references, life, .. } = identity;
+        Self { object_type, references, life }
+    }
+}
+
 /// Values and where they came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contribution {

@@ -11,6 +11,7 @@ use scim_sync::guard::GuardStop;
 use scim_sync::rules::Release;
 use scim_sync::rules::graph::JobSchema;
 use scim_sync::run::Reset;
+use scim_sync_connectors::Beside;
 use scim_sync_connectors::remote::RemoteConnector;
 use serde::Serialize;
 use serde_json::json;
@@ -503,8 +504,8 @@ impl Inner {
         };
         Ok(Systems {
             mapping: Arc::new(mapping),
-            source: Arc::new(source),
-            target: Arc::new(target),
+            source: Arc::new(Beside::new(Arc::new(source))),
+            target: Arc::new(Beside::new(Arc::new(target))),
             options,
         })
     }

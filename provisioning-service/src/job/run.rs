@@ -97,9 +97,11 @@ pub(super) fn cycle(work: Work) -> (JobStatus, Result<Outcome, JobError>) {
     (status, ended)
 }
 
-/// What the thread of a cycle runs on.
+/// What the thread of a cycle runs on: the engine computes on the thread itself, and what it reads and writes goes on beside.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, JobError> {
-    tokio::runtime::Builder::new_current_thread()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("beside")
         .enable_all()
         .build()
         .map_err(|error| JobError::Internal(format!("no thread can be run: {error}")))

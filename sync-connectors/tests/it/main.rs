@@ -6,6 +6,7 @@
     reason = "a test that fails says so by panicking, in helpers too"
 )]
 
+mod beside;
 mod csv;
 mod ldap;
 mod remote;

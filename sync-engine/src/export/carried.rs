@@ -59,11 +59,11 @@ impl Work<'_> {
                     whole = false;
                     continue;
                 };
-                let Some(other) = store.object(id)? else { continue };
+                let Some(other) = store.object_outline(id)? else { continue };
                 if edits.comes_by_itself(edit, &other) {
                     continue;
                 }
-                match other.anchor {
+                match other.anchor.or_else(|| self.made.get(&id).cloned()) {
                     Some(anchor) if carried.added.len() < self.with.options.reference_batch => {
                         carried.added.push((attribute.clone(), id, anchor));
                     }
@@ -92,8 +92,10 @@ impl Work<'_> {
         let refused = refused(exported);
         let mut open: BTreeSet<&AttributeName> = BTreeSet::new();
         for (attribute, to, anchor) in &carried.added {
-            if refused.contains(&(attribute, anchor)) {
-                // Sent once more with the other references, where a refusal is kept as one.
+            let there = self.with.store.object_outline(*to)?.and_then(|other| other.anchor);
+            if refused.contains(&(attribute, anchor)) || there.as_ref() != Some(anchor) {
+                // Sent once more with the other references: there a refusal is kept as one, and an object that has turned
+                // out to be another one has its name by then.
                 open.insert(attribute);
             } else {
                 self.with.store.add_edge(stored.id, attribute, *to)?;

@@ -1,7 +1,7 @@
 //! Carries out a plan that was admitted.
 //!
 //! Each batch of writes is three steps: what is about to be sent is marked in the state, it is sent, and what became of it
-//! is kept, after the lines of the undo file that take it back. A program that dies in between finds the marks, and looks
+//! is kept, after the lines of the undo file that take it back. The last step happens while the next batch is under way. A program that dies in between finds the marks, and looks
 //! up an object in the target before it makes it again.
 //!
 //! One object that fails goes to escrow and the others go on. A target that has no time ends the export politely; the next
@@ -39,7 +39,7 @@ pub type Now<'a> = &'a (dyn Fn() -> DateTime<Utc> + Send + Sync);
 /// How an export is carried out.
 #[derive(Clone, Debug)]
 pub struct ExportOptions {
-    /// How many objects are sent at a time, to begin with; up to ten times as many while that takes less than a second.
+    /// How many objects are sent at a time, to begin with; up to five times as many while that takes less than half a second.
     /// Each batch waits for the disk three times, and a stop waits for the end of a batch.
     pub batch: usize,
     /// How many references of one object are sent at a time.
@@ -208,6 +208,7 @@ impl<'a> Exporter<'a> {
             report: ExportReport::default(),
             settled: BTreeSet::new(),
             carried: BTreeMap::new(),
+            made: BTreeMap::new(),
             pace: Pace::new(self.options.batch),
             with: self,
         })
@@ -266,7 +267,8 @@ struct Pace {
 }
 
 impl Pace {
-    const MOST: usize = 10;
+    /// Two batches are held at a time.
+    const MOST: usize = 5;
 
     fn new(least: usize) -> Self {
         let least = least.max(1);
@@ -294,6 +296,8 @@ struct Work<'a> {
     settled: BTreeSet<crate::SpaceId>,
     /// What goes with the objects that are being made.
     carried: BTreeMap<crate::SpaceId, carried::Carried>,
+    /// Objects that were made, until that is kept.
+    made: BTreeMap<crate::SpaceId, Anchor>,
     pace: Pace,
 }
 
@@ -436,5 +440,5 @@ fn source_anchor(store: &dyn SyncStore, object: &SpaceObject) -> Option<Anchor> 
     links
         .into_iter()
         .filter(|(connector, _)| *connector != object.connector)
-        .find_map(|(_, id)| store.object(id).ok()??.anchor)
+        .find_map(|(_, id)| store.object_outline(id).ok()??.anchor)
 }

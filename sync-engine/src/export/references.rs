@@ -127,7 +127,7 @@ impl Work<'_> {
                 continue;
             };
             let (Edit::Add(id) | Edit::Remove(id)) = edit;
-            let Some(other) = self.with.store.object(id)? else { continue };
+            let Some(other) = self.with.store.object_outline(id)? else { continue };
             if edits.comes_by_itself(edit, &other) {
                 continue;
             }

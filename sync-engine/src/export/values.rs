@@ -1,20 +1,41 @@
 //! Sends what is about single objects: creates, updates, disables, deletes.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
+
+use chrono::{DateTime, Utc};
+use futures::future::{self, BoxFuture, MaybeDone};
 
 use super::adopt::{Found, locate};
 use super::{ExportEnd, ExportError, Work};
-use crate::connector::{AttributeEdit, ExportOperation, ExportOutcome, ExportWrite, Exported};
+use crate::connector::{
+    AttributeEdit, ConnectorError, ExportOperation, ExportOutcome, ExportWrite, Exported,
+};
 use crate::metaverse::Life;
 use crate::plan::references::leaves;
 use crate::plan::{Phase, hold, type_of, value_step};
 use crate::space::{ExportKind, PendingExport, SpaceObject};
 use crate::store::{EscrowStage, Which};
-use crate::{Anchor, ObjectType};
+use crate::{Anchor, ObjectType, SpaceId};
 
 const PAGE: usize = 500;
 
-impl Work<'_> {
+type Answer = Result<Vec<ExportOutcome>, ConnectorError>;
+
+/// Writes that were sent.
+pub(super) struct Flight<'a> {
+    objects: Vec<SpaceObject>,
+    sending: Pin<Box<MaybeDone<BoxFuture<'a, Answer>>>>,
+    began: DateTime<Utc>,
+}
+
+/// Whether each write of a batch happened.
+fn all_done(objects: &[SpaceObject], outcomes: &[ExportOutcome]) -> bool {
+    objects.len() == outcomes.len()
+        && outcomes.iter().all(|outcome| matches!(outcome, ExportOutcome::Done(_)))
+}
+
+impl<'a> Work<'a> {
     /// Finds out about all writes that were broken off, as far as that matters: objects that were being made, and objects
     /// that were being removed.
     pub(super) async fn recover(&mut self) -> Result<(), ExportError> {
@@ -70,7 +91,8 @@ impl Work<'_> {
         }
     }
 
-    /// Carries out one phase for one type.
+    /// Carries out one phase for one type. While a batch is under way, what became of the one before is kept and the next
+    /// one is read.
     pub(super) async fn values(
         &mut self,
         phase: Phase,
@@ -78,7 +100,8 @@ impl Work<'_> {
     ) -> Result<(), ExportError> {
         let mut after = None;
         let mut batch = Vec::new();
-        loop {
+        let mut flight = None;
+        'pages: loop {
             let page = self.with.store.objects(&self.target, Which::PendingExport, after, PAGE)?;
             let last = page.len() < PAGE;
             for object in page {
@@ -87,20 +110,100 @@ impl Work<'_> {
                     batch.push(object);
                 }
                 if batch.len() >= self.pace.size {
-                    if self.over() {
-                        return Ok(());
+                    flight = self.next(flight, std::mem::take(&mut batch)).await?;
+                    if self.report.ended.is_some() {
+                        break 'pages;
                     }
-                    let began = self.now();
-                    self.batch(std::mem::take(&mut batch)).await?;
-                    self.pace.learn(self.now() - began);
                 }
             }
             if last {
                 break;
             }
         }
-        if !batch.is_empty() && !self.over() {
-            self.batch(batch).await?;
+        if !batch.is_empty() && self.report.ended.is_none() {
+            flight = self.next(flight, batch).await?;
+        }
+        match flight {
+            Some(flight) => self.land(flight).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Sends a batch as soon as the one before has its answers.
+    async fn next(
+        &mut self,
+        before: Option<Flight<'a>>,
+        objects: Vec<SpaceObject>,
+    ) -> Result<Option<Flight<'a>>, ExportError> {
+        let Some(before) = before else {
+            return if self.over() { Ok(None) } else { self.take_off(objects).await };
+        };
+        let (before, answer) = self.answered(before).await;
+        let outcomes = match answer {
+            // Nothing that happened to these decides about what follows.
+            Ok(outcomes) if all_done(&before, &outcomes) && !self.over() => outcomes,
+            answer => {
+                self.landed(before, answer).await?;
+                return if self.over() { Ok(None) } else { self.take_off(objects).await };
+            }
+        };
+        self.made(&before, &outcomes)?;
+        let flight = self.take_off(objects).await?;
+        self.landed(before, Ok(outcomes)).await?;
+        Ok(flight)
+    }
+
+    /// Waits for the answers to a batch and keeps them.
+    async fn land(&mut self, flight: Flight<'a>) -> Result<(), ExportError> {
+        let (objects, answer) = self.answered(flight).await;
+        self.landed(objects, answer).await
+    }
+
+    async fn answered(&mut self, mut flight: Flight<'a>) -> (Vec<SpaceObject>, Answer) {
+        flight.sending.as_mut().await;
+        let answer = flight.sending.as_mut().take_output().unwrap_or_else(|| Ok(Vec::new()));
+        if flight.objects.len() >= self.pace.size {
+            self.pace.learn(self.now() - flight.began);
+        }
+        (flight.objects, answer)
+    }
+
+    async fn landed(
+        &mut self,
+        objects: Vec<SpaceObject>,
+        answer: Answer,
+    ) -> Result<(), ExportError> {
+        let ids: Vec<SpaceId> = objects.iter().map(|object| object.id).collect();
+        match answer {
+            Ok(outcomes) => self.settle(objects, outcomes).await?,
+            Err(error) => {
+                self.broken(&error);
+                self.not_begun(&objects)?;
+            }
+        }
+        for id in ids {
+            self.carried.remove(&id);
+            self.made.remove(&id);
+        }
+        Ok(())
+    }
+
+    /// Remembers which objects are there now, for references to them, until that is kept.
+    fn made(
+        &mut self,
+        objects: &[SpaceObject],
+        outcomes: &[ExportOutcome],
+    ) -> Result<(), ExportError> {
+        for (object, outcome) in objects.iter().zip(outcomes) {
+            let ExportOutcome::Done(Exported { anchor: Some(anchor), .. }) = outcome else {
+                continue;
+            };
+            // One that is known already is another object, and what comes of that is not known yet.
+            if object.anchor.is_none()
+                && self.with.store.object_by_anchor(&self.target, anchor)?.is_none()
+            {
+                self.made.insert(object.id, anchor.clone());
+            }
         }
         Ok(())
     }
@@ -122,11 +225,15 @@ impl Work<'_> {
         Ok(hold.is_none_or(|stage| stage == EscrowStage::Reference))
     }
 
-    async fn batch(&mut self, objects: Vec<SpaceObject>) -> Result<(), ExportError> {
+    /// Marks a batch in the state and sends it; what is to be done about it without sending is done.
+    async fn take_off(
+        &mut self,
+        objects: Vec<SpaceObject>,
+    ) -> Result<Option<Flight<'a>>, ExportError> {
         if !self.within_plan(&objects) {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(found) = self.not_there_yet(objects).await? else { return Ok(()) };
+        let Some(found) = self.not_there_yet(objects).await? else { return Ok(None) };
         let mut objects = Vec::with_capacity(found.len());
         for object in found {
             if object.anchor.is_some() || self.is_held(&object)? {
@@ -136,10 +243,9 @@ impl Work<'_> {
             }
         }
         if objects.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let now = self.now();
-        self.carried.clear();
         for object in &objects {
             let carried = self.known_references(object)?;
             if !carried.is_empty() {
@@ -168,13 +274,11 @@ impl Work<'_> {
             }
             Ok(sendable)
         })?;
-        match self.with.connector.export(writes).await {
-            Ok(outcomes) => self.settle(objects, outcomes).await,
-            Err(error) => {
-                self.broken(&error);
-                self.not_begun(&objects)
-            }
-        }
+        let connector = self.with.connector;
+        let mut sending = Box::pin(future::maybe_done(connector.export(writes)));
+        // A future does nothing before it is asked; a connector that has other threads goes on by itself from there.
+        let _ = futures::poll!(sending.as_mut());
+        Ok(Some(Flight { objects, sending, began: now }))
     }
 
     /// Whether a batch takes away no more than was planned.
@@ -231,7 +335,7 @@ impl Work<'_> {
     /// Whether the identity of an object lives: what was sent to be made may have been released since.
     fn is_held(&self, object: &SpaceObject) -> Result<bool, ExportError> {
         let Some(link) = &object.link else { return Ok(false) };
-        let identity = self.with.store.metaverse(link.metaverse)?;
+        let identity = self.with.store.identity_outline(link.metaverse)?;
         Ok(identity.is_some_and(|identity| identity.life == Life::Held))
     }
 

@@ -337,6 +337,12 @@ impl<'o> PlanBuilder<'o> {
             return Ok(());
         }
         let identity = digest::identity(object, &self.options.secrets);
+        if self.known.len() < KNOWN {
+            // Those that come first are referred to by those that follow: none of them is looked up again.
+            let reachable = self.reachable(store, object, escrowed)?;
+            let referred = Referred { leaves: leaves(object), reachable, identity };
+            self.known.insert(object.id, referred);
+        }
         if let Some((phase, kind)) = value_step(pending) {
             let item = digest::values_item(identity, pending, &self.options.secrets);
             let off = self.options.switches_off(object, pending);
@@ -501,7 +507,7 @@ impl<'o> PlanBuilder<'o> {
             return Ok(());
         }
         let Some(link) = &object.link else { return Ok(()) };
-        if let Some(identity) = store.metaverse(link.metaverse)?
+        if let Some(identity) = store.identity_outline(link.metaverse)?
             && let Life::Released { cause: ReleaseCause::OutOfScope, .. } = identity.life
         {
             self.counts.left_scope += 1;

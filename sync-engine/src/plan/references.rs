@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::space::{ExportKind, SpaceObject};
-use crate::store::JoinKey;
+use crate::store::{JoinKey, ObjectOutline};
 use crate::{AttributeName, ConnectorId, SpaceId, StoreError, SyncStore};
 
 const PAGE: usize = 500;
@@ -51,7 +51,7 @@ impl References for SameName {
         attribute: &AttributeName,
     ) -> Result<Option<Desired>, StoreError> {
         let Some(link) = &object.link else { return Ok(None) };
-        let Some(identity) = store.metaverse(link.metaverse)? else { return Ok(None) };
+        let Some(identity) = store.identity_outline(link.metaverse)? else { return Ok(None) };
         let sources = identity.references.get(attribute).into_iter().flatten();
         let sources = sources.map(|source| (source.from, source.attribute.clone())).collect();
         Ok(Some(Desired { sources, ..Desired::default() }))
@@ -102,8 +102,8 @@ impl Edits {
     }
 
     /// Whether an edit about `other` need not be written, because the removal of `other` does it.
-    pub(crate) fn comes_by_itself(&self, edit: Edit, other: &SpaceObject) -> bool {
-        leaves(other) && self.comes_with_removal(edit)
+    pub(crate) fn comes_by_itself(&self, edit: Edit, other: &ObjectOutline) -> bool {
+        other.leaves() && self.comes_with_removal(edit)
     }
 
     /// Whether the removal of an object does this about it, too.

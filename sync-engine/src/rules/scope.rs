@@ -155,6 +155,12 @@ impl fmt::Display for Clause {
 }
 
 impl Scope {
+    /// Whether it takes everything in.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        matches!(self, Self::Groups(groups) if groups.is_empty())
+    }
+
     /// Whether it takes the subject in.
     ///
     /// # Errors

@@ -27,9 +27,11 @@ mod types;
 use chrono::{DateTime, Utc};
 
 pub use listed::{Asked, Listed};
-pub use types::{ConnectorState, Escrow, EscrowStage, JoinKey, RunRecord, StoreError, Which};
+pub use types::{
+    ConnectorState, Escrow, EscrowStage, JoinKey, ObjectOutline, RunRecord, StoreError, Which,
+};
 
-use crate::metaverse::MetaverseObject;
+use crate::metaverse::{IdentityOutline, MetaverseObject};
 use crate::space::SpaceObject;
 use crate::{Anchor, AttributeName, ConnectorId, Dn, MetaverseId, ObjectType, SpaceId};
 
@@ -80,6 +82,14 @@ pub trait SyncStore: Send {
     /// # Errors
     /// [`StoreError`].
     fn object(&self, id: SpaceId) -> Result<Option<SpaceObject>, StoreError>;
+
+    /// One object without its values, for those who would not look at them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn object_outline(&self, id: SpaceId) -> Result<Option<ObjectOutline>, StoreError> {
+        Ok(self.object(id)?.as_ref().map(ObjectOutline::of))
+    }
 
     /// The object with this anchor, placeholders among them.
     ///
@@ -286,6 +296,14 @@ pub trait SyncStore: Send {
     /// # Errors
     /// [`StoreError`].
     fn metaverse(&self, id: MetaverseId) -> Result<Option<MetaverseObject>, StoreError>;
+
+    /// One identity without its values, for those who would not look at them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn identity_outline(&self, id: MetaverseId) -> Result<Option<IdentityOutline>, StoreError> {
+        Ok(self.metaverse(id)?.map(Into::into))
+    }
 
     /// Adds an identity; its `id` is ignored and the new one given.
     ///

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::AttributeName;
 use crate::connector::Watermark;
+use crate::space::{ExportKind, SpaceObject};
+use crate::{Anchor, AttributeName};
 
 /// Which objects of a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +25,30 @@ pub enum Which {
     Escrowed,
     /// Those whose name another object has taken.
     Transient,
+}
+
+/// What of an object those want to know who ask for many: the members of a group, the objects of an identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectOutline {
+    /// What identifies it, where it is there already.
+    pub anchor: Option<Anchor>,
+    /// What is to be done to it.
+    pub export: Option<ExportKind>,
+}
+
+impl ObjectOutline {
+    /// Of an object that was read whole.
+    #[must_use]
+    pub fn of(object: &SpaceObject) -> Self {
+        let export = object.pending_export.as_ref().map(|pending| pending.kind);
+        Self { anchor: object.anchor.clone(), export }
+    }
+
+    /// Whether the target will drop it.
+    #[must_use]
+    pub fn leaves(&self) -> bool {
+        matches!(self.export, Some(ExportKind::Delete | ExportKind::DeleteAdd))
+    }
 }
 
 /// What is kept of a connector.

@@ -28,6 +28,7 @@ pub fn an_identity_comes_back_as_it_was_put(store: &mut dyn SyncStore) {
     full.id = store.insert_metaverse(&full).unwrap();
     store.commit().unwrap();
     assert_eq!(store.metaverse(full.id).unwrap().as_ref(), Some(&full));
+    assert_eq!(store.identity_outline(full.id).unwrap(), Some(full.clone().into()));
     let plain = MetaverseObject { id: full.id, ..identity() };
     store.begin().unwrap();
     store.put_metaverse(&plain).unwrap();
@@ -46,6 +47,7 @@ pub fn an_identity_that_is_not_there_cannot_be_put_or_marked(store: &mut dyn Syn
     store.remove_metaverse(ghost).unwrap();
     store.commit().unwrap();
     assert!(store.metaverse(ghost).unwrap().is_none());
+    assert!(store.identity_outline(ghost).unwrap().is_none());
     assert!(store.links(ghost).unwrap().is_empty());
 }
 

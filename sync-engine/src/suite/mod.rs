@@ -32,6 +32,7 @@ macro_rules! store_suite {
             ]
             objects: [
                 an_object_comes_back_as_it_was_put,
+                an_outline_is_that_of_its_object,
                 an_object_is_found_by_anchor_within_its_space,
                 an_object_is_found_by_the_folded_name_that_it_holds,
                 anchors_names_and_links_are_unique_in_a_space,

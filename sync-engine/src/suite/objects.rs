@@ -9,8 +9,8 @@ use crate::connector::SourceScope;
 use crate::space::{
     ExportKind, Link, LinkOrigin, PendingExport, PendingImport, SpaceKind, SpaceObject, Unconfirmed,
 };
-use crate::store::{SyncStore, Which};
-use crate::{AttributeSet, AttributeValue, Dn, MetaverseId, SpaceId};
+use crate::store::{ObjectOutline, SyncStore, Which};
+use crate::{Anchor, AttributeSet, AttributeValue, Dn, MetaverseId, SpaceId};
 
 pub fn an_object_comes_back_as_it_was_put(store: &mut dyn SyncStore) {
     store.begin().unwrap();
@@ -81,6 +81,36 @@ pub fn an_object_comes_back_as_it_was_put(store: &mut dyn SyncStore) {
     assert_eq!(store.object(bare.id).unwrap().unwrap(), bare);
     assert_eq!(store.objects(&ad(), Which::All, None, 9).unwrap(), [bare]);
     assert_eq!(store.object(SpaceId(99)).unwrap(), None);
+}
+
+pub fn an_outline_is_that_of_its_object(store: &mut dyn SyncStore) {
+    let kinds = [
+        None,
+        Some(ExportKind::Add),
+        Some(ExportKind::Update),
+        Some(ExportKind::Disable),
+        Some(ExportKind::Delete),
+        Some(ExportKind::DeleteAdd),
+    ];
+    store.begin().unwrap();
+    for (number, kind) in kinds.into_iter().enumerate() {
+        for anchor in [None, Some(Anchor::new(format!("x{number}")))] {
+            let pending_export = kind.map(|kind| PendingExport {
+                kind,
+                attributes: BTreeMap::new(),
+                references: BTreeSet::new(),
+                reason: String::new(),
+                sent: None,
+            });
+            let row = SpaceObject { dn: None, anchor, pending_export, ..object(&cloud(), "") };
+            let id = store.insert_object(&row).unwrap();
+            let outline = store.object_outline(id).unwrap().unwrap();
+            assert_eq!(outline, ObjectOutline::of(&row), "{kind:?}");
+            assert_eq!((outline.anchor, outline.export), (row.anchor, kind));
+        }
+    }
+    store.commit().unwrap();
+    assert_eq!(store.object_outline(SpaceId(99)).unwrap(), None);
 }
 
 pub fn an_object_is_found_by_anchor_within_its_space(store: &mut dyn SyncStore) {

@@ -60,8 +60,8 @@ impl<'r> Run<'_, 'r> {
         }
         let mut exports = 0;
         for (_, linked) in self.store.links(id)? {
-            let object = self.store.object(linked)?;
-            exports += u32::from(object.is_some_and(|object| object.pending_export.is_some()));
+            let outline = self.store.object_outline(linked)?;
+            exports += u32::from(outline.is_some_and(|outline| outline.export.is_some()));
             if !troubled {
                 self.end_escrow(linked, EscrowStage::Outbound)?;
             }

@@ -16,17 +16,27 @@ pub(super) fn desired(
     attribute: &AttributeName,
 ) -> Result<Option<DesiredReferences>, StoreError> {
     let Some(link) = &object.link else { return Ok(None) };
-    let Some(identity) = store.metaverse(link.metaverse)? else { return Ok(None) };
+    let Some(identity) = store.identity_outline(link.metaverse)? else { return Ok(None) };
     if identity.life != Life::Held {
         return Ok(None);
     }
-    let view = IdentityView(&identity);
+    // Read when a rule asks for values, which few do.
+    let mut whole = None;
     let mut rules: Vec<&Rule> = Vec::new();
     for rule in sync.programs.outbound_to(&identity.object_type, &object.connector) {
-        let ours = Some(&rule.object_type) == object.object_type.as_ref();
-        if ours && rule.scope.holds(&view)? {
-            rules.push(rule);
+        if Some(&rule.object_type) != object.object_type.as_ref() {
+            continue;
         }
+        if !rule.scope.is_everything() {
+            if whole.is_none() {
+                whole = store.metaverse(link.metaverse)?;
+            }
+            let Some(whole) = &whole else { return Ok(None) };
+            if !rule.scope.holds(&IdentityView(whole))? {
+                continue;
+            }
+        }
+        rules.push(rule);
     }
     let creating =
         object.pending_export.as_ref().is_some_and(|pending| pending.kind == ExportKind::Add);

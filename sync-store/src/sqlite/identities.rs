@@ -1,7 +1,7 @@
 //! Identities of the metaverse: rows, links, marks and keys.
 
 use rusqlite::{Connection, Row};
-use scim_sync::metaverse::MetaverseObject;
+use scim_sync::metaverse::{IdentityOutline, MetaverseObject};
 use scim_sync::store::JoinKey;
 use scim_sync::{ConnectorId, MetaverseId, ObjectType, SpaceId, StoreError};
 
@@ -49,6 +49,18 @@ pub(super) fn get(
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let mut rows = statement.query([number(id.0)?]).map_err(failed)?;
     rows.next().map_err(failed)?.map(read).transpose()
+}
+
+pub(super) fn outline(
+    connection: &Connection,
+    id: MetaverseId,
+) -> Result<Option<IdentityOutline>, StoreError> {
+    let sql = "SELECT body FROM metaverse WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query([number(id.0)?]).map_err(failed)?;
+    let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
+    let body = row.get_ref(0).map_err(failed)?.as_str().map_err(damaged)?;
+    serde_json::from_str(body).map(Some).map_err(damaged)
 }
 
 pub(super) fn list(

@@ -14,9 +14,9 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension};
-use scim_sync::metaverse::MetaverseObject;
+use scim_sync::metaverse::{IdentityOutline, MetaverseObject};
 use scim_sync::space::SpaceObject;
-use scim_sync::store::{ConnectorState, Escrow, JoinKey, Listed, RunRecord, Which};
+use scim_sync::store::{ConnectorState, Escrow, JoinKey, Listed, ObjectOutline, RunRecord, Which};
 use scim_sync::{
     Anchor, AttributeName, ConnectorId, Dn, MetaverseId, ObjectType, SpaceId, StoreError, SyncStore,
 };
@@ -238,6 +238,10 @@ impl SyncStore for SqliteStore {
         objects::get(&self.connection, id)
     }
 
+    fn object_outline(&self, id: SpaceId) -> Result<Option<ObjectOutline>, StoreError> {
+        objects::outline(&self.connection, id)
+    }
+
     fn object_by_anchor(
         &self,
         connector: &ConnectorId,
@@ -424,6 +428,10 @@ impl SyncStore for SqliteStore {
 
     fn metaverse(&self, id: MetaverseId) -> Result<Option<MetaverseObject>, StoreError> {
         identities::get(&self.connection, id)
+    }
+
+    fn identity_outline(&self, id: MetaverseId) -> Result<Option<IdentityOutline>, StoreError> {
+        identities::outline(&self.connection, id)
     }
 
     fn insert_metaverse(&mut self, object: &MetaverseObject) -> Result<MetaverseId, StoreError> {

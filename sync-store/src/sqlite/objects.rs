@@ -3,9 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 use scim_sync::connector::SourceScope;
 use scim_sync::space::{
-    Link, LinkOrigin, PendingExport, PendingImport, SpaceKind, SpaceObject, Unconfirmed,
+    ExportKind, Link, LinkOrigin, PendingExport, PendingImport, SpaceKind, SpaceObject, Unconfirmed,
 };
-use scim_sync::store::{JoinKey, Which};
+use scim_sync::store::{JoinKey, ObjectOutline, Which};
 use scim_sync::{
     Anchor, AttributeSet, ConnectorId, Dn, MetaverseId, ObjectType, SpaceId, StoreError,
 };
@@ -187,6 +187,34 @@ pub(super) fn get(connection: &Connection, id: SpaceId) -> Result<Option<SpaceOb
     let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
     let connector = ConnectorId::new(row.get_ref(7).map_err(failed)?.as_str().map_err(damaged)?);
     read(row, &connector).map(Some)
+}
+
+/// Of what is kept as text, only as much is taken in as is asked for.
+pub(super) fn outline(
+    connection: &Connection,
+    id: SpaceId,
+) -> Result<Option<ObjectOutline>, StoreError> {
+    #[derive(Deserialize)]
+    struct Exporting {
+        export: Option<Kind>,
+    }
+    #[derive(Deserialize)]
+    struct Kind {
+        kind: ExportKind,
+    }
+    let sql = "SELECT anchor, CASE WHEN pending_export THEN body END FROM object WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query([number(id.0)?]).map_err(failed)?;
+    let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
+    let text = |column| -> Result<Option<&str>, StoreError> {
+        row.get_ref(column).map_err(failed)?.as_str_or_null().map_err(damaged)
+    };
+    let export = match text(1)? {
+        Some(body) => serde_json::from_str::<Exporting>(body).map_err(damaged)?.export,
+        None => None,
+    };
+    let export = export.map(|export| export.kind);
+    Ok(Some(ObjectOutline { anchor: text(0)?.map(Anchor::new), export }))
 }
 
 pub(super) fn by_anchor(
