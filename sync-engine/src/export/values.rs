@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::pin::Pin;
 
 use chrono::{DateTime, Utc};
-use futures::future::{self, BoxFuture, MaybeDone};
+use futures::future::{self, BoxFuture, FutureExt as _, MaybeDone};
 
 use super::adopt::{Found, locate};
 use super::{ExportEnd, ExportError, Work};
@@ -21,6 +21,12 @@ use crate::{Anchor, ObjectType, SpaceId};
 const PAGE: usize = 500;
 
 type Answer = Result<Vec<ExportOutcome>, ConnectorError>;
+
+/// Writes that are marked as sent and are about to be.
+struct Batch {
+    objects: Vec<SpaceObject>,
+    writes: Vec<ExportWrite>,
+}
 
 /// Writes that were sent.
 pub(super) struct Flight<'a> {
@@ -129,28 +135,35 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Sends a batch as soon as the one before has its answers.
+    /// Prepares a batch while the one before is under way, and sends it as soon as that one has its answers.
     async fn next(
         &mut self,
         before: Option<Flight<'a>>,
         objects: Vec<SpaceObject>,
     ) -> Result<Option<Flight<'a>>, ExportError> {
+        let prepared = if self.over() { None } else { self.prepare(objects).await? };
         let Some(before) = before else {
-            return if self.over() { Ok(None) } else { self.take_off(objects).await };
+            return prepared.map(|batch| self.send_off(batch)).transpose();
         };
         let (before, answer) = self.answered(before).await;
-        let outcomes = match answer {
+        match answer {
             // Nothing that happened to these decides about what follows.
-            Ok(outcomes) if all_done(&before, &outcomes) && !self.over() => outcomes,
+            Ok(outcomes) if all_done(&before, &outcomes) && !self.over() => {
+                self.made(&before, &outcomes)?;
+                let flight = prepared.map(|batch| self.send_off(batch)).transpose()?;
+                self.landed(before, Ok(outcomes)).await?;
+                Ok(flight)
+            }
             answer => {
                 self.landed(before, answer).await?;
-                return if self.over() { Ok(None) } else { self.take_off(objects).await };
+                let Some(batch) = prepared else { return Ok(None) };
+                if self.over() {
+                    self.not_begun(&batch.objects)?;
+                    return Ok(None);
+                }
+                self.send_off(batch).map(Some)
             }
-        };
-        self.made(&before, &outcomes)?;
-        let flight = self.take_off(objects).await?;
-        self.landed(before, Ok(outcomes)).await?;
-        Ok(flight)
+        }
     }
 
     /// Waits for the answers to a batch and keeps them.
@@ -225,11 +238,8 @@ impl<'a> Work<'a> {
         Ok(hold.is_none_or(|stage| stage == EscrowStage::Reference))
     }
 
-    /// Marks a batch in the state and sends it; what is to be done about it without sending is done.
-    async fn take_off(
-        &mut self,
-        objects: Vec<SpaceObject>,
-    ) -> Result<Option<Flight<'a>>, ExportError> {
+    /// Marks a batch in the state as sent; what is to be done about it without sending is done.
+    async fn prepare(&mut self, objects: Vec<SpaceObject>) -> Result<Option<Batch>, ExportError> {
         if !self.within_plan(&objects) {
             return Ok(None);
         }
@@ -246,25 +256,14 @@ impl<'a> Work<'a> {
             return Ok(None);
         }
         let now = self.now();
-        for object in &objects {
-            let carried = self.known_references(object)?;
-            if !carried.is_empty() {
-                self.carried.insert(object.id, carried);
-            }
-        }
         let mut writes = Vec::with_capacity(objects.len());
         let objects = self.transaction(|work| {
             let mut sendable = Vec::with_capacity(objects.len());
             for mut object in objects.drain(..) {
-                let Some(mut write) = write_of(&object) else {
+                let Some(write) = write_of(&object) else {
                     work.refused(&object, "it is not known which object of the target this is")?;
                     continue;
                 };
-                if let ExportOperation::Create { references, .. } = &mut write.operation
-                    && let Some(carried) = work.carried.get(&object.id)
-                {
-                    *references = carried.references();
-                }
                 if let Some(pending) = &mut object.pending_export {
                     pending.sent = Some(now);
                 }
@@ -274,11 +273,26 @@ impl<'a> Work<'a> {
             }
             Ok(sendable)
         })?;
+        Ok(Some(Batch { objects, writes }))
+    }
+
+    /// Sends a batch, with the references to all that is there by now.
+    fn send_off(&mut self, batch: Batch) -> Result<Flight<'a>, ExportError> {
+        let Batch { objects, mut writes } = batch;
+        for (object, write) in objects.iter().zip(&mut writes) {
+            let ExportOperation::Create { references, .. } = &mut write.operation else { continue };
+            let carried = self.known_references(object)?;
+            if !carried.is_empty() {
+                *references = carried.references();
+                self.carried.insert(object.id, carried);
+            }
+        }
+        let began = self.now();
         let connector = self.with.connector;
         let mut sending = Box::pin(future::maybe_done(connector.export(writes)));
         // A future does nothing before it is asked; a connector that has other threads goes on by itself from there.
-        let _ = futures::poll!(sending.as_mut());
-        Ok(Some(Flight { objects, sending, began: now }))
+        let _ = sending.as_mut().now_or_never();
+        Ok(Flight { objects, sending, began })
     }
 
     /// Whether a batch takes away no more than was planned.

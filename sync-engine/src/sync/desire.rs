@@ -41,6 +41,15 @@ pub(super) fn by_attribute<'f>(rules: &[&'f Rule]) -> BTreeMap<&'f AttributeName
     flows
 }
 
+/// The flows of rules to one attribute.
+pub(super) fn flows_to<'f>(rules: &[&'f Rule], name: &AttributeName) -> Flows<'f> {
+    let flows = |rule: &&'f Rule| {
+        let rule = *rule;
+        rule.flows.iter().filter(|flow| flow.to == *name).map(move |flow| (rule, flow))
+    };
+    rules.iter().flat_map(flows).collect()
+}
+
 /// What the rules together give for one attribute.
 pub(super) struct Wish<'f> {
     pub(super) offer: Offer,

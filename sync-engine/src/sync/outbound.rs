@@ -1,6 +1,6 @@
 //! Outbound: from one identity to its objects in the targets.
 
-use super::desire::{Difference, by_attribute};
+use super::desire::{Difference, flows_to};
 use super::evaluate::Offer;
 use super::program::{is_case_exact, joins, key};
 use super::run::Run;
@@ -31,11 +31,12 @@ impl<'r> Run<'_, 'r> {
     pub(super) fn outbound(&mut self, id: MetaverseId) -> Result<u32, Trouble> {
         self.store.clear_dirty(id)?;
         let Some(identity) = self.store.metaverse(id)? else { return Ok(0) };
-        if self.remove_if_unlinked(id)? {
+        let links = self.store.links(id)?;
+        if links.is_empty() && self.remove_if_unlinked(id)? {
             return Ok(0);
         }
-        for (_, linked) in self.store.links(id)? {
-            self.requeued.remove(&linked);
+        for (_, linked) in &links {
+            self.requeued.remove(linked);
         }
         let sync = self.sync;
         let mut troubled = false;
@@ -43,7 +44,7 @@ impl<'r> Run<'_, 'r> {
             if self.held.contains(target) {
                 continue;
             }
-            match self.target(&identity, target, rules) {
+            match self.target(&identity, &links, target, rules) {
                 Ok(()) => {}
                 Err(Trouble::Object { object, message }) => {
                     troubled = true;
@@ -84,10 +85,10 @@ impl<'r> Run<'_, 'r> {
     fn target(
         &mut self,
         identity: &MetaverseObject,
+        links: &[(ConnectorId, SpaceId)],
         target: &ConnectorId,
         rules: &[&'r Rule],
     ) -> Result<(), Trouble> {
-        let links = self.store.links(identity.id)?;
         let linked = links.iter().find(|(connector, _)| connector == target);
         let linked = linked.map(|(_, id)| self.store.object(*id)).transpose()?.flatten();
         let in_scope = self.outbound_scope(identity, rules)?;
@@ -236,10 +237,12 @@ impl<'r> Run<'_, 'r> {
         let Some(matching) = rules.iter().find(|rule| !rule.matching.is_empty()) else {
             return Ok(Found::None);
         };
-        let flows = by_attribute(rules);
         for name in &matching.matching {
-            let Some(flows) = flows.get(name) else { continue };
-            let wish = self.wish(flows, identity, planned, true)?;
+            let flows = flows_to(rules, name);
+            if flows.is_empty() {
+                continue;
+            }
+            let wish = self.wish(&flows, identity, planned, true)?;
             let Some(Offer::Values(values)) = wish.map(|wish| wish.offer) else { continue };
             let Some(value) = values.first() else { continue };
             let found = self.store.objects_by_key(
