@@ -13,7 +13,7 @@ use super::guard::Visit;
 use super::jobs::{escrowed, name, path};
 use super::layout::{Place, button, csrf, note};
 use super::words::{self, Tone, badge, text, when};
-use crate::job::wire::{QuarantineReason, ScheduleState, TaskExecution};
+use crate::job::wire::{QuarantineReason, ScheduleState, StatusCode, TaskExecution};
 use crate::job::{Command, Glance, JobKey};
 use crate::tokens::Role;
 
@@ -49,7 +49,6 @@ pub(super) async fn get(visit: Visit, Path(job): Path<String>) -> Answer {
     let now = visit.app.clock.now();
     let glance = visit.app.jobs.glance(&key(&visit, &job)).await?;
     let here = path(&glance);
-    let operator = visit.session.may(Role::Operator);
     let body = html! {
         p.trail { a href="/console/jobs" { "Jobs" } }
         section id="live" aria-label="How the job is doing" hx-get=(here) hx-trigger="every 3s"
@@ -61,7 +60,10 @@ pub(super) async fn get(visit: Visit, Path(job): Path<String>) -> Answer {
             (cycle(now, &glance))
             (failures(&visit, &glance, &here))
         }
-        @if operator { (restart_form(&visit, &here)) }
+        @if visit.session.may(Role::Admin) {
+            (super::setup::target(&visit, &here, glance.job.status.code == StatusCode::NotConfigured))
+        }
+        @if visit.session.may(Role::Operator) { (restart_form(&visit, &here)) }
     };
     Ok(visit.page(Place::Jobs, &words::visible(name(&glance)), &body))
 }

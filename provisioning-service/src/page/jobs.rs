@@ -17,6 +17,7 @@ pub(super) async fn list(visit: Visit) -> Answer {
     let body = html! {
         div.head {
             h1 { "Jobs" }
+            @if !all.is_empty() && visit.session.may(Role::Admin) { a.button.primary href="/console/jobs/new" { "Make a job" } }
         }
         section id="live" aria-label="Jobs" hx-get="/console/jobs" hx-trigger="every 5s"
             hx-select="#live" hx-swap="outerHTML" hx-headers=r#"{"X-Poll":"1"}"# {
@@ -78,18 +79,12 @@ pub(super) fn card(now: DateTime<Utc>, glance: &Glance) -> Markup {
 }
 
 fn empty(visit: &Visit) -> Markup {
-    let origin = &visit.app.origin;
-    let command = format!(
-        "curl {origin}/synchronization/jobs \\\n  -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n  -d '{{\"templateId\":\"AD2CloudUsersGroups\",\"hybrid\":{{\"name\":\"Corp to the cloud\",\"source\":{{\"group\":\"corp.example.com\",\"directory\":\"corp.example.com\"}}}}}}'"
-    );
     html! {
         div.empty {
             h2 { "No job yet" }
             p { "A job reads one directory through a group of agents and keeps a cloud directory in step with it, every two minutes." }
             @if visit.session.may(Role::Admin) {
-                p { "This makes one; docs/jobs.md tells the settings:" }
-                pre.command id="command" { code { (command) } }
-                button type="button" class="plain" data-copy="command" hidden { "Copy the command" }
+                a.button.primary href="/console/jobs/new" { "Make a job" }
             } @else {
                 p { "An administrator makes one." }
             }

@@ -15,6 +15,7 @@ mod overview;
 mod plan;
 mod preview;
 mod session;
+mod setup;
 mod sign_in;
 mod words;
 
@@ -81,7 +82,10 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(get(), REVOKE, admin, "pageRevoke", agents::confirm),
         Endpoint::new(post(), REVOKE, admin, "pageRevokeAgent", agents::revoke),
         Endpoint::new(get(), "/console/jobs", reader, "pageJobs", jobs::list),
+        Endpoint::new(post(), "/console/jobs", admin, "pageCreateJob", setup::create),
+        Endpoint::new(get(), "/console/jobs/new", admin, "pageNewJob", setup::form),
         Endpoint::new(get(), JOB, reader, "pageJob", job::get),
+        Endpoint::new(post(), "/console/jobs/{job}/target", admin, "pageTarget", setup::save),
         Endpoint::new(post(), "/console/jobs/{job}/start", operator, "pageStart", job::start),
         Endpoint::new(post(), "/console/jobs/{job}/pause", operator, "pagePause", job::pause),
         Endpoint::new(post(), "/console/jobs/{job}/restart", operator, "pageRestart", job::restart),

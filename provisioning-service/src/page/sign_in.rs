@@ -36,15 +36,19 @@ pub(super) fn page(status: StatusCode, next: &str, trouble: Option<&str>) -> Res
         @if let Some(trouble) = trouble { (note(Tone::Bad, trouble, &html! {})) }
         form method="post" action=(PATH) {
             input type="hidden" name="next" value=(onward(next));
+            // Password managers keep a token under a name.
+            input type="text" name="username" value="administrator" autocomplete="username" hidden;
             label for="token" { "Administrator's token" }
             input type="password" id="token" name="token" required autocomplete="current-password"
-                autocapitalize="none" spellcheck="false" maxlength="200" autofocus
-                aria-describedby="token-help";
-            p.help id="token-help" {
-                "It begins with " code { "prov_" } ". The first start of the service prints one; this makes another:"
-            }
-            pre.command { code { "provisioning-service token create --name NAME --role admin" } }
+                autocapitalize="none" spellcheck="false" maxlength="200" autofocus;
             button type="submit" class="primary" { "Sign in" }
+            details.help {
+                summary { "Where do I get one?" }
+                p {
+                    "It begins with " code { "prov_" } ". The first start of the service prints one; this makes another:"
+                }
+                pre.command { code { "provisioning-service token create --name NAME --role admin" } }
+            }
         }
     };
     answer(status, layout::narrow("Sign in", &body))
