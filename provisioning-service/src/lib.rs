@@ -13,6 +13,7 @@ pub mod job;
 pub mod link;
 pub mod logs;
 pub mod net;
+pub mod page;
 pub mod problem;
 pub mod records;
 pub mod run;

@@ -284,18 +284,7 @@ impl Tokens {
             return Err(TokenError::Unknown);
         }
         let now = self.clock.now();
-        if token.revoked.is_some() {
-            return Err(TokenError::Revoked);
-        }
-        if token.expires.is_some_and(|expires| expires <= now) {
-            return Err(TokenError::Expired);
-        }
-        let caller = Caller {
-            tenant: token.tenant.clone(),
-            role: token.role,
-            token: id.to_owned(),
-            name: token.name.clone(),
-        };
+        let caller = token.holder(id, now)?;
         if token.last_used.is_none_or(|last| now - last >= TOUCH) {
             token.last_used = Some(now);
             let touch = Write::replace(key(id), record.version, json!(token));
@@ -306,6 +295,33 @@ impl Tokens {
             }
         }
         Ok(caller)
+    }
+
+    /// Who holds the token of this id, for a session that was opened with it: whether it is still good, and for what.
+    ///
+    /// # Errors
+    /// [`TokenError::Unknown`], [`TokenError::Revoked`], [`TokenError::Expired`] and [`TokenError::Records`].
+    pub(crate) async fn holder(&self, id: &str) -> Result<Caller, TokenError> {
+        let record = self.records.get(&key(id)).await?.ok_or(TokenError::Unknown)?;
+        read(record.value)?.holder(id, self.clock.now())
+    }
+}
+
+impl Token {
+    /// Who holds it, if it is good now.
+    fn holder(&self, id: &str, now: DateTime<Utc>) -> Result<Caller, TokenError> {
+        if self.revoked.is_some() {
+            return Err(TokenError::Revoked);
+        }
+        if self.expires.is_some_and(|expires| expires <= now) {
+            return Err(TokenError::Expired);
+        }
+        Ok(Caller {
+            tenant: self.tenant.clone(),
+            role: self.role,
+            token: id.to_owned(),
+            name: self.name.clone(),
+        })
     }
 }
 

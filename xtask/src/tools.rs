@@ -19,6 +19,7 @@ pub(crate) fn all(workspace: &Workspace) -> Result<()> {
     python(workspace)?;
     node(workspace)?;
     curl(workspace)?;
+    browser(workspace)?;
     directories(workspace)
 }
 
@@ -54,6 +55,14 @@ pub(crate) fn node(workspace: &Workspace) -> Result<()> {
 /// curl, because the README and the server tell people to paste a curl line.
 pub(crate) fn curl(workspace: &Workspace) -> Result<()> {
     system(workspace, &["curl", "--version"], "curl", &["curl"])
+}
+
+/// A browser that can be told what to do, for the page of operators.
+pub(crate) fn browser(workspace: &Workspace) -> Result<()> {
+    let packages = &["chromium", "chromium-driver", "fonts-dejavu-core"];
+    system(workspace, &["chromedriver", "--version"], "Chromium with its WebDriver", packages)?;
+    let probe = "command -v chromium || command -v google-chrome";
+    system(workspace, &["sh", "-c", probe], "Chromium", packages)
 }
 
 /// The directories that the synchronisation is tried on: a Samba domain controller and an OpenLDAP server.

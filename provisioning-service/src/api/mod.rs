@@ -22,9 +22,11 @@ use http::{Method, StatusCode};
 use scim_sync_link::gateway::path;
 
 pub(crate) use body::{Body, Parameters};
+pub(crate) use synchronization::{export, told};
 
 use crate::app::App;
 use crate::gateway::{self, Peer};
+use crate::page;
 use crate::problem::Problem;
 use crate::tokens::Role;
 
@@ -39,6 +41,11 @@ pub enum Access {
     Link,
     /// An administrator's token with at least this role.
     Role(Role),
+    /// Nothing; but what changes something must come from a page of the service.
+    Page,
+    /// The session of a browser whose token has at least this role; what changes something must come from a page of that
+    /// session.
+    Session(Role),
 }
 
 /// A route: a method on a path, what it needs, and what it does.
@@ -101,6 +108,7 @@ pub fn table() -> Vec<Endpoint> {
     table.extend(tokens::endpoints());
     table.extend(log::endpoints());
     table.extend(synchronization::endpoints());
+    table.extend(page::endpoints());
     table
 }
 
@@ -128,9 +136,13 @@ struct Guard {
 
 /// Lets a request through that brings what its route needs.
 async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    match admitted(&guard, request).await {
-        Ok(request) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    match guard.access {
+        Access::Page => page::pass(&guard.app, None, request, next).await,
+        Access::Session(role) => page::pass(&guard.app, Some(role), request, next).await,
+        _ => match admitted(&guard, request).await {
+            Ok(request) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        },
     }
 }
 
@@ -138,6 +150,8 @@ async fn admitted(guard: &Guard, mut request: Request) -> Result<Request, Proble
     let app = &guard.app;
     match guard.access {
         Access::Open => {}
+        // They are let in by what pages need.
+        Access::Page | Access::Session(_) => return Err(Problem::not_found("such endpoint")),
         Access::Agent => {
             let (agent, mut request) = gateway::agent_of(app, request).await?;
             request.extensions_mut().insert(agent);

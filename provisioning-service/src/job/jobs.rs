@@ -45,6 +45,12 @@ pub struct StoppedPlan {
     pub stop: GuardStop,
 }
 
+impl StoppedPlan {
+    pub(super) fn of(stop: GuardStop) -> Self {
+        Self { message: stop.to_string(), stop }
+    }
+}
+
 impl Jobs {
     /// Every job of a tenant.
     ///
@@ -216,8 +222,7 @@ impl Jobs {
     pub async fn stopped_plans(&self, key: &JobKey) -> Result<Vec<StoppedPlan>, JobError> {
         kept::job(&*self.0.records, key).await?;
         let stops = kept::status(&*self.0.records, key).await?.value.stops;
-        let told = |stop: GuardStop| StoppedPlan { message: stop.to_string(), stop };
-        Ok(stops.into_values().map(told).collect())
+        Ok(stops.into_values().map(StoppedPlan::of).collect())
     }
 
     /// Lets a stopped plan through, once, if it still takes away the same. The beginning of its digest is enough.
@@ -432,7 +437,12 @@ impl Jobs {
 }
 
 impl Inner {
-    fn told(&self, key: &JobKey, job: JobRecord, status: &JobStatus) -> wire::SynchronizationJob {
+    pub(super) fn told(
+        &self,
+        key: &JobKey,
+        job: JobRecord,
+        status: &JobStatus,
+    ) -> wire::SynchronizationJob {
         let code = job.state.code(job.is_configured(), status.found());
         let progress = self.running(key).and_then(|running| {
             running.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -167,7 +167,7 @@ impl Jobs {
     }
 }
 
-fn due(job: &JobRecord, status: &JobStatus, now: DateTime<Utc>) -> Due {
+pub(super) fn due(job: &JobRecord, status: &JobStatus, now: DateTime<Utc>) -> Due {
     let settings = &job.settings;
     let interval = settings.interval.get();
     job.state.due(job.is_configured(), status.found(), interval, &settings.quarantine, now)

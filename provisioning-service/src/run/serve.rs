@@ -16,6 +16,7 @@ use crate::audit::Actor;
 use crate::config::{Config, TlsMode};
 use crate::gateway;
 use crate::net::Server;
+use crate::page;
 use crate::tenant::TenantId;
 use crate::tls;
 use crate::tokens::{Role, TokenSpec, Tokens};
@@ -45,6 +46,7 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let watching = tokio::spawn(gateway::watch(Arc::clone(&app), stop.clone()));
     first_steps(&app).await?;
     tracing::info!(public_url = %origin, data = %app.config.data.display(), "serving");
+    eprintln!("The page for operators: {}{}", app.origin, page::PATH);
     announce(&listening)?;
 
     let jobs = app.jobs.clone();

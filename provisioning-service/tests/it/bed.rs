@@ -40,8 +40,8 @@ fn serve() {
 }
 
 /// The domain, as the agent beside it opens it.
-struct Domain {
-    url: String,
+pub(crate) struct Domain {
+    pub(crate) url: String,
 }
 
 impl Directories for Domain {

@@ -15,6 +15,7 @@ mod harness;
 mod identity;
 mod jobs;
 mod kill;
+mod page;
 mod program;
 mod proof;
 mod routes;

@@ -69,7 +69,7 @@ fn the_first_start_says_what_to_do_and_the_commands_work_beside_it() {
         told.contains("prov_") && told.contains("provisioning-agent setup --service https://"),
         "{told}"
     );
-    assert!(told.contains("stopped"), "{told}");
+    assert!(told.contains("/console\n") && told.contains("stopped"), "{told}");
 }
 
 #[test]

@@ -92,7 +92,8 @@ async fn credentials(app: &Arc<App>) -> Vec<Brings> {
     all.push(with("a revoked token", format!("Bearer {revoked}")));
     let (_, admin) = token(app, Role::Admin).await;
     all.push(with("a token as basic", format!("Basic {admin}")));
-    all.push(with("a changed token", format!("Bearer {}0", &admin[..admin.len() - 1])));
+    let changed = if admin.ends_with('0') { '1' } else { '0' };
+    all.push(with("a changed token", format!("Bearer {}{changed}", &admin[..admin.len() - 1])));
     for role in [Role::Reader, Role::Operator, Role::Admin] {
         let (_, text) = token(app, role).await;
         all.push(Brings { role: Some(role), ..with("a token", format!("Bearer {text}")) });
@@ -119,6 +120,13 @@ async fn every_route_lets_in_who_it_should_and_nobody_else() {
                 (Access::Role(needed), Some(role)) if role >= needed => assert!(!refused, "{who}"),
                 (Access::Role(_), Some(_)) => assert_eq!(found, StatusCode::FORBIDDEN, "{who}"),
                 (Access::Role(_), None) => assert_eq!(found, StatusCode::UNAUTHORIZED, "{who}"),
+                // Sessions are tried with the pages; none of these is one.
+                (Access::Session(_), _) if endpoint.method == Method::GET => {
+                    assert_eq!(found, StatusCode::SEE_OTHER, "{who}");
+                }
+                (Access::Session(_), _) => assert_eq!(found, StatusCode::UNAUTHORIZED, "{who}"),
+                // A form must say where it comes from.
+                (Access::Page, _) => assert_eq!(refused, endpoint.method == Method::POST, "{who}"),
             }
             assert!(!found.is_server_error(), "{who}");
             tried += 1;
@@ -140,7 +148,8 @@ async fn the_table_is_sound_and_nothing_else_answers() {
     let brought = credentials(&app).await;
     let admin = brought.last().unwrap();
     for path in [
-        "/",
+        "/console/",
+        "/console/nonsense",
         "/api",
         "/api/",
         "//api/agents",

@@ -83,8 +83,15 @@ pub(super) async fn lines(
     caller: Caller,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    let tenant = caller.0.tenant;
-    let query: LogQuery = asked.into();
+    Ok(export(jobs, caller.0.tenant, asked.into()).await?)
+}
+
+/// The entries that a query finds, as JSON lines.
+pub(crate) async fn export(
+    jobs: Jobs,
+    tenant: crate::tenant::TenantId,
+    query: LogQuery,
+) -> Result<Response, RecordsError> {
     let first = jobs.log_lines(&tenant, &query).await?;
     let start = Some((first, jobs, tenant, query));
     let pages = stream::unfold(start, |state| async move {

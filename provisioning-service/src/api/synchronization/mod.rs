@@ -9,18 +9,25 @@ mod schema;
 
 use std::sync::Arc;
 
+pub(crate) use logs::export;
+
 use axum::extract::FromRef;
-use http::Method;
+use http::{Method, StatusCode};
 
 use super::{Access, Endpoint};
 use crate::app::App;
-use crate::job::Jobs;
+use crate::job::{JobError, Jobs};
 use crate::tokens::Role;
 
 impl FromRef<Arc<App>> for Jobs {
     fn from_ref(app: &Arc<App>) -> Self {
         app.jobs.clone()
     }
+}
+
+/// An error of the jobs as the API tells it.
+pub(crate) fn told(error: JobError) -> (StatusCode, String) {
+    problem::Problem::from(error).told()
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {

@@ -27,6 +27,11 @@ impl Problem {
     pub(super) fn bad(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "BadRequest", message: message.into() }
     }
+
+    /// The status and the sentence.
+    pub(super) fn told(self) -> (StatusCode, String) {
+        (self.status, self.message)
+    }
 }
 
 impl From<JobError> for Problem {
