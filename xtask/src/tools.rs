@@ -19,6 +19,7 @@ pub(crate) fn all(workspace: &Workspace) -> Result<()> {
     python(workspace)?;
     node(workspace)?;
     curl(workspace)?;
+    faketime(workspace)?;
     directories(workspace)
 }
 
@@ -54,6 +55,11 @@ pub(crate) fn node(workspace: &Workspace) -> Result<()> {
 /// curl, because the README and the server tell people to paste a curl line.
 pub(crate) fn curl(workspace: &Workspace) -> Result<()> {
     system(workspace, &["curl", "--version"], "curl", &["curl"])
+}
+
+/// faketime, under which an agent has a wrong clock.
+pub(crate) fn faketime(workspace: &Workspace) -> Result<()> {
+    system(workspace, &["faketime", "-f", "-600s", "true"], "faketime", &["faketime"])
 }
 
 /// The directories that the synchronisation is tried on: a Samba domain controller and an OpenLDAP server.
