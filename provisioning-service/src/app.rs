@@ -17,9 +17,6 @@ use crate::records::Records;
 use crate::seal::Sealer;
 use crate::tokens::Tokens;
 
-/// How long a job stays with a service that died before another one takes it.
-const JOB_LEASE: Duration = Duration::from_secs(60);
-
 /// How long the provisioning log is kept.
 const KEEP_LOG: Duration = Duration::from_secs(30 * 86_400);
 
@@ -80,7 +77,7 @@ impl App {
             clock: Arc::clone(&clock),
             folder: config.data.join("jobs"),
             instance: format!("{}-{:016x}", std::process::id(), rand::random::<u64>()),
-            lease_for: JOB_LEASE,
+            lease_for: config.job_lease,
             keep_log: KEEP_LOG,
         });
         Ok(Arc::new(Self {

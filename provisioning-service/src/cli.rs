@@ -41,6 +41,9 @@ pub enum Command {
     #[command(subcommand)]
     Group(GroupCommand),
 
+    /// Print the certificate of the service's own authority (PEM), by which curl and browsers know the service
+    Authority,
+
     /// Say whether everything that the service needs is there, and what to mend
     Doctor,
 }
@@ -159,6 +162,8 @@ Examples:
   provisioning-service agent code --group corp.example.com
       A code for an agent beside the domain corp.example.com.
   provisioning-service token create --role reader --name dashboard --expires 90d
+  provisioning-service authority > authority.pem
+      For curl --cacert authority.pem; a service with a public certificate needs none.
 
 Environment:
   Every setting is a variable too, PROVISIONING_ and its name in capitals, like PROVISIONING_LISTEN.

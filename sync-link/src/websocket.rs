@@ -91,11 +91,18 @@ where
     Connection::new("websocket", outgoing, incoming)
 }
 
-/// An error with what is behind it.
-fn plain(error: &dyn std::error::Error) -> String {
+/// An error with what is behind it. Whoever died, or was cut off, says no farewell: that is told in words, and not as the
+/// fault of TLS that it looks like.
+fn plain(error: &(dyn std::error::Error + 'static)) -> String {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    const BROKEN: [std::io::ErrorKind; 4] =
+        [UnexpectedEof, ConnectionReset, ConnectionAborted, BrokenPipe];
     let mut text = error.to_string();
-    let mut source = error.source();
+    let mut source = Some(error);
     while let Some(error) = source {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|io| BROKEN.contains(&io.kind())) {
+            return "the connection broke off".to_owned();
+        }
         let more = error.to_string();
         if !text.contains(&more) {
             text.push_str(": ");

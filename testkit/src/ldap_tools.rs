@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::program;
+
 /// Fails the test with the packages to install when programs are missing.
 #[track_caller]
 pub(crate) fn need(what: &str, programs: &[(&str, &str)]) {
@@ -48,14 +50,14 @@ pub(crate) fn run<S: AsRef<OsStr>>(
     arguments: &[S],
     environment: &[(&str, String)],
 ) -> String {
-    let output = Command::new("bash")
+    let mut command = Command::new("bash");
+    command
         .arg(script)
         .args(arguments)
         .env("PATH", search_path())
         .envs(environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
-        .output();
-    match output {
+        .stdin(Stdio::null());
+    match program::grouped(&mut command).output() {
         Ok(output) if output.status.success() => {
             String::from_utf8_lossy(&output.stdout).into_owned()
         }

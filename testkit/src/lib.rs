@@ -13,29 +13,44 @@
 //! | [`people`] | deterministic users, groups and contacts |
 //! | [`samba`], [`openldap`] | real directories in a temporary folder |
 //! | [`proxy`] | counts the requests to a server, and loses or refuses some |
+//! | [`program`] | any program as a child process: what it says, how it ends |
+//! | [`managed`] | the provisioning service and its agents as real processes |
+//! | [`api`] | the service's API as an operator asks it, with `curl` |
+//! | [`wire`] | the way of an agent to its service, to be cut, held and healed |
+//! | [`held`] | what a server holds, and what it should hold of a domain |
 //! | [`fake_ad`] | a small Active Directory that can be told to misbehave |
 
 use std::fmt;
 
+pub mod api;
 pub mod client;
 pub mod fake_ad;
+pub mod held;
 pub mod http;
 mod ldap_tools;
+pub mod managed;
 pub mod openldap;
+mod output;
 pub mod people;
 pub mod poll;
+pub mod program;
 pub mod proxy;
 pub mod samba;
 pub mod server;
+pub mod wire;
 
+pub use api::Api;
 pub use client::Client;
 pub use fake_ad::FakeAd;
+pub use held::{Held, Thing};
 pub use http::Response;
 pub use ldap_tools::{Bed, LdapEntry, ldif_line};
 pub use openldap::OpenLdap;
+pub use program::{Program, Ran};
 pub use proxy::Proxy;
 pub use samba::Samba;
 pub use server::{Launch, Refused, Server};
+pub use wire::Wire;
 
 /// Fails the running test with a message; the one place where this crate panics.
 #[track_caller]

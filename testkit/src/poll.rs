@@ -34,7 +34,17 @@ pub fn until<T, S: Display>(deadline: Duration, probe: impl FnMut() -> Result<T,
 /// # Errors
 ///
 /// The state that the last probe found, when the deadline passed before a probe succeeded.
-pub fn try_until<T, S>(
+pub fn try_until<T, S>(deadline: Duration, probe: impl FnMut() -> Result<T, S>) -> Result<T, S> {
+    try_every(PAUSE, deadline, probe)
+}
+
+/// Like [`try_until`], with another pause between two looks: for a probe that costs something.
+///
+/// # Errors
+///
+/// As [`try_until`].
+pub fn try_every<T, S>(
+    pause: Duration,
     deadline: Duration,
     mut probe: impl FnMut() -> Result<T, S>,
 ) -> Result<T, S> {
@@ -43,14 +53,14 @@ pub fn try_until<T, S>(
         match probe() {
             Ok(value) => return Ok(value),
             Err(state) if Instant::now() >= end => return Err(state),
-            Err(_) => pause(),
+            Err(_) => rest(pause),
         }
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one pause that all polling goes through")]
-fn pause() {
-    std::thread::sleep(PAUSE);
+fn rest(pause: Duration) {
+    std::thread::sleep(pause);
 }
 
 #[cfg(test)]

@@ -2,19 +2,18 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{Client, poll};
+use crate::output::Output;
+use crate::{Client, poll, program};
 
 /// The bearer token of servers started here, unless a test sets its own.
 pub const TOKEN: &str = "testkit-bearer-token-0123456789";
@@ -148,7 +147,7 @@ impl Launch {
     /// [`Refused`] when the process ended or the deadline passed before the line
     /// `listening on URL` appeared on standard output.
     pub fn try_start(&self) -> Result<Server, Refused> {
-        let mut child = self.command().spawn().map_err(|error| Refused {
+        let mut child = program::grouped(&mut self.command()).spawn().map_err(|error| Refused {
             status: None,
             stderr: format!("{} does not start: {error}", self.program.display()),
         })?;
@@ -360,52 +359,6 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
-
-/// A stream of the child, read to its end by a thread so that the child never blocks on it.
-#[derive(Debug)]
-struct Output {
-    text: Arc<Mutex<String>>,
-    reader: Option<thread::JoinHandle<()>>,
-}
-
-impl Output {
-    fn collect<R: Read + Send + 'static>(stream: Option<R>, lines: Option<Sender<String>>) -> Self {
-        let text = Arc::new(Mutex::new(String::new()));
-        let shared = Arc::clone(&text);
-        let reader = stream.map(|stream| {
-            thread::spawn(move || {
-                let mut stream = BufReader::new(stream);
-                let mut line = Vec::new();
-                while matches!(read_line(&mut stream, &mut line), Ok(true)) {
-                    let line = String::from_utf8_lossy(&line);
-                    shared.lock().unwrap_or_else(PoisonError::into_inner).push_str(&line);
-                    if let Some(lines) = &lines {
-                        // Nobody listens any more once the server is ready.
-                        let _ = lines.send(line.trim_end().to_owned());
-                    }
-                }
-            })
-        });
-        Self { text, reader }
-    }
-
-    fn text(&self) -> String {
-        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Waits for the end of the stream; the process must have ended.
-    fn finish(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            // A panic of the reader has nothing to add to the text.
-            let _ = reader.join();
-        }
-    }
-}
-
-fn read_line(stream: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    Ok(stream.read_until(b'\n', line)? > 0)
-}
 
 /// The URL of the first line on standard output after the preamble, if it is the promised one.
 fn ready_url(

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+mod demo;
 mod deps;
 #[cfg(test)]
 mod fixtures;
@@ -54,6 +55,8 @@ enum Task {
     Foreign,
     /// Do what the README tells a newcomer to do
     Readme,
+    /// Run managed mode on this machine: a directory, two agents, the service and a cloud directory, until Ctrl-C
+    Demo(demo::Options),
     /// Measure the synchronisation of a large domain, in release builds
     Measure(measure::Options),
 }
@@ -78,6 +81,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Task::Package => package::run(&workspace)?,
         Task::Foreign => foreign::run(&workspace)?,
         Task::Readme => readme::run(&workspace)?,
+        Task::Demo(options) => demo::run(&workspace, &options)?,
         Task::Measure(options) => measure::run(&workspace, &options)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,7 +1,10 @@
-//! What a synchronisation costs: a Samba domain, the agent and `scim-server` on this machine, all in their release builds.
+//! What a synchronisation costs: a Samba domain, the agent and `scim-server` on this machine, all in their release builds; and
+//! the same in managed mode, with the provisioning service in between.
 //!
 //! Every figure is the median of its rounds, and the bare read of the directory is measured between them: on a shared
 //! machine only what was measured in the same minutes can be compared.
+
+mod managed;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use testkit::{Launch, Samba, Server, poll};
+use testkit::{Launch, Samba, Server, poll, program};
 
+use self::managed::Managed;
 use crate::workspace::{self, Workspace};
 
 /// The bearer token of the server.
@@ -36,8 +40,9 @@ pub(crate) struct Options {
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let parts =
-        ["-p", "scim-agent", "-p", "scim-reference-server", "--bins", "--example", "read_sources"];
-    workspace::run(workspace.cargo(&["build", "--release", "--locked"]).args(parts))?;
+        ["-p", "scim-agent", "-p", "scim-reference-server", "-p", "scim-provisioning-service"];
+    let mut build = workspace.cargo(&["build", "--release", "--locked"]);
+    workspace::run(build.args(parts).args(["--bins", "--example", "read_sources"]))?;
     eprintln!("starting the domain; seeding {} users where they are not there yet", options.users);
     let domain = Samba::kept(&options.domain, options.users);
     let scratch = options.domain.join("measure");
@@ -48,7 +53,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         let bed = Bed::start(workspace, &domain, &scratch)?;
         let read = bed.bare_read()?;
         let first = bed.cycle()?;
-        objects = bed.linked()?;
+        objects = linked(&bed.server)?;
         table.read.push(per_second(read.objects, read.took));
         table.first.push(per_second(objects, first.took));
         table.ratio.push(read.took.as_secs_f64() / first.took.as_secs_f64());
@@ -62,6 +67,21 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         let changed = bed.cycle()?;
         table.changes.push(changed.took.as_secs_f64());
         table.memory.push(changed.peak);
+        drop(bed);
+        let managed = Managed::start(&workspace.target.join("release"), &domain, &scratch)?;
+        let through = managed.cycle()?;
+        let held = linked(managed.server())?;
+        ensure!(held == objects, "the link brought {held} objects, the direct mode {objects}");
+        table.link.push(per_second(held, through.took));
+        table.link_ratio.push(first.took.as_secs_f64() / through.took.as_secs_f64());
+        for _ in 0..options.rounds {
+            table.link_quiet.push(managed.cycle()?.took.as_secs_f64());
+        }
+        change(&domain, 200, round + options.rounds)?;
+        let changed = managed.cycle()?;
+        table.link_changes.push(changed.took.as_secs_f64());
+        table.link_memory.push(changed.peak);
+        table.service_memory.push(managed.service_peak());
     }
     println!("{}", table.show(options.users, objects));
     Ok(())
@@ -75,6 +95,12 @@ struct Table {
     quiet: Vec<f64>,
     changes: Vec<f64>,
     memory: Vec<f64>,
+    link: Vec<f64>,
+    link_ratio: Vec<f64>,
+    link_quiet: Vec<f64>,
+    link_changes: Vec<f64>,
+    link_memory: Vec<f64>,
+    service_memory: Vec<f64>,
 }
 
 impl Table {
@@ -91,6 +117,17 @@ impl Table {
         row("quiet cycle, whole program", &self.quiet, "s", "under 1");
         row("cycle of 200 changes, whole program", &self.changes, "s", "under 3");
         row("resident memory of the agent at its peak", &self.memory, "MiB", "100 at most");
+        row("managed: first cycle", &self.link, "objects/s", "");
+        row(
+            "managed: time of the direct first cycle by time of the managed one",
+            &self.link_ratio,
+            "",
+            "at least 0.80",
+        );
+        row("managed: quiet cycle", &self.link_quiet, "s", "under 1");
+        row("managed: cycle of 200 changes", &self.link_changes, "s", "under 3");
+        row("managed: resident memory of the agent at its peak", &self.link_memory, "MiB", "");
+        row("managed: resident memory of the service at its peak", &self.service_memory, "MiB", "");
         text
     }
 }
@@ -197,7 +234,7 @@ impl Bed {
             Ok(Some(status)) => Ok(Ok(status)),
             Ok(None) => {
                 // The kernel keeps the peak; the last look before the end has it.
-                peak = peak.max(resident(child.id()).unwrap_or_default());
+                peak = peak.max(program::peak(child.id()).unwrap_or_default());
                 Err(())
             }
             Err(error) => Ok(Err(error)),
@@ -210,22 +247,14 @@ impl Bed {
         ensure!(status.success(), "the cycle ended with {status}");
         Ok(Cycle { took: started.elapsed(), peak })
     }
-
-    /// How many objects the target has.
-    fn linked(&self) -> Result<u64> {
-        let mut total = 0;
-        for endpoint in ["Users", "Groups", "Contacts"] {
-            let answer = self.server.client().list(&format!("/{endpoint}"), &[("count", "0")]);
-            total += answer.expect(200)["totalResults"].as_u64().context("no totalResults")?;
-        }
-        Ok(total)
-    }
 }
 
-/// What a process had resident at its peak, in MiB (Linux only).
-fn resident(process: u32) -> Option<f64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib / 1024.0)
+/// How many objects a server has.
+fn linked(server: &Server) -> Result<u64> {
+    let mut total = 0;
+    for endpoint in ["Users", "Groups", "Contacts"] {
+        let answer = server.client().list(&format!("/{endpoint}"), &[("count", "0")]);
+        total += answer.expect(200)["totalResults"].as_u64().context("no totalResults")?;
+    }
+    Ok(total)
 }

@@ -38,6 +38,7 @@ const STEPS: &[Step] = &[
     Step { name: "links", what: "links between documents lead somewhere", run: links::run },
     Step { name: "clippy", what: "no warning in any target", run: clippy },
     Step { name: "tests", what: "unit, property and integration tests", run: tests },
+    Step { name: "live", what: "managed mode as real processes, from the first code", run: live },
     Step { name: "doctests", what: "every example in the documentation runs", run: doc_tests },
     Step { name: "rustdoc", what: "documentation builds without a warning", run: rustdoc },
     Step { name: "snapshots", what: "no snapshot is pending or unused", run: snapshots::run },
@@ -157,6 +158,27 @@ fn tests(workspace: &Workspace) -> Result<()> {
         workspace.cargo(&["nextest", "run", "--workspace", "--all-features", "--locked"]);
     snapshots::observe(workspace, &mut command)?;
     workspace::run(&mut command)
+}
+
+/// The test that needs every program of the workspace, as the tests have built them.
+fn live(workspace: &Workspace) -> Result<()> {
+    tools::nextest(workspace)?;
+    tools::curl(workspace)?;
+    tools::directories(workspace)?;
+    tools::faketime(workspace)?;
+    let args = [
+        "nextest",
+        "run",
+        "--workspace",
+        "--all-features",
+        "--locked",
+        "--run-ignored",
+        "only",
+        "--no-capture",
+        "--filterset",
+        "package(scim-provisioning-service) & binary(live)",
+    ];
+    workspace::run(&mut workspace.cargo(&args))
 }
 
 fn doc_tests(workspace: &Workspace) -> Result<()> {

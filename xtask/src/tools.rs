@@ -20,6 +20,7 @@ pub(crate) fn all(workspace: &Workspace) -> Result<()> {
     node(workspace)?;
     curl(workspace)?;
     browser(workspace)?;
+    faketime(workspace)?;
     directories(workspace)
 }
 
@@ -63,6 +64,11 @@ pub(crate) fn browser(workspace: &Workspace) -> Result<()> {
     system(workspace, &["chromedriver", "--version"], "Chromium with its WebDriver", packages)?;
     let probe = "command -v chromium || command -v google-chrome";
     system(workspace, &["sh", "-c", probe], "Chromium", packages)
+}
+
+/// faketime, under which an agent has a wrong clock.
+pub(crate) fn faketime(workspace: &Workspace) -> Result<()> {
+    system(workspace, &["faketime", "-f", "-600s", "true"], "faketime", &["faketime"])
 }
 
 /// The directories that the synchronisation is tried on: a Samba domain controller and an OpenLDAP server.

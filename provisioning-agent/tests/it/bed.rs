@@ -1,14 +1,15 @@
 //! What every test has: a SCIM server behind a proxy that counts, a folder for the state, and the agent's program.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
 use tempfile::TempDir;
 use testkit::proxy::Seen;
 use testkit::{Launch, Proxy, Server};
+
+pub(crate) use testkit::{Held, Thing};
 
 /// Not a test: the server, run by [`Bed::new`].
 #[test]
@@ -215,114 +216,6 @@ impl fmt::Display for Writes {
             writeln!(f, "{} {} {body}", seen.method, seen.target)?;
         }
         write!(f, "{}", self.ran)
-    }
-}
-
-/// One object of the target, with the parts that the rules write; references by the other's `externalId`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Thing {
-    pub(crate) kind: String,
-    /// `userName` of users.
-    pub(crate) name: String,
-    pub(crate) display: String,
-    pub(crate) active: Option<bool>,
-    pub(crate) manager: Option<String>,
-    pub(crate) members: BTreeSet<String>,
-}
-
-/// What a target holds, by `externalId`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Held(pub(crate) BTreeMap<String, Thing>);
-
-impl Held {
-    fn read(server: &Server) -> Self {
-        let client = server.client();
-        let mut resources = Vec::new();
-        for (kind, path) in [("User", "/Users"), ("Group", "/Groups"), ("Contact", "/Contacts")] {
-            let mut start = 1;
-            loop {
-                let query = [("startIndex", start.to_string()), ("count", "100".to_owned())];
-                let query: Vec<(&str, &str)> =
-                    query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                let page = client.list(path, &query).expect(200);
-                let found = page["Resources"].as_array().cloned().unwrap_or_default();
-                start += found.len();
-                let more =
-                    !found.is_empty() && start <= page["totalResults"].as_u64().unwrap() as usize;
-                resources.extend(found.into_iter().map(|resource| (kind, resource)));
-                if !more {
-                    break;
-                }
-            }
-        }
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let anchors: BTreeMap<String, String> = resources
-            .iter()
-            .map(|(_, resource)| (text(&resource["id"]), text(&resource["externalId"])))
-            .collect();
-        let anchor = |id: &Value| {
-            anchors
-                .get(id.as_str().unwrap_or_default())
-                .cloned()
-                .unwrap_or_else(|| format!("nothing at {id}"))
-        };
-        let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-        let mut held = BTreeMap::new();
-        for (kind, resource) in &resources {
-            let manager = &resource[enterprise]["manager"]["value"];
-            let thing = Thing {
-                kind: (*kind).to_owned(),
-                name: text(&resource["userName"]),
-                display: text(&resource["displayName"]),
-                active: resource["active"].as_bool(),
-                manager: (!manager.is_null()).then(|| anchor(manager)),
-                members: resource["members"]
-                    .as_array()
-                    .map(|members| members.iter().map(|member| anchor(&member["value"])).collect())
-                    .unwrap_or_default(),
-            };
-            let twice = held.insert(text(&resource["externalId"]), thing);
-            assert!(twice.is_none(), "two objects are the same one: {twice:?} and {resource}");
-        }
-        Self(held)
-    }
-
-    /// Fails the test with the differences only.
-    #[track_caller]
-    pub(crate) fn expect(&self, expected: &Self) {
-        let mut told = String::new();
-        let all: BTreeSet<&String> = self.0.keys().chain(expected.0.keys()).collect();
-        for anchor in all {
-            let (is, should) = (self.0.get(anchor), expected.0.get(anchor));
-            if is != should {
-                told.push_str(&format!("{anchor}:\n  is        {is:?}\n  should be {should:?}\n"));
-            }
-        }
-        assert!(told.is_empty(), "the target holds something else:\n{told}");
-        assert!(!self.0.is_empty(), "nothing is held and nothing was expected");
-    }
-
-    /// The `externalId` of the one with this `userName` or `displayName`.
-    #[track_caller]
-    pub(crate) fn anchor(&self, name: &str) -> String {
-        let found: Vec<_> = self
-            .0
-            .iter()
-            .filter(|(_, thing)| {
-                thing.name == name || (thing.name.is_empty() && thing.display == name)
-            })
-            .map(|(anchor, _)| anchor.clone())
-            .collect();
-        match found.as_slice() {
-            [one] => one.clone(),
-            found => panic!("{name} should be there once and is {found:?}"),
-        }
-    }
-
-    /// The one with this `userName` or `displayName`.
-    #[track_caller]
-    pub(crate) fn get(&self, name: &str) -> &Thing {
-        &self.0[&self.anchor(name)]
     }
 }
 

@@ -3,7 +3,7 @@
 use testkit::Samba;
 
 use crate::bed::{self, Bed, Thing};
-use crate::domain_model::{expected, expected_with};
+use testkit::held::{expected, expected_with};
 
 /// A bed for the domain, read by the account that may follow changes.
 pub(crate) fn bed(samba: &Samba, config: &str) -> Bed {

@@ -10,7 +10,7 @@ use testkit::Samba;
 
 use crate::bed::{self, Bed};
 use crate::domain::bed;
-use crate::domain_model::{expected, expected_of_all};
+use testkit::held::{expected, expected_of_all};
 
 #[test]
 fn a_domain_in_trouble_loses_nothing() {

@@ -11,7 +11,6 @@ mod bed;
 mod broken_source;
 mod domain;
 mod domain_guard;
-mod domain_model;
 mod managed;
 mod openldap;
 mod storms;

@@ -67,6 +67,9 @@ pub struct Config {
     /// After which silence an agent is removed.
     #[serde(with = "human")]
     pub removed_after: Duration,
+    /// How long a job stays with a service that died before another one, or the same after its restart, takes it.
+    #[serde(with = "human")]
+    pub job_lease: Duration,
     /// The oldest version of the agent that may work.
     pub minimum_agent_version: String,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or `target=level,...`.
@@ -95,8 +98,10 @@ impl Default for Config {
             bootstrap_interval: Duration::from_secs(10 * MINUTE),
             inactive_after: Duration::from_secs(60 * MINUTE),
             removed_after: Duration::from_secs(10 * DAY),
+            job_lease: Duration::from_secs(MINUTE),
             minimum_agent_version: "0.1.0".to_owned(),
-            log: "info".to_owned(),
+            // The store tells of each of its steps at its first start.
+            log: "info,refinery_core=warn".to_owned(),
             log_format: LogFormat::Text,
         }
     }
@@ -153,6 +158,9 @@ impl Config {
                 "bootstrap_interval",
                 "agents would be inactive before they ask again (inactive_after)",
             );
+        }
+        if !(Duration::from_secs(4)..=Duration::from_secs(3600)).contains(&self.job_lease) {
+            return fault("job_lease", "from 4s, so that it can be kept, to 1h");
         }
         if self.removed_after < self.inactive_after {
             return fault("removed_after", "it must not be shorter than inactive_after");

@@ -272,8 +272,8 @@ impl Request {
         options.export = true;
         let now = || self.clock.now();
         let mut undo = UndoFile::new(&held.undo(), self.clock.now());
-        let sink = move |entries: Vec<LogEntry>| {
-            let _ = log.send(entries);
+        let sink = move |entry: LogEntry| {
+            let _ = log.send(entry);
         };
         let mut observer = Steps {
             log: LogObserver::new(
@@ -294,7 +294,6 @@ impl Request {
             undo: &mut undo as &mut dyn UndoSink,
         };
         let report = run_cycle(input, &mut observer).await;
-        observer.log.flush();
         let report = report.map_err(|error| JobError::Internal(error.to_string()))?;
         let mut errors = report.errors;
         errors.extend(
@@ -543,12 +542,12 @@ fn private_folder() -> Result<tempfile::TempDir, JobError> {
 }
 
 /// Keeps the writes, and logs them.
-struct Steps<S: FnMut(Vec<LogEntry>) + Send> {
+struct Steps<S: FnMut(LogEntry) + Send> {
     log: LogObserver<S>,
     steps: Vec<Step>,
 }
 
-impl<S: FnMut(Vec<LogEntry>) + Send> Observer for Steps<S> {
+impl<S: FnMut(LogEntry) + Send> Observer for Steps<S> {
     fn event(&mut self, event: &Event) {
         if let Event::StepDone(step) = event {
             self.steps.push((**step).clone());

@@ -500,7 +500,8 @@ impl Inner {
             settings.source.directory.clone(),
             settings.source.scope.clone(),
             relay,
-        );
+        )
+        .with_known(self.known_schema(key));
         let target = opened.connector(mapping.target.clone(), &settings.target)?;
         let read_targets_every = chrono::TimeDelta::from_std(settings.read_target_every.get());
         let options = CycleOptions {

@@ -21,11 +21,12 @@ mod status;
 pub mod templates;
 pub mod wire;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use scim_sync_connectors::remote::Relay;
+use scim_sync_connectors::remote::{KnownSchema, Relay};
 use tokio::sync::Notify;
 
 pub use demand::{OnDemand, OnDemandResult};
@@ -86,7 +87,20 @@ struct Inner {
     lease_for: Duration,
     keep_log: Duration,
     running: schedule::RunningJobs,
+    /// What the directories of jobs told of their schemas last.
+    schemas: Mutex<BTreeMap<JobKey, KnownSchema>>,
     wake: Notify,
+}
+
+impl Inner {
+    fn known_schema(&self, key: &JobKey) -> KnownSchema {
+        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        schemas.entry(key.clone()).or_default().clone()
+    }
+
+    fn forget_schema(&self, key: &JobKey) {
+        self.schemas.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
 }
 
 impl Jobs {
@@ -106,6 +120,7 @@ impl Jobs {
             lease_for,
             keep_log,
             running,
+            schemas: Mutex::default(),
             wake,
         }))
     }

@@ -22,7 +22,7 @@ use crate::logs::{LogObserver, Names};
 use crate::records::LogEntry;
 
 /// Where entries of the log go, from the thread of a cycle.
-pub(super) type LogSink = std::sync::mpsc::SyncSender<Vec<LogEntry>>;
+pub(super) type LogSink = std::sync::mpsc::SyncSender<LogEntry>;
 
 /// How far a cycle is, for whoever asks.
 pub(super) type Shown = Arc<Mutex<Option<Progress>>>;
@@ -62,9 +62,9 @@ pub(super) fn cycle(work: Work) -> (JobStatus, Result<Outcome, JobError>) {
         let connectors: [&dyn Connector; 2] = [&counting, &target];
         let now = || clock.now();
         let mut undo = UndoFile::new(&folder.undo(), clock.now());
-        let sink = move |entries| {
+        let sink = move |entry| {
             // Whoever writes the log has said already that it cannot.
-            let _ = log.send(entries);
+            let _ = log.send(entry);
         };
         let job = names.job.clone();
         let database = folder.database();
@@ -84,7 +84,6 @@ pub(super) fn cycle(work: Work) -> (JobStatus, Result<Outcome, JobError>) {
             undo: &mut undo,
         };
         let report = runtime()?.block_on(run_cycle(input, &mut observer));
-        observer.log.flush();
         let told = Told { reference_deltas: Some(counting.references()) };
         let outcome = status.observe(&store, &job, &targets, &told)?;
         match (report, outcome) {
@@ -116,14 +115,14 @@ pub(super) fn random() -> RandomSource {
 }
 
 /// The log, and whoever watches.
-struct Both<'a, S: FnMut(Vec<LogEntry>) + Send> {
+struct Both<'a, S: FnMut(LogEntry) + Send> {
     log: LogObserver<S>,
     shown: &'a Shown,
     clock: &'a dyn Clock,
     expected: Option<(u64, u64)>,
 }
 
-impl<S: FnMut(Vec<LogEntry>) + Send> Both<'_, S> {
+impl<S: FnMut(LogEntry) + Send> Both<'_, S> {
     fn show(&self, done: u64, all: Option<u64>, units: &str) {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(Progress {
             completed_units: done,
@@ -134,7 +133,7 @@ impl<S: FnMut(Vec<LogEntry>) + Send> Both<'_, S> {
     }
 }
 
-impl<S: FnMut(Vec<LogEntry>) + Send> Observer for Both<'_, S> {
+impl<S: FnMut(LogEntry) + Send> Observer for Both<'_, S> {
     fn event(&mut self, event: &Event) {
         match event {
             Event::PageImported { connector, told, expected } => {

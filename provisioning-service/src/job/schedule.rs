@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scim_sync::cycle::Outcome;
@@ -32,8 +32,12 @@ use crate::records::{Batch, Journal, Key, Lease, LogEntry, RecordsError, Write};
 const LOOK: Duration = Duration::from_secs(5);
 /// How long cycles are waited for when the service ends.
 const FAREWELL: Duration = Duration::from_secs(30);
-/// Batches of log entries that a cycle may be ahead of the store.
-const AHEAD: usize = 16;
+/// Log entries that a cycle may be ahead of the store.
+const AHEAD: usize = 1600;
+/// Log entries that are written together, and how long the first of them waits for the others: a transaction costs as much for
+/// one as for a hundred, and what waits is lost with a process that dies.
+const TOGETHER: usize = 100;
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// A cycle that runs in this process.
 #[derive(Clone, Debug)]
@@ -293,11 +297,17 @@ impl Inner {
 
     /// Somebody who takes entries of the log from a thread and writes them.
     pub(super) fn log_writer(&self, key: &JobKey) -> (run::LogSink, tokio::task::JoinHandle<()>) {
-        let (sender, receiver) = std::sync::mpsc::sync_channel::<Vec<LogEntry>>(AHEAD);
+        let (sender, receiver) = std::sync::mpsc::sync_channel::<LogEntry>(AHEAD);
         let records = Arc::clone(&self.records);
         let (tenant, handle) = (key.tenant.clone(), tokio::runtime::Handle::current());
         let writing = tokio::task::spawn_blocking(move || {
-            while let Ok(entries) = receiver.recv() {
+            while let Ok(first) = receiver.recv() {
+                let (mut entries, until) = (vec![first], Instant::now() + MOMENT);
+                while entries.len() < TOGETHER {
+                    let left = until.saturating_duration_since(Instant::now());
+                    let Ok(next) = receiver.recv_timeout(left) else { break };
+                    entries.push(next);
+                }
                 let count = entries.len();
                 let kept = records.append(&tenant, Journal::Provisioning, entries);
                 if let Err(error) = handle.block_on(kept) {
@@ -378,7 +388,7 @@ impl Inner {
                 // An administrator has changed the job meanwhile; what is kept here is not what was changed.
                 Err(JobError::Records(RecordsError::Conflict(_))) => {}
                 Ok(()) => {
-                    tracing::info!(tenant = %key.tenant, job = key.id, "cycle: {}", outcome.words());
+                    tell(key, &ended, outcome);
                     return Ok(());
                 }
                 done => return done,
@@ -412,6 +422,7 @@ impl Inner {
         lease: &Lease,
         job: &Read<JobRecord>,
     ) -> Result<(), JobError> {
+        self.forget_schema(key);
         let path = folder::path_of(&self.folder, &key.tenant, &key.id);
         let removed = tokio::task::spawn_blocking(move || {
             if path.exists() { JobFolder::hold(&path)?.remove() } else { Ok(()) }
@@ -424,6 +435,23 @@ impl Inner {
         writes.push(gone(key.record(SECRETS)));
         writes.push(gone(key.record(STATUS)));
         self.commit(writes, lease).await
+    }
+}
+
+/// Says how a cycle ended, and why where it did not end well.
+fn tell(key: &JobKey, ended: &JobStatus, outcome: Outcome) {
+    let (tenant, job, words) = (&key.tenant, key.id.as_str(), outcome.words());
+    let error = ended.last.as_ref().and_then(|last| last.error.as_ref());
+    match (outcome, error) {
+        (Outcome::Done | Outcome::Stopped, _) | (_, None) => {
+            tracing::info!(%tenant, job, "cycle: {words}");
+        }
+        (_, Some(error)) => {
+            let mut lines = error.message.lines();
+            let (first, more) = (lines.next().unwrap_or_default(), lines.count());
+            let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+            tracing::warn!(%tenant, job, "cycle: {words}: {first}{more}");
+        }
     }
 }
 

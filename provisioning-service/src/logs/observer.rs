@@ -35,33 +35,23 @@ pub struct Names {
     pub asked_by: Option<String>,
 }
 
-/// Makes entries of events and hands them on in batches. What becomes of them is for `sink`: it may wait.
-pub struct LogObserver<S: FnMut(Vec<LogEntry>) + Send> {
+/// Makes entries of events and hands each on at once: what waits here is lost with a process that dies. What becomes of them
+/// is for `sink`: it may wait.
+pub struct LogObserver<S: FnMut(LogEntry) + Send> {
     names: Names,
     clock: Arc<dyn Clock>,
     /// The state once more, for the names of objects that failed.
     look_up: Option<SqliteStore>,
     sink: S,
-    batch: Vec<LogEntry>,
     cycle: String,
     change: u64,
 }
 
-/// Entries that are handed on together.
-const BATCH: usize = 100;
-
-impl<S: FnMut(Vec<LogEntry>) + Send> LogObserver<S> {
+impl<S: FnMut(LogEntry) + Send> LogObserver<S> {
     /// Entries with these names; `state` is the file that names of objects are looked up in.
     pub fn new(names: Names, clock: Arc<dyn Clock>, state: Option<&Path>, sink: S) -> Self {
         let look_up = state.and_then(|path| SqliteStore::open(path).ok());
-        Self { names, clock, look_up, sink, batch: Vec::new(), cycle: String::new(), change: 0 }
-    }
-
-    /// Hands on what is left.
-    pub fn flush(&mut self) {
-        if !self.batch.is_empty() {
-            (self.sink)(std::mem::take(&mut self.batch));
-        }
+        Self { names, clock, look_up, sink, cycle: String::new(), change: 0 }
     }
 
     fn keep(&mut self, mut summary: ProvisioningObjectSummary) {
@@ -82,10 +72,7 @@ impl<S: FnMut(Vec<LogEntry>) + Send> LogObserver<S> {
             status: summary.provisioning_status_info.status.clone(),
             body: serde_json::to_value(&summary).unwrap_or_default(),
         };
-        self.batch.push(entry);
-        if self.batch.len() >= BATCH {
-            self.flush();
-        }
+        (self.sink)(entry);
     }
 
     fn blank(&self, at: DateTime<Utc>, action: &str, status: &str) -> ProvisioningObjectSummary {
@@ -263,7 +250,7 @@ fn shown(values: &Shown) -> Option<String> {
     }
 }
 
-impl<S: FnMut(Vec<LogEntry>) + Send> Observer for LogObserver<S> {
+impl<S: FnMut(LogEntry) + Send> Observer for LogObserver<S> {
     fn event(&mut self, event: &Event) {
         match event {
             Event::CycleStarted { run, .. } => {
@@ -281,7 +268,6 @@ impl<S: FnMut(Vec<LogEntry>) + Send> Observer for LogObserver<S> {
             Event::StepStaged(step) => self.staged(step),
             Event::Escrowed { object, stage, message } => self.failed(*object, *stage, message),
             Event::GuardStopped(stop) => self.stopped(stop),
-            Event::CycleEnded { .. } => self.flush(),
             _ => {}
         }
     }

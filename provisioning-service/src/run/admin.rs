@@ -149,6 +149,14 @@ pub(super) async fn group(config: &Config, command: GroupCommand) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints the certificate of the service's own authority. It is made where there is none yet, so that it can be handed out
+/// before the first start.
+pub(super) async fn authority(config: &Config) -> anyhow::Result<ExitCode> {
+    let agents = Parts::open(config)?.agents(config).await?;
+    print!("{}", agents.authority().pem());
+    Ok(ExitCode::SUCCESS)
+}
+
 fn shown(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -133,7 +133,11 @@ async fn people(
                 AgentState::Removed | AgentState::Revoked => continue,
             }
             if agent.clock_ahead.abs() > 300 {
-                report.bad(&format!("{name}: its clock is {} s ahead", agent.clock_ahead));
+                let which = if agent.clock_ahead > 0 { "ahead of" } else { "behind" };
+                let seconds = agent.clock_ahead.abs();
+                report.bad(&format!(
+                    "{name}: its clock is {seconds} s {which} this machine's: have both follow a time server (NTP)"
+                ));
             }
             if agent.groups.is_empty() {
                 report.odd(&format!("{name} answers for no group"));

@@ -52,6 +52,7 @@ pub fn main() -> ExitCode {
         runtime.block_on(async {
             match cli.command {
                 Command::Serve => serve::serve(config).await.map(|()| ExitCode::SUCCESS),
+                Command::Authority => admin::authority(&config).await,
                 Command::Doctor => doctor::doctor(&config).await,
                 Command::Token(command) => admin::token(&config, command).await,
                 Command::Agent(command) => admin::agent(&config, command).await,

@@ -118,6 +118,18 @@ async fn first_steps(app: &App) -> anyhow::Result<()> {
     eprintln!("  provisioning-service agent code --group corp.example.com --data '{data}'");
     eprintln!("  provisioning-agent setup --service {} --code CODE", app.origin);
     eprintln!();
+    if app.config.tls == TlsMode::Own {
+        eprintln!(
+            "To make a job (docs/jobs.md), ask the service, which curl knows by its authority:"
+        );
+        eprintln!();
+        eprintln!("  provisioning-service authority --data '{data}' > authority.pem");
+        eprintln!(
+            "  curl --cacert authority.pem -H 'Authorization: Bearer TOKEN' {}/synchronization/jobs",
+            app.origin
+        );
+        eprintln!();
+    }
     Ok(())
 }
 

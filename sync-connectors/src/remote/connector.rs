@@ -1,13 +1,15 @@
 //! The service's side: a directory behind an agent as a connector.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
+use http::header::{ETAG, IF_NONE_MATCH};
+use http::{HeaderValue, StatusCode};
 use scim_sync::connector::{
     ConnectorSchema, ExportOutcome, ExportWrite, ImportChange, ImportPage, ImportRequest,
     ImportShape, ImportedObject, MatchQuery,
@@ -40,6 +42,22 @@ impl Default for Deadlines {
     }
 }
 
+/// The schema that a directory told last, with its entity tag. Kept beyond one connector, it travels once and not with every
+/// cycle. Clones are one and the same.
+#[derive(Clone, Debug, Default)]
+pub struct KnownSchema(Arc<Mutex<Option<(HeaderValue, ConnectorSchema)>>>);
+
+impl KnownSchema {
+    fn get(&self) -> Option<(HeaderValue, ConnectorSchema)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, tag: HeaderValue, schema: &ConnectorSchema) {
+        let known = Some((tag, schema.clone()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+}
+
 /// A directory behind an agent. It only reads.
 ///
 /// An answer counts only when it came to its end: whatever breaks on the way is an error, and what was not asked for is not
@@ -51,6 +69,7 @@ pub struct RemoteConnector {
     scope: RemoteScope,
     relay: Arc<dyn Relay>,
     deadlines: Deadlines,
+    known: KnownSchema,
 }
 
 impl RemoteConnector {
@@ -62,7 +81,14 @@ impl RemoteConnector {
         scope: RemoteScope,
         relay: Arc<dyn Relay>,
     ) -> Self {
-        Self { id, directory, scope, relay, deadlines: Deadlines::default() }
+        let (deadlines, known) = (Deadlines::default(), KnownSchema::default());
+        Self { id, directory, scope, relay, deadlines, known }
+    }
+
+    /// The same with what other connectors for this directory have learnt of its schema.
+    #[must_use]
+    pub fn with_known(self, known: KnownSchema) -> Self {
+        Self { known, ..self }
     }
 
     /// The same with other deadlines.
@@ -152,9 +178,25 @@ impl Connector for RemoteConnector {
     }
 
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
-        let request = request::get(&self.directory, "Schemas")?;
-        let body = self.ask(request, wire::SCIM_JSON, self.deadlines.question).await?;
-        discovery::read_schemas(&lines::whole(body).await?)
+        let mut request = request::get(&self.directory, "Schemas")?;
+        let known = self.known.get();
+        if let Some((tag, _)) = &known {
+            request.headers_mut().insert(IF_NONE_MATCH, tag.clone());
+        }
+        let response = self.relay.send(request, self.deadlines.question).await?;
+        let tag = response.headers().get(ETAG).cloned();
+        if response.status() == StatusCode::NOT_MODIFIED
+            && let Some((_, schema)) = known.filter(|(known, _)| tag.as_ref() == Some(known))
+        {
+            lines::whole(response.into_body()).await?;
+            return Ok(schema);
+        }
+        let body = lines::accepted(response, wire::SCIM_JSON).await?;
+        let schema = discovery::read_schemas(&lines::whole(body).await?)?;
+        if let Some(tag) = tag {
+            self.known.keep(tag, &schema);
+        }
+        Ok(schema)
     }
 
     fn import<'a>(

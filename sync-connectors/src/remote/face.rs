@@ -7,13 +7,14 @@ use bytes::Bytes;
 use futures::future::{self, Either};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt as _, StreamExt as _};
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderValue, Method, StatusCode};
 use scim_core::Error;
 use scim_core::query::ListResponse;
 use scim_core::resource::Resource;
 use scim_sync::connector::ConnectorSchema;
 use scim_sync::{Connector, ConnectorError, ObjectType};
+use sha2::{Digest as _, Sha256};
 
 use super::answer::{self, Answer, Line};
 use super::fault::Fault;
@@ -56,6 +57,10 @@ struct Opened {
 /// What a request is answered with.
 enum Reply {
     Document(StatusCode, Bytes),
+    /// A document that is asked for again and again, with its entity tag.
+    Tagged(HeaderValue, Bytes),
+    /// The one that has this tag is the one that is known.
+    Unchanged(HeaderValue),
     Refused(&'static str, Bytes),
     Lines(BoxStream<'static, Bytes>),
 }
@@ -91,9 +96,17 @@ impl Face {
         };
         let reply = reply.unwrap_or_else(|fault| Reply::Document(fault.status(), fault.document()));
         let document = |bytes| answer::pieces(bytes).boxed();
-        let (status, content_type, allow, body) = match reply {
+        let (status, content_type, more, body) = match reply {
             Reply::Document(status, bytes) => (status, wire::SCIM_JSON, None, document(bytes)),
+            Reply::Tagged(tag, bytes) => {
+                (StatusCode::OK, wire::SCIM_JSON, Some((ETAG, tag)), document(bytes))
+            }
+            Reply::Unchanged(tag) => {
+                let nothing = document(Bytes::new());
+                (StatusCode::NOT_MODIFIED, wire::SCIM_JSON, Some((ETAG, tag)), nothing)
+            }
             Reply::Refused(allow, bytes) => {
+                let allow = (ALLOW, HeaderValue::from_static(allow));
                 (StatusCode::METHOD_NOT_ALLOWED, wire::SCIM_JSON, Some(allow), document(bytes))
             }
             Reply::Lines(lines) => (StatusCode::OK, wire::LINES, None, lines),
@@ -102,8 +115,8 @@ impl Face {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if let Some(allow) = allow {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        if let Some((name, value)) = more {
+            headers.insert(name, value);
         }
         response
     }
@@ -152,7 +165,7 @@ impl Face {
             "Schemas" => discovery::schemas(&schema, &base),
             _ => discovery::resource_types(&schema, &base),
         };
-        let Some(id) = id else { return Ok(document(&ListResponse::all(resources))) };
+        let Some(id) = id else { return Ok(tagged(request, &ListResponse::all(resources))) };
         let one = resources.into_iter().find(|resource| resource.id() == Some(id));
         one.map(|resource: Resource| document(&resource)).ok_or_else(|| not_found(id))
     }
@@ -252,6 +265,21 @@ impl Opened {
         let schema = Arc::new(schema);
         *self.schema.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&schema));
         schema
+    }
+}
+
+/// A document with an entity tag; nothing but the tag for whoever knows it already. The schema of a domain is some hundred
+/// kilobytes, and every cycle asks for it.
+fn tagged(request: &http::Request<Bytes>, body: &impl serde::Serialize) -> Reply {
+    let bytes: Bytes = page::json(body).into();
+    let digest: String =
+        Sha256::digest(&bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let Ok(tag) = HeaderValue::from_str(&format!("\"{digest}\"")) else {
+        return Reply::Document(StatusCode::OK, bytes);
+    };
+    match request.headers().get(IF_NONE_MATCH) {
+        Some(known) if *known == tag => Reply::Unchanged(tag),
+        _ => Reply::Tagged(tag, bytes),
     }
 }
 

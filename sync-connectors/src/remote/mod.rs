@@ -33,7 +33,7 @@ mod search;
 mod value;
 
 pub use answer::{Answer, Cancelled};
-pub use connector::{Deadlines, RemoteConnector};
+pub use connector::{Deadlines, KnownSchema, RemoteConnector};
 pub use face::{Directories, Face};
 pub use relay::{Relay, RelayBody, RelayError};
 pub use scope::RemoteScope;

@@ -199,6 +199,8 @@ proptest! {
         let asked = system.asked.lock().unwrap();
         prop_assert_eq!(&asked[0], &asked[1]);
         prop_assert_eq!(now(far.schema()).unwrap(), system.schema.clone());
+        // The second time only its tag travels.
+        prop_assert_eq!(now(far.schema()).unwrap(), system.schema.clone());
     }
 
     #[test]
