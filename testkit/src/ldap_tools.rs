@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -76,13 +78,26 @@ pub(crate) fn run<S: AsRef<OsStr>>(
     }
 }
 
-/// A port of 127.0.0.1 that nobody listens on now.
+/// Ports that systems give to nobody by themselves: one for outgoing connections may be taken at any moment.
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+
+/// A port of 127.0.0.1 that nobody listens on, kept for this process against other tests.
 #[track_caller]
 pub(crate) fn free_port() -> u16 {
-    match TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()) {
-        Ok(address) => address.port(),
-        Err(error) => crate::fail(format_args!("no free port: {error}")),
+    static HELD: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let folder = std::env::temp_dir().join("testkit-ports");
+    if let Err(error) = std::fs::create_dir_all(&folder) {
+        crate::fail(format_args!("{} cannot be made: {error}", folder.display()));
     }
+    let begin = u16::try_from(std::process::id() % u32::from(PORTS.end - PORTS.start)).unwrap_or(0);
+    for port in (PORTS.start + begin..PORTS.end).chain(PORTS) {
+        let Ok(file) = File::create(folder.join(port.to_string())) else { continue };
+        if file.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            HELD.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+            return port;
+        }
+    }
+    crate::fail(format_args!("no port of {PORTS:?} is free"))
 }
 
 /// Who does something where.
