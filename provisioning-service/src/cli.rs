@@ -44,6 +44,9 @@ pub enum Command {
     /// Print the certificate of the service's own authority (PEM), by which curl and browsers know the service
     Authority,
 
+    /// Print what was done to whom: the provisioning log
+    Logs(LogsCommand),
+
     /// Say whether everything that the service needs is there, and what to mend
     Doctor,
 }
@@ -120,6 +123,41 @@ pub enum AgentCommand {
     },
 }
 
+/// Which entries of the log are printed, and how.
+#[derive(Debug, Clone, Args)]
+pub struct LogsCommand {
+    /// Of which tenant
+    #[command(flatten)]
+    pub of: OfTenant,
+    /// Of the job with this id
+    #[arg(long, value_name = "ID")]
+    pub job: Option<String>,
+    /// About objects with this text in their names or identifiers
+    #[arg(long, value_name = "TEXT")]
+    pub object: Option<String>,
+    /// With this action
+    #[arg(long, value_parser = ["create", "update", "delete", "stageddelete", "disable", "other"])]
+    pub action: Option<String>,
+    /// With this outcome
+    #[arg(long, value_parser = ["success", "failure", "skipped", "warning"])]
+    pub status: Option<String>,
+    /// Not older than this, like 2h or 7d
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub since: Option<Duration>,
+    /// The newest ones, so many
+    #[arg(long, value_name = "COUNT", default_value_t = 50, conflicts_with = "all")]
+    pub limit: usize,
+    /// All that there are
+    #[arg(long)]
+    pub all: bool,
+    /// Go on with what is added, until stopped
+    #[arg(long)]
+    pub follow: bool,
+    /// JSON, an entry a line, as the API tells them
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What can be done with groups.
 #[derive(Debug, Clone, Subcommand)]
 pub enum GroupCommand {
@@ -162,6 +200,7 @@ Examples:
   provisioning-service agent code --group corp.example.com
       A code for an agent beside the domain corp.example.com.
   provisioning-service token create --role reader --name dashboard --expires 90d
+  provisioning-service logs --status failure --since 1d
   provisioning-service authority > authority.pem
       For curl --cacert authority.pem; a service with a public certificate needs none.
 

@@ -10,4 +10,5 @@ pub use entry::{
 };
 pub(crate) use observer::joined;
 pub use observer::{LogObserver, Names};
+pub(crate) use query::told;
 pub use query::{LogPage, lines, page};

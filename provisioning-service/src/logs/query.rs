@@ -55,7 +55,7 @@ pub async fn lines(
 }
 
 /// An entry with its place in the log as its identifier.
-fn told(logged: Logged) -> Value {
+pub(crate) fn told(logged: Logged) -> Value {
     let mut body = logged.entry.body;
     if let Some(object) = body.as_object_mut() {
         object.insert("id".to_owned(), logged.sequence.to_string().into());

@@ -2,6 +2,7 @@
 
 mod admin;
 mod doctor;
+mod logs;
 mod serve;
 
 use std::io::IsTerminal as _;
@@ -43,7 +44,7 @@ pub fn main() -> ExitCode {
     };
     let config = loaded.config;
     let serves = matches!(cli.command, Command::Serve);
-    if let Err(error) = logs(&config, serves) {
+    if let Err(error) = tell(&config, serves) {
         eprintln!("error: `log`: {error}");
         return ExitCode::from(2);
     }
@@ -57,6 +58,7 @@ pub fn main() -> ExitCode {
                 Command::Token(command) => admin::token(&config, command).await,
                 Command::Agent(command) => admin::agent(&config, command).await,
                 Command::Group(command) => admin::group(&config, command).await,
+                Command::Logs(command) => logs::logs(&config, command).await,
             }
         })
     });
@@ -67,7 +69,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Logs go to standard error; commands other than `serve` say what they did themselves.
-fn logs(config: &Config, serves: bool) -> Result<(), tracing_subscriber::filter::ParseError> {
+fn tell(config: &Config, serves: bool) -> Result<(), tracing_subscriber::filter::ParseError> {
     let filter = if serves { config.log.as_str() } else { "error" };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(filter)?)

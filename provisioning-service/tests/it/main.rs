@@ -17,6 +17,7 @@ mod jobs;
 mod kill;
 mod page;
 mod program;
+mod program_logs;
 mod proof;
 mod routes;
 mod synchronization;
