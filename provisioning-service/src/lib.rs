@@ -15,6 +15,8 @@ pub mod logs;
 pub mod net;
 pub mod problem;
 pub mod records;
+#[cfg(feature = "nats")]
+pub mod replicas;
 pub mod run;
 pub mod seal;
 pub mod tenant;

@@ -32,6 +32,7 @@ use crate::{
 };
 
 pub use control::Control;
+pub(crate) use control::Credentials as RenewedCredentials;
 
 /// Answers the requests of the service.
 ///

@@ -4,8 +4,8 @@
 //! hands its accepted socket to [`wrap`], whichever server made it, and sets
 //! [`MAX_MESSAGE`] as limit there.
 
-mod dial;
-mod http1;
+pub(crate) mod dial;
+pub(crate) mod http1;
 mod proxy;
 mod tls;
 
@@ -92,7 +92,7 @@ where
 }
 
 /// An error with what is behind it.
-fn plain(error: &dyn std::error::Error) -> String {
+pub(crate) fn plain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -12,6 +12,7 @@
 //! | [`poll`] | wait until something is true, without sleeping blindly |
 //! | [`people`] | deterministic users, groups and contacts |
 //! | [`samba`], [`openldap`] | real directories in a temporary folder |
+//! | [`nats`] | a real NATS server in a temporary folder |
 //! | [`proxy`] | counts the requests to a server, and loses or refuses some |
 //! | [`fake_ad`] | a small Active Directory that can be told to misbehave |
 
@@ -21,6 +22,7 @@ pub mod client;
 pub mod fake_ad;
 pub mod http;
 mod ldap_tools;
+pub mod nats;
 pub mod openldap;
 pub mod people;
 pub mod poll;
@@ -32,6 +34,7 @@ pub use client::Client;
 pub use fake_ad::FakeAd;
 pub use http::Response;
 pub use ldap_tools::{Bed, LdapEntry, ldif_line};
+pub use nats::Nats;
 pub use openldap::OpenLdap;
 pub use proxy::Proxy;
 pub use samba::Samba;

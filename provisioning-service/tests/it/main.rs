@@ -15,8 +15,11 @@ mod harness;
 mod identity;
 mod jobs;
 mod kill;
+mod polls;
 mod program;
 mod proof;
+#[cfg(feature = "nats")]
+mod replicas;
 mod routes;
 mod synchronization;
 mod trouble;
