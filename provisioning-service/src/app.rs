@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use scim_sync_link::{Hub, HubOptions};
+use scim_sync_link::long_poll::Sessions;
+use scim_sync_link::{Backplane, Hub, HubOptions};
 
 use crate::agents::{Agents, Lifetimes};
 use crate::authority::{Authority, AuthorityError};
@@ -44,6 +45,7 @@ pub struct App {
     pub(crate) challenges: Challenges,
     pub(crate) credentials: Credentials,
     pub(crate) links: Links,
+    pub(crate) sessions: Sessions,
     pub(crate) throttle: Throttle,
 }
 
@@ -53,6 +55,21 @@ impl App {
     /// # Errors
     /// [`AuthorityError`] where the certificate authority cannot be opened or made.
     pub async fn new(
+        config: Config,
+        origin: &str,
+        records: Arc<dyn Records>,
+        clock: Arc<dyn Clock>,
+        sealer: Arc<Sealer>,
+    ) -> Result<Arc<Self>, AuthorityError> {
+        Self::beside(None, config, origin, records, clock, sealer).await
+    }
+
+    /// The same, as one of several replicas.
+    ///
+    /// # Errors
+    /// As [`App::new`].
+    pub async fn beside(
+        others: Option<Arc<dyn Backplane>>,
         config: Config,
         origin: &str,
         records: Arc<dyn Records>,
@@ -69,6 +86,7 @@ impl App {
             Credentials::new(Arc::clone(&sealer), Arc::clone(&clock), agents.clone(), good);
         let mut options = HubOptions::default();
         options.credentials = Some(Arc::new(credentials.clone()));
+        options.backplane = others;
         let hub = Hub::with_options(options);
         let jobs = Jobs::new(JobParts {
             records: Arc::clone(&records),
@@ -91,6 +109,7 @@ impl App {
             ),
             throttle: Throttle::new(Arc::clone(&clock)),
             links: Links::default(),
+            sessions: Sessions::new(),
             hub,
             jobs,
             credentials,

@@ -16,6 +16,8 @@ pub mod net;
 pub mod page;
 pub mod problem;
 pub mod records;
+#[cfg(feature = "nats")]
+pub mod replicas;
 pub mod run;
 pub mod seal;
 pub mod tenant;

@@ -3,7 +3,14 @@
 mod control;
 mod task;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -25,6 +32,7 @@ use crate::{
 };
 
 pub use control::Control;
+pub(crate) use control::Credentials as RenewedCredentials;
 
 /// Answers the requests of the service.
 ///
@@ -111,6 +119,7 @@ impl Agent {
             agent: self,
             outbox: Arc::clone(&outbox),
             active: BTreeMap::new(),
+            taken: Arc::default(),
             tasks: JoinSet::new(),
             greeted: false,
             drained: false,
@@ -140,11 +149,43 @@ struct Serving<'a> {
     agent: &'a Agent,
     outbox: Arc<Outbox>,
     active: BTreeMap<u64, Active>,
+    /// Requests that the service has not got the last frame of, as far as can be known here.
+    taken: Arc<AtomicU32>,
     tasks: JoinSet<u64>,
     greeted: bool,
     /// No further requests will come.
     drained: bool,
     started: Instant,
+}
+
+/// What one request takes of the agent's capacity.
+///
+/// It is free before the last frame of an answer can be seen by the service, because the service may then send the next
+/// request at once; what is left of the old one by then is its task's end.
+struct Place {
+    taken: Arc<AtomicU32>,
+    held: AtomicBool,
+}
+
+impl Place {
+    /// Takes one of `capacity`, if there is one.
+    fn take(taken: &Arc<AtomicU32>, capacity: u32) -> Option<Self> {
+        let room = |taken| (taken < capacity).then_some(taken + 1);
+        taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).ok()?;
+        Some(Self { taken: Arc::clone(taken), held: AtomicBool::new(true) })
+    }
+
+    fn free(&self) {
+        if self.held.swap(false, Ordering::AcqRel) {
+            self.taken.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.free();
+    }
 }
 
 /// One request.
@@ -260,9 +301,9 @@ impl Serving<'_> {
             self.outbox.control(Frame::Cancel { id, code, reason: reason.to_owned() });
             Ok(())
         };
-        if self.active.len() >= usize::try_from(options.capacity).unwrap_or(usize::MAX) {
+        let Some(place) = Place::take(&self.taken, options.capacity) else {
             return refuse(CancelCode::Busy, "the agent has as many requests as it takes");
-        }
+        };
         let fits = usize::try_from(length).ok().filter(|_| length <= options.max_request);
         let Some(length) = fits else {
             return refuse(CancelCode::TooLarge, "the request is larger than the agent takes");
@@ -297,6 +338,7 @@ impl Serving<'_> {
             head,
             times,
             whole,
+            place,
             cancelled,
             credit,
             outbox: Arc::clone(&self.outbox),

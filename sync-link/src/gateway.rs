@@ -10,6 +10,7 @@
 //! | `POST /agent/bootstrap` | client certificate, or [`Proof`] | 401 unknown or expired; 403 revoked. An agent that is too old gets no links |
 //! | `POST /agent/renew` | client certificate, or [`Proof`], with the current key | as bootstrap; 400 for a bad or the same key |
 //! | `GET /agent/channel` | client certificate (but for a proxy) and the credential of the bootstrap as bearer token | 401, 403 |
+//! | `POST /agent/poll`, `POST /agent/result/{id}` | as the channel, each of them; see [`long_poll`](crate::long_poll) | as the channel; 410 for a session that is over |
 //!
 //! After 401 and 403 an agent asks again no sooner than at its next bootstrap; 429 and 503 have `Retry-After`.
 

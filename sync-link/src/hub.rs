@@ -28,6 +28,8 @@ use crate::{
 };
 
 pub use answer::Answer;
+#[cfg(feature = "nats")]
+pub(crate) use attached::millis;
 pub use backplane::Backplane;
 
 use attached::Attached;
@@ -288,6 +290,28 @@ impl Hub {
         self.0.registry().statuses(tenant)
     }
 
+    /// All agents of a tenant that are connected, here or to another replica.
+    #[must_use]
+    pub fn everywhere(&self, tenant: &str) -> Vec<AgentStatus> {
+        let mut agents = self.connected(tenant);
+        if let Some(backplane) = &self.0.options.backplane {
+            for other in backplane.agents(tenant) {
+                // One that has just moved is still told of by the replica that it was at.
+                if agents.iter().all(|agent| agent.agent != other.agent) {
+                    agents.push(other);
+                }
+            }
+            agents.sort_by(|one, two| one.agent.cmp(&two.agent));
+        }
+        agents
+    }
+
+    /// All agents that are connected here, with their tenants.
+    #[cfg(feature = "nats")]
+    pub(crate) fn everybody(&self) -> Vec<(String, AgentStatus)> {
+        self.0.registry().everybody()
+    }
+
     /// Ends the link of an agent at once, because it was revoked; whether it was connected here.
     pub fn disconnect(&self, tenant: &str, agent: &str, reason: &str) -> bool {
         let attached = self.0.registry().attached(tenant, agent);
@@ -314,6 +338,7 @@ impl Hub {
         let all = self.0.registry().stop();
         for attached in &all {
             attached.tell(Frame::Drain);
+            self.0.announce(&attached.identity.tenant, &attached.identity.groups);
         }
         let quiet = async {
             loop {

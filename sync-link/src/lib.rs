@@ -8,7 +8,10 @@ mod error;
 pub mod frame;
 pub mod gateway;
 mod hub;
+pub mod long_poll;
 pub mod memory;
+#[cfg(feature = "nats")]
+pub mod nats;
 mod outbox;
 mod pump;
 pub mod reconnect;

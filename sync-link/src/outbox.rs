@@ -78,11 +78,21 @@ impl Outbox {
 
     /// Sends a frame with a body in turn; waits while too much is before it.
     pub(crate) async fn bulk(&self, packet: Packet) -> Result<(), Closing> {
+        self.bulk_after(packet, || ()).await
+    }
+
+    /// The same; what is to be done before the other side can have got it is done when there is room for it.
+    pub(crate) async fn bulk_after(
+        &self,
+        packet: Packet,
+        first: impl FnOnce(),
+    ) -> Result<(), Closing> {
         let room = self.room.acquire().await.map_err(|_| Closing)?;
         let mut state = self.state();
         if state.closed {
             return Err(Closing);
         }
+        first();
         state.bulk.push_back(packet);
         room.forget();
         drop(state);

@@ -4,8 +4,8 @@
 //! hands its accepted socket to [`wrap`], whichever server made it, and sets
 //! [`MAX_MESSAGE`] as limit there.
 
-mod dial;
-mod http1;
+pub(crate) mod dial;
+pub(crate) mod http1;
 mod proxy;
 mod tls;
 
@@ -93,7 +93,7 @@ where
 
 /// An error with what is behind it. Whoever died, or was cut off, says no farewell: that is told in words, and not as the
 /// fault of TLS that it looks like.
-fn plain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn plain(error: &(dyn std::error::Error + 'static)) -> String {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     const BROKEN: [std::io::ErrorKind; 4] =
         [UnexpectedEof, ConnectionReset, ConnectionAborted, BrokenPipe];

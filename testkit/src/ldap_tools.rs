@@ -35,7 +35,7 @@ pub(crate) fn need(what: &str, programs: &[(&str, &str)]) {
     }
 }
 
-fn search_path() -> String {
+pub(crate) fn search_path() -> String {
     let path = std::env::var("PATH").unwrap_or_default();
     format!("/usr/sbin:/usr/bin:/sbin:/bin:{path}")
 }

@@ -12,6 +12,7 @@
 //! | [`poll`] | wait until something is true, without sleeping blindly |
 //! | [`people`] | deterministic users, groups and contacts |
 //! | [`samba`], [`openldap`] | real directories in a temporary folder |
+//! | [`nats`] | a real NATS server in a temporary folder |
 //! | [`proxy`] | counts the requests to a server, and loses or refuses some |
 //! | [`program`] | any program as a child process: what it says, how it ends |
 //! | [`managed`] | the provisioning service and its agents as real processes |
@@ -29,6 +30,7 @@ pub mod held;
 pub mod http;
 mod ldap_tools;
 pub mod managed;
+pub mod nats;
 pub mod openldap;
 mod output;
 pub mod people;
@@ -45,6 +47,7 @@ pub use fake_ad::FakeAd;
 pub use held::{Held, Thing};
 pub use http::Response;
 pub use ldap_tools::{Bed, LdapEntry, ldif_line};
+pub use nats::Nats;
 pub use openldap::OpenLdap;
 pub use program::{Program, Ran};
 pub use proxy::Proxy;

@@ -19,6 +19,8 @@ pub struct Seen {
     pub method: String,
     /// Its target: path and query.
     pub target: String,
+    /// Its first line and its headers.
+    pub head: String,
     /// Its body, as text.
     pub body: String,
     /// Its number among all requests so far, from 1.
@@ -149,6 +151,7 @@ fn connection(stream: &TcpStream, upstream: SocketAddr, state: &Mutex<State>) ->
             let mut seen = Seen {
                 method: request.method.clone(),
                 target: request.target.clone(),
+                head: String::from_utf8_lossy(&request.head).into_owned(),
                 body: String::from_utf8_lossy(&request.body).into_owned(),
                 number: state.seen.len() + 1,
                 write: state.writes,

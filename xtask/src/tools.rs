@@ -21,7 +21,8 @@ pub(crate) fn all(workspace: &Workspace) -> Result<()> {
     curl(workspace)?;
     browser(workspace)?;
     faketime(workspace)?;
-    directories(workspace)
+    directories(workspace)?;
+    nats(workspace)
 }
 
 /// The test runner: any version will do.
@@ -97,6 +98,12 @@ pub(crate) fn directories(workspace: &Workspace) -> Result<()> {
     let around = probe("ldapsearch openssl socat ip nsenter unshare");
     let packages = &["ldap-utils", "openssl", "socat", "iproute2", "util-linux"];
     system(workspace, &["sh", "-c", &around], "what starts and fills the directories", packages)
+}
+
+/// The broker between replicas of the provisioning service.
+pub(crate) fn nats(workspace: &Workspace) -> Result<()> {
+    let probe = "PATH=$PATH:/usr/sbin:/sbin; command -v nats-server";
+    system(workspace, &["sh", "-c", probe], "the NATS server", &["nats-server"])
 }
 
 #[derive(Debug)]

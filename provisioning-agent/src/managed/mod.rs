@@ -17,12 +17,12 @@ use std::time::Duration;
 use anyhow::Result;
 use scim_sync::stop::Stop;
 use scim_sync_link::gateway::BootstrapResponse;
-use scim_sync_link::{Agent, AgentOptions, Control, EndCode, Ended};
+use scim_sync_link::{Agent, AgentOptions, Connection, Control, EndCode, Ended};
 use tokio::time::timeout;
 
 use self::answer::{Answering, Beside, Counts};
 use self::gateway::Gateway;
-use self::link::Link;
+use self::link::{Connected, Link};
 use self::noise::{Said, Trouble, spoken};
 use self::way::Way;
 use crate::check::State;
@@ -82,7 +82,10 @@ struct Running<'a> {
     control: Control,
     stop: Stop,
     told: Arc<LinkHealth>,
+    counts: Arc<Counts>,
     link: Option<Link>,
+    /// Why it is not by WebSocket, as it was said.
+    fallback: Option<String>,
     /// Of the bootstrap.
     trouble: Trouble,
     /// Of the link.
@@ -113,7 +116,8 @@ impl<'a> Running<'a> {
         let beside = Beside::new(sources, config.folder().to_owned(), Process);
         let mut options = AgentOptions::default();
         options.software = concat!("provisioning-agent/", env!("CARGO_PKG_VERSION")).to_owned();
-        let agent = Agent::new(Answering::new(Arc::new(beside), counts)).with_options(options);
+        let agent =
+            Agent::new(Answering::new(Arc::new(beside), Arc::clone(&counts))).with_options(options);
         Ok(Self {
             gateway: way.gateway(&identity)?,
             way,
@@ -123,7 +127,9 @@ impl<'a> Running<'a> {
             control: Control::new(),
             stop,
             told,
+            counts,
             link: None,
+            fallback: None,
             trouble: Trouble::default(),
             flaws: Trouble::default(),
             skew: 0,
@@ -197,16 +203,33 @@ impl<'a> Running<'a> {
         }
         self.groups(&answer);
         let next = until_next(&answer);
-        if self.link.is_some() {
+        if let Some(link) = &self.link {
             self.control.renew(answer.credential.clone());
+            let (_, _, working) = self.counts.told();
+            // A new link takes the place of the old one, and what is at work there would be lost.
+            if link.is_fallback()
+                && working == 0
+                && let Some(connection) = link::websocket(&self.way, &self.identity, &answer).await
+            {
+                tracing::info!("WebSockets get through again");
+                self.serve(connection);
+            }
             return Next::Wait(next);
         }
-        match link::connect(&self.way, &self.identity, &answer).await {
-            Ok(connection) => {
-                let link = Link::serve(&self.agent, &self.control, connection);
-                tracing::info!("linked to {} by {}", self.way.service(), link.transport);
-                self.told.linked(&link.transport);
-                self.link = Some(link);
+        match link::connect(&self.way, &self.identity, &answer, &self.control).await {
+            Ok(Connected { connection, instead_of }) => {
+                if let Some(failed) = instead_of
+                    && self.fallback.as_ref() != Some(&failed)
+                {
+                    tracing::warn!(
+                        "WebSockets do not get through ({failed}): linked by {} instead, which is slower; a proxy in between \
+                         should let the upgrade to {} pass. The WebSocket is tried again at each bootstrap",
+                        connection.transport(),
+                        self.way.service()
+                    );
+                    self.fallback = Some(failed);
+                }
+                self.serve(connection);
                 Next::Wait(next)
             }
             Err(error) => {
@@ -214,6 +237,17 @@ impl<'a> Running<'a> {
                 Next::Wait(wait.min(next))
             }
         }
+    }
+
+    /// Serves a connection in the place of the one of before.
+    fn serve(&mut self, connection: Connection) {
+        let link = Link::serve(&self.agent, &self.control, connection);
+        tracing::info!("linked to {} by {}", self.way.service(), link.transport);
+        self.told.linked(&link.transport);
+        if !link.is_fallback() {
+            self.fallback = None;
+        }
+        self.link = Some(link);
     }
 
     async fn bootstrap(&mut self) -> Result<BootstrapResponse, Next> {

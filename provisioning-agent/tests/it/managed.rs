@@ -1,6 +1,7 @@
 //! The managed agent beside a directory, and the provisioning service at the other end of the link.
 
 mod agent;
+mod gate;
 mod service;
 
 use std::io::{Read as _, Write as _};
@@ -18,7 +19,7 @@ use testkit::FakeAd;
 use testkit::fake_ad::BASE;
 use testkit::poll;
 
-use agent::{Home, mode};
+use agent::{Home, Run, mode};
 use service::{GROUP, Service};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -307,6 +308,44 @@ fn behind_a_proxy_that_ends_tls_requests_are_signed() {
     let _run = home.start();
     service.linked();
     assert_eq!(service.count("people", RemoteScope::default()), 20);
+}
+
+#[test]
+fn where_websockets_do_not_get_through_it_polls() {
+    let service = Service::without_websockets();
+    let home = Home::new();
+    home.enrol(service.url(), &service.code());
+    home.files(3000);
+    let run = home.start();
+    service.linked();
+    run.says("WebSockets do not get through");
+    run.says("by long-poll");
+    assert_eq!(service.count("people", RemoteScope::default()), 3000);
+    // Each bootstrap tries the WebSocket again; that is said once.
+    run.bootstraps(&service, 3);
+    assert_eq!(run.log().matches("WARN").count(), 1, "{}", run.log());
+    assert_eq!(service.count("people", RemoteScope::default()), 3000);
+    assert_eq!(run.log().matches("linked to").count(), 1, "the link has held\n{}", run.log());
+    // And when the network is mended, it goes back.
+    service.heal();
+    run.says("WebSockets get through again");
+    run.says("by websocket");
+    service.linked();
+    assert_eq!(service.count("people", RemoteScope::default()), 3000);
+    assert_eq!(run.log().matches("WARN").count(), 1, "{}", run.log());
+}
+
+impl Run {
+    /// Waits for so many bootstraps from now.
+    fn bootstraps(&self, service: &Service, many: usize) {
+        let mut last = service.agent().1.last_bootstrap;
+        for _ in 0..many {
+            last = poll::until(PATIENCE, || match service.agent().1.last_bootstrap {
+                now if now != last => Ok(now),
+                _ => Err(format!("no bootstrap\n{}", self.log())),
+            });
+        }
+    }
 }
 
 #[test]

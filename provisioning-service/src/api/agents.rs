@@ -52,7 +52,7 @@ fn shown(app: &App, caller: &Caller, agents: Vec<(String, Agent)>) -> Vec<Shown>
     let now = app.clock.now();
     let connected: BTreeMap<String, u64> = app
         .hub
-        .connected(caller.tenant.as_str())
+        .everywhere(caller.tenant.as_str())
         .into_iter()
         .map(|status| (status.agent, status.served))
         .collect();

@@ -101,6 +101,8 @@ pub fn table() -> Vec<Endpoint> {
         ),
         Endpoint::new(Method::POST, path::RENEW, Access::Agent, "renew", gateway::renew),
         Endpoint::new(Method::GET, path::CHANNEL, Access::Link, "openLink", gateway::connect),
+        Endpoint::new(Method::POST, path::POLL, Access::Link, "pollLink", gateway::poll),
+        Endpoint::new(Method::POST, path::RESULT, Access::Link, "feedLink", gateway::result),
     ];
     table.extend(health::endpoints());
     table.extend(agents::endpoints());

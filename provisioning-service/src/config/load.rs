@@ -16,9 +16,10 @@ const PREFIX: &str = "PROVISIONING_";
 /// The variable with the sealing key.
 const SEAL_KEY: &str = "seal_key";
 /// Settings that [`Config::default`] leaves out because they have no default.
-const WITHOUT_DEFAULT: [&str; 4] = ["public_url", "tls_cert", "tls_key", "key_file"];
+const WITHOUT_DEFAULT: [&str; 7] =
+    ["public_url", "tls_cert", "tls_key", "key_file", "nats", "nats_credentials", "nats_ca"];
 /// Settings that are paths; in the file they are relative to its folder.
-const PATHS: [&str; 4] = ["tls_cert", "tls_key", "data", "key_file"];
+const PATHS: [&str; 6] = ["tls_cert", "tls_key", "data", "key_file", "nats_credentials", "nats_ca"];
 
 /// The settings as command-line flags; absent flags leave the lower layers alone.
 #[derive(Debug, Clone, Default, Args, Serialize)]
@@ -62,6 +63,11 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
+
+    /// NATS servers between several replicas, like nats://127.0.0.1:4222 [env: PROVISIONING_NATS]
+    #[arg(long, global = true, value_name = "URL,...", help_heading = "Settings")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats: Option<String>,
 
     /// What to log, on standard error, like info or warn,scim_provisioning_service=debug [env: PROVISIONING_LOG]
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Settings")]
@@ -275,6 +281,25 @@ mod tests {
         assert!(!format!("{config:?}").contains("\"k\""));
     }
 
+    #[cfg(feature = "nats")]
+    #[test]
+    fn nats_is_on_this_machine_or_behind_tls() {
+        for (servers, ca) in [
+            ("nats://127.0.0.1:4222", ""),
+            ("nats://localhost", ""),
+            ("nats://[::1]:4222", ""),
+            ("tls://a.example:4222, tls://b.example:4222", ""),
+            ("nats://a.example", "ca.pem"),
+        ] {
+            let pairs = [("PROVISIONING_NATS", servers), ("PROVISIONING_NATS_CA", ca)];
+            let config = load(&Flags::default(), &env(&pairs)).unwrap().config;
+            assert_eq!(config.nats.as_deref(), Some(servers));
+        }
+        let pairs =
+            [("PROVISIONING_NATS", "nats://localhost"), ("PROVISIONING_NATS_PREFIX", "a.>")];
+        assert!(fault(&Flags::default(), &pairs).contains("nats_prefix"));
+    }
+
     #[test]
     fn each_fault_names_what_was_written() {
         let folder = TempDir::new().unwrap();
@@ -304,6 +329,13 @@ mod tests {
             ("PROVISIONING_BOOTSTRAP_INTERVAL", "2h", "bootstrap_interval"),
             ("PROVISIONING_REMOVED_AFTER", "1m", "removed_after"),
             ("PROVISIONING_PUBLIC_URL", "http://a", "PROVISIONING_PUBLIC_URL"),
+            ("PROVISIONING_NATS", "10.0.0.1", "nats"),
+            ("PROVISIONING_NATS", "http://localhost", "nats"),
+            ("PROVISIONING_NATS", "nats://10.0.0.1:4222", "tls://"),
+            ("PROVISIONING_NATS", "nats://localhost,nats://n.example", "tls://"),
+            ("PROVISIONING_NATS", "tls://u:p@n.example", "nats_credentials"),
+            ("PROVISIONING_NATS_CA", "ca.pem", "nats_ca"),
+            ("PROVISIONING_NATS_CREDENTIALS", "x.creds", "nats_credentials"),
         ] {
             let problem = fault(&none, &[(name, value)]);
             assert!(problem.contains(expected), "{name}={value}: {problem}");

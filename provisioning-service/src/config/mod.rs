@@ -49,6 +49,18 @@ pub struct Config {
     /// The sealing key itself: `PROVISIONING_SEAL_KEY`.
     #[serde(skip)]
     pub seal_key: Option<SecretString>,
+    /// The NATS servers between several replicas, like `nats://10.0.0.5:4222`, with commas between them; without it, this
+    /// replica is the only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats: Option<String>,
+    /// A file with what NATS wants to know: `.creds`, `user:password`, or a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_credentials: Option<PathBuf>,
+    /// Authorities to believe about the certificate of NATS, PEM; without it, those of the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_ca: Option<PathBuf>,
+    /// What all subjects on NATS begin with; replicas of one service have the same.
+    pub nats_prefix: String,
     /// How long an enrolment code is good.
     #[serde(with = "human")]
     pub code_lifetime: Duration,
@@ -92,6 +104,10 @@ impl Default for Config {
             data: PathBuf::from("provisioning-data"),
             key_file: None,
             seal_key: None,
+            nats: None,
+            nats_credentials: None,
+            nats_ca: None,
+            nats_prefix: "sync-link".to_owned(),
             code_lifetime: Duration::from_secs(30 * MINUTE),
             certificate_lifetime: Duration::from_secs(90 * DAY),
             renew_before: Duration::from_secs(30 * DAY),
@@ -141,6 +157,7 @@ impl Config {
             }
             _ => {}
         }
+        self.check_nats()?;
         if self.code_lifetime > 7 * day {
             return fault(
                 "code_lifetime",
@@ -164,6 +181,55 @@ impl Config {
         }
         if self.removed_after < self.inactive_after {
             return fault("removed_after", "it must not be shorter than inactive_after");
+        }
+        Ok(())
+    }
+
+    fn check_nats(&self) -> Result<(), (&'static str, String)> {
+        let fault = |setting, text: &str| Err((setting, text.to_owned()));
+        let Some(servers) = &self.nats else {
+            let set = [("nats_credentials", &self.nats_credentials), ("nats_ca", &self.nats_ca)];
+            return match set.into_iter().find(|(_, path)| path.is_some()) {
+                Some((setting, _)) => fault(setting, "it is used together with `nats` only"),
+                None => Ok(()),
+            };
+        };
+        if cfg!(not(feature = "nats")) {
+            return fault("nats", "this program was built without it (feature `nats`)");
+        }
+        let token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let words = self.nats_prefix.split('.');
+        if !self.nats_prefix.chars().all(token) || words.clone().any(str::is_empty) {
+            return fault("nats_prefix", "letters, digits, - and _, in words with dots between");
+        }
+        // What travels there is what is in the directories, and who may send there may ask the agents.
+        for server in servers.split(',').map(str::trim) {
+            let Ok(url) = url::Url::parse(server) else {
+                return fault("nats", "each server is like nats://host:4222 or tls://host:4222");
+            };
+            let here = match url.host() {
+                Some(url::Host::Domain(name)) => name == "localhost",
+                Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+                Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+                // Of a scheme that is not special for URLs, an address is a name.
+                None => false,
+            };
+            let here = here
+                || url.host_str().is_some_and(|host| {
+                    let host = host.trim_matches(['[', ']']);
+                    host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+                });
+            match url.scheme() {
+                "tls" => {}
+                "nats" if here || self.nats_ca.is_some() => {}
+                "nats" => {
+                    return fault("nats", "a server on another machine needs tls:// or `nats_ca`");
+                }
+                _ => return fault("nats", "each server begins with nats:// or tls://"),
+            }
+            if !url.username().is_empty() || url.password().is_some() {
+                return fault("nats", "credentials belong into a file (nats_credentials)");
+            }
         }
         Ok(())
     }

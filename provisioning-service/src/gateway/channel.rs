@@ -1,4 +1,4 @@
-//! The WebSocket that carries a link.
+//! The WebSocket that carries a link, and what all that carry one do.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,7 @@ use scim_sync_link::websocket::{self, MAX_MESSAGE, PROTOCOL, Received};
 use scim_sync_link::{AgentIdentity, Connection};
 
 use super::LinkedAgent;
+use super::credential::Granted;
 use super::handlers::is_older;
 use crate::app::App;
 use crate::problem::Problem;
@@ -50,11 +51,7 @@ pub(crate) async fn connect(
     Extension(LinkedAgent(granted)): Extension<LinkedAgent>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let minimum = &app.config.minimum_agent_version;
-    if is_older(&granted.agent.version, minimum) {
-        let detail = format!("the agent is too old; the service needs {minimum} at least");
-        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
-    }
+    old_enough(&app, &granted)?;
     let upgrade = upgrade
         .map_err(|_| Problem::invalid("this is for the upgrade to a WebSocket, version 13"))?
         .protocols([PROTOCOL])
@@ -63,16 +60,30 @@ pub(crate) async fn connect(
     if upgrade.selected_protocol().is_none() {
         return Err(Problem::invalid("the link needs the WebSocket subprotocol sync-link.1"));
     }
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        let (tenant, id) = (granted.tenant, granted.agent_id);
-        let mut identity = AgentIdentity::new(tenant.as_str(), id.clone()).valid_for(granted.left);
-        identity.groups = granted.agent.groups;
-        tracing::info!(%tenant, agent = id, "an agent is connected");
-        app.links.opened(&tenant, &id);
-        let ended = app.hub.attach(identity, carry(socket)).await;
-        app.links.closed(&tenant, &id);
-        tracing::info!(%tenant, agent = id, code = ?ended.code, reason = %ended, "an agent's link has ended");
-    }))
+    Ok(upgrade.on_upgrade(move |socket| attach(app, granted, carry(socket))))
+}
+
+/// Whether the agent's program is one that gets work.
+pub(super) fn old_enough(app: &App, granted: &Granted) -> Result<(), Problem> {
+    let minimum = &app.config.minimum_agent_version;
+    if is_older(&granted.agent.version, minimum) {
+        let detail = format!("the agent is too old; the service needs {minimum} at least");
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    }
+    Ok(())
+}
+
+/// Runs the link of an agent over a connection, to its end.
+pub(super) async fn attach(app: Arc<App>, granted: Granted, connection: Connection) {
+    let (tenant, id) = (granted.tenant, granted.agent_id);
+    let mut identity = AgentIdentity::new(tenant.as_str(), id.clone()).valid_for(granted.left);
+    identity.groups = granted.agent.groups;
+    let transport = connection.transport().to_owned();
+    tracing::info!(%tenant, agent = id, transport, "an agent is connected");
+    app.links.opened(&tenant, &id);
+    let ended = app.hub.attach(identity, connection).await;
+    app.links.closed(&tenant, &id);
+    tracing::info!(%tenant, agent = id, code = ?ended.code, reason = %ended, "an agent's link has ended");
 }
 
 /// A WebSocket as what the link needs.

@@ -79,7 +79,10 @@ pub(crate) async fn bootstrap(
     let (credential, credential_expires) =
         app.credentials.make(&certified).map_err(|error| Problem::internal(&error))?;
     let channel = format!("{}{}", app.origin.replacen("http", "ws", 1), path::CHANNEL);
-    let links = vec![LinkEndpoint { kind: LinkKind::WebSocket, url: channel }];
+    let links = vec![
+        LinkEndpoint { kind: LinkKind::WebSocket, url: channel },
+        LinkEndpoint { kind: LinkKind::LongPoll, url: format!("{}{}", app.origin, path::POLL) },
+    ];
     let newest = agent.certificate_expires().unwrap_or(certified.expires);
     Ok(Json(BootstrapResponse {
         links: if old { Vec::new() } else { links },

@@ -5,6 +5,7 @@ mod channel;
 mod credential;
 mod guard;
 mod handlers;
+mod poll;
 mod throttle;
 mod watch;
 
@@ -13,6 +14,7 @@ pub(crate) use channel::{Links, connect};
 pub(crate) use credential::Credentials;
 pub(crate) use guard::{LinkedAgent, agent_of, bearer, linked_of};
 pub(crate) use handlers::{bootstrap, challenge, enroll, renew};
+pub(crate) use poll::{poll, result};
 pub(crate) use throttle::Throttle;
 pub(crate) use watch::look;
 pub use watch::watch;

@@ -33,7 +33,14 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let scheme = if config.tls == TlsMode::Off { "http" } else { "https" };
     let listening = format!("{scheme}://{}", reachable(server.local_addr()));
     let origin = config.public_url.as_ref().map_or_else(|| listening.clone(), ToString::to_string);
-    let app = App::new(
+    #[cfg(feature = "nats")]
+    let others = crate::replicas::Others::find(&config).await?;
+    #[cfg(feature = "nats")]
+    let backplane = others.as_ref().map(crate::replicas::Others::backplane);
+    #[cfg(not(feature = "nats"))]
+    let backplane = None;
+    let app = App::beside(
+        backplane,
         config,
         &origin,
         Arc::clone(&parts.records),
@@ -49,6 +56,11 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     eprintln!("The page for operators: {}{}", app.origin, page::PATH);
     announce(&listening)?;
 
+    // Longer than the links: what other replicas have asked is answered first.
+    #[cfg(feature = "nats")]
+    let alone = CancellationToken::new();
+    #[cfg(feature = "nats")]
+    let beside = others.map(|others| others.join(&app.hub, alone.clone()));
     let jobs = app.jobs.clone();
     let ending = stop.clone();
     let jobs = tokio::spawn(async move { jobs.run(async move { ending.cancelled().await }).await });
@@ -61,6 +73,13 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     server.serve(api::router(&app), tls, stop).await;
     jobs.await.context("the jobs did not end")?;
     links.await.context("the links did not end")?;
+    #[cfg(feature = "nats")]
+    {
+        alone.cancel();
+        if let Some(beside) = beside {
+            beside.await.context("the link to other replicas did not end")?;
+        }
+    }
     watching.await.context("the watch did not end")?;
     tracing::info!("stopped");
     Ok(())

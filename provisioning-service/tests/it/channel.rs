@@ -27,7 +27,7 @@ use tokio_tungstenite::{client_async, tungstenite};
 use crate::harness::{Identity, Service, acme, until};
 
 /// Answers at once, or, under `/slow`, when it is let.
-struct Echo(Arc<Notify>);
+pub(crate) struct Echo(pub(crate) Arc<Notify>);
 
 #[async_trait]
 impl Handler for Echo {
@@ -43,10 +43,10 @@ impl Handler for Echo {
     }
 }
 
-struct Linked {
-    control: Control,
+pub(crate) struct Linked {
+    pub(crate) control: Control,
     go: Arc<Notify>,
-    ended: JoinHandle<Ended>,
+    pub(crate) ended: JoinHandle<Ended>,
 }
 
 /// Opens the WebSocket; the status and the problem where that is refused.
@@ -85,7 +85,7 @@ async fn upgrade(
     }
 }
 
-async fn link(service: &Service, identity: &Identity) -> Linked {
+pub(crate) async fn link(service: &Service, identity: &Identity) -> Linked {
     let told = service.bootstrap(identity).await;
     link_with(service, identity, &told.credential).await
 }
@@ -106,7 +106,7 @@ async fn link_with(service: &Service, identity: &Identity, credential: &SecretSt
     Linked { control, go, ended }
 }
 
-async fn ask(service: &Service, group: &str, path: &str) -> Result<Bytes, LinkError> {
+pub(crate) async fn ask(service: &Service, group: &str, path: &str) -> Result<Bytes, LinkError> {
     let request = http::Request::get(path).body(Bytes::new()).unwrap();
     let group = GroupKey::new("acme", group);
     let answer = service.app.hub.request(&group, request, RequestOptions::default()).await?;

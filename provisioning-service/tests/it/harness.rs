@@ -24,6 +24,8 @@ use scim_provisioning_service::config::{Config, TlsMode};
 use scim_provisioning_service::gateway;
 use scim_provisioning_service::net::Server;
 use scim_provisioning_service::records::{Records, SqliteRecords};
+#[cfg(feature = "nats")]
+use scim_provisioning_service::replicas::Others;
 use scim_provisioning_service::seal::Sealer;
 use scim_provisioning_service::tenant::TenantId;
 use scim_provisioning_service::tls;
@@ -92,6 +94,51 @@ impl Service {
         tokio::spawn(server.serve(api::router(&app), tls, stop.clone()));
         tokio::spawn(gateway::watch(Arc::clone(&app), stop.clone()));
         Self { app, clock, address, stop }
+    }
+
+    /// Two replicas on the same records, with NATS between them.
+    #[cfg(feature = "nats")]
+    pub(crate) async fn replicas(nats: &str) -> [Self; 2] {
+        let clock = Arc::new(FixedClock::at(SystemClock::new().now()));
+        let records: Arc<dyn Records> = Arc::new(SqliteRecords::in_memory().unwrap());
+        let key = Sealer::new_key();
+        let one = Self::replica(nats, &records, &key, &clock).await;
+        [one, Self::replica(nats, &records, &key, &clock).await]
+    }
+
+    #[cfg(feature = "nats")]
+    async fn replica(
+        nats: &str,
+        records: &Arc<dyn Records>,
+        key: &SecretString,
+        clock: &Arc<FixedClock>,
+    ) -> Self {
+        let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = server.local_addr();
+        let config = Config { nats: Some(nats.to_owned()), ..Config::default() };
+        let others = Others::find(&config).await.unwrap().unwrap();
+        let app = App::beside(
+            Some(others.backplane()),
+            config,
+            &format!("https://{address}"),
+            Arc::clone(records),
+            clock.clone(),
+            Arc::new(Sealer::parse(key).unwrap()),
+        )
+        .await
+        .unwrap();
+        let tls = tls::server(&app.config, app.agents.shared_authority(), clock.clone()).unwrap();
+        let stop = CancellationToken::new();
+        tokio::spawn(server.serve(api::router(&app), tls, stop.clone()));
+        tokio::spawn(gateway::watch(Arc::clone(&app), stop.clone()));
+        others.join(&app.hub, stop.clone());
+        Self { app, clock: Arc::clone(clock), address, stop }
+    }
+
+    /// As if its process had been told to stop.
+    #[cfg(feature = "nats")]
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
     }
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {

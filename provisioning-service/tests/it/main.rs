@@ -16,9 +16,12 @@ mod identity;
 mod jobs;
 mod kill;
 mod page;
+mod polls;
 mod program;
 mod program_logs;
 mod proof;
+#[cfg(feature = "nats")]
+mod replicas;
 mod routes;
 mod synchronization;
 mod trouble;

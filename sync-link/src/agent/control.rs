@@ -71,6 +71,14 @@ impl DrainWanted {
 pub(crate) struct Credentials(watch::Receiver<Option<SecretString>>);
 
 impl Credentials {
+    /// The newest since this was asked last.
+    pub(crate) fn latest(&mut self) -> Option<SecretString> {
+        if !self.0.has_changed().unwrap_or(false) {
+            return None;
+        }
+        self.0.borrow_and_update().clone()
+    }
+
     pub(crate) async fn next(&mut self) -> SecretString {
         loop {
             if self.0.changed().await.is_err() {

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Handler, RequestContext, bounded};
+use super::{Handler, Place, RequestContext, bounded};
 use crate::{
     body::{Body, HandlerError},
     credit::Credit,
@@ -23,6 +23,7 @@ pub(super) struct Task {
     pub(super) head: http::request::Parts,
     pub(super) times: Times,
     pub(super) whole: oneshot::Receiver<Bytes>,
+    pub(super) place: Place,
     pub(super) cancelled: CancellationToken,
     pub(super) credit: Arc<Credit>,
     pub(super) outbox: Arc<Outbox>,
@@ -63,13 +64,13 @@ fn late() -> Stop {
 impl Task {
     /// Answers, and says so when it does not; gives the id back.
     pub(super) async fn run(self) -> u64 {
-        let Self { id, head, times, whole, cancelled, credit, outbox, handler } = self;
+        let Self { id, head, times, whole, place, cancelled, credit, outbox, handler } = self;
         // However this ends, what the handler has started elsewhere is to stop.
         let _stopped = cancelled.clone().drop_guard();
         let now = Instant::now();
         let deadline = now + bounded(times.deadline_ms);
         let until = times.total_ms.map(|ms| now + bounded(ms));
-        let answer = Answer { id, times, credit: &credit, outbox: &outbox };
+        let answer = Answer { id, times, place: &place, credit: &credit, outbox: &outbox };
         let work = async {
             let context = RequestContext { deadline, cancelled: cancelled.clone() };
             let handled = async {
@@ -97,7 +98,7 @@ impl Task {
             outbox.recall(id);
             // Behind the pieces that were sent, and the connection may be gone.
             if let Ok(packet) = (Frame::Cancel { id, code, reason }).pack() {
-                outbox.bulk(packet).await.unwrap_or(());
+                outbox.bulk_after(packet, || place.free()).await.unwrap_or(());
             }
         }
         id
@@ -107,6 +108,7 @@ impl Task {
 struct Answer<'a> {
     id: u64,
     times: Times,
+    place: &'a Place,
     credit: &'a Credit,
     outbox: &'a Outbox,
 }
@@ -142,8 +144,7 @@ impl Answer<'_> {
     }
 
     async fn head(&self, head: http::response::Parts, body: Bytes, last: bool) -> Result<(), Stop> {
-        let frame = Frame::Response { id: self.id, head: Box::new(head), body, last };
-        Ok(self.outbox.bulk(frame.pack()?).await?)
+        self.frame(Frame::Response { id: self.id, head: Box::new(head), body, last }, last).await
     }
 
     async fn pieces(&self, mut body: Body, mut rest: Option<Bytes>) -> Result<(), Stop> {
@@ -176,7 +177,15 @@ impl Answer<'_> {
     }
 
     async fn piece(&self, body: Bytes, last: bool) -> Result<(), Stop> {
-        let frame = Frame::Body { id: self.id, body, last };
-        Ok(self.outbox.bulk(frame.pack()?).await?)
+        self.frame(Frame::Body { id: self.id, body, last }, last).await
+    }
+
+    async fn frame(&self, frame: Frame, last: bool) -> Result<(), Stop> {
+        let free = || {
+            if last {
+                self.place.free();
+            }
+        };
+        Ok(self.outbox.bulk_after(frame.pack()?, free).await?)
     }
 }

@@ -418,6 +418,6 @@ fn finish(mut pending: MutexGuard<'_, Pending>, id: u64, last: bool) {
     }
 }
 
-pub(super) fn millis(time: Duration) -> u64 {
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

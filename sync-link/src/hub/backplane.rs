@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Answer, GroupKey, RequestOptions};
+use super::{AgentStatus, Answer, GroupKey, RequestOptions};
 use crate::error::LinkError;
 
 /// Reaches the agents that are connected to other replicas.
@@ -23,4 +23,10 @@ pub trait Backplane: Send + Sync + 'static {
 
     /// The number of agents of a group that are connected here and take requests has changed.
     fn present(&self, group: &GroupKey, agents: usize);
+
+    /// The agents of a tenant that are connected to other replicas, as far as is known.
+    fn agents(&self, tenant: &str) -> Vec<AgentStatus> {
+        let _ = tenant;
+        Vec::new()
+    }
 }

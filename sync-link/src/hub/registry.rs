@@ -246,23 +246,30 @@ impl Registry {
     }
 
     pub(super) fn statuses(&self, tenant: &str) -> Vec<AgentStatus> {
-        self.of_tenant(tenant)
-            .map(|(key, entry)| AgentStatus {
-                agent: key.agent.clone(),
-                groups: entry.groups.clone(),
-                software: entry.attached.hello.software.clone(),
-                transport: entry.attached.transport.clone(),
-                connected: entry.connected,
-                in_flight: entry.in_flight,
-                capacity: entry.attached.hello.capacity,
-                served: entry.served,
-                draining: entry.draining,
-            })
-            .collect()
+        self.of_tenant(tenant).map(|(key, entry)| entry.status(key)).collect()
+    }
+
+    #[cfg(feature = "nats")]
+    pub(super) fn everybody(&self) -> Vec<(String, AgentStatus)> {
+        self.agents.iter().map(|(key, entry)| (key.tenant.clone(), entry.status(key))).collect()
     }
 }
 
 impl Entry {
+    fn status(&self, key: &AgentKey) -> AgentStatus {
+        AgentStatus {
+            agent: key.agent.clone(),
+            groups: self.groups.clone(),
+            software: self.attached.hello.software.clone(),
+            transport: self.attached.transport.clone(),
+            connected: self.connected,
+            in_flight: self.in_flight,
+            capacity: self.attached.hello.capacity,
+            served: self.served,
+            draining: self.draining,
+        }
+    }
+
     fn has_room(&self) -> bool {
         self.in_flight < self.attached.hello.capacity
     }

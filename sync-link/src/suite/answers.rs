@@ -11,14 +11,15 @@ use crate::{EndCode, LinkError, RequestOptions};
 pub async fn each_request_gets_its_own_answer(pair: Pair<'_>) {
     let rig = Rig::new();
     let joined = rig.join(pair, "a").await;
-    let asked = (0..16).map(|number| {
+    // Many more than the agent takes at once: they wait for their turn.
+    let asked = (0..300).map(|number| {
         let rig = &rig;
         async move { (number, rig.text(&format!("/path/{number}")).await) }
     });
     for (number, answer) in join_all(asked).await {
         assert_eq!(answer.unwrap(), format!("/path/{number}"));
     }
-    assert_eq!(rig.counts.handled(), 16);
+    assert_eq!(rig.counts.handled(), 300);
     rig.quiet().await;
     assert!(!joined.agent.is_finished() && !joined.service.is_finished());
 }
@@ -69,9 +70,12 @@ pub async fn a_slow_reader_stops_its_own_answer_only(pair: Pair<'_>) {
     }
     let quick = rig.ask(&format!("/bytes/{SIZE}")).await.unwrap().into_body();
     check_pattern(quick, SIZE).await;
-    // The window, what it was in the middle of, and one piece ahead.
+    // The window, what it was in the middle of, and one piece ahead; twice when a replica stands between.
     let ahead = rig.counts.produced() - SIZE as u64;
-    assert!(ahead < 512 * 1024, "{ahead} bytes were made for a reader that does not read");
+    assert!(
+        ahead < 512 * 1024 * super::help::links(),
+        "{ahead} bytes were made for a reader that does not read"
+    );
     let mut read = first.to_vec();
     while let Some(piece) = soon("the next piece", slow.next()).await {
         read.extend_from_slice(&piece.unwrap());

@@ -175,9 +175,24 @@ impl Scripted {
     }
 }
 
+/// Makes two hubs: one that agents connect to, and one that is asked. Usually they are the same.
+pub type Replicas = Arc<dyn Fn(HubOptions) -> (Hub, Hub) + Send + Sync>;
+
+tokio::task_local! {
+    /// What the rigs of a case are made of.
+    pub static REPLICAS: Replicas;
+}
+
+/// How many links an answer of this case passes.
+pub fn links() -> u64 {
+    if REPLICAS.try_with(|_| ()).is_ok() { 2 } else { 1 }
+}
+
 /// A hub with its agents.
 pub struct Rig {
     pub hub: Hub,
+    /// Where requests are born.
+    pub front: Hub,
     pub counts: Arc<Counts>,
     pub options: AgentOptions,
 }
@@ -216,8 +231,16 @@ impl Rig {
 
     pub fn with(options: HubOptions) -> Self {
         let agent = AgentOptions { timing: options.timing, ..AgentOptions::default() };
+        let (hub, front) = match REPLICAS.try_with(Arc::clone) {
+            Ok(replicas) => replicas(options),
+            Err(_) => {
+                let hub = Hub::with_options(options);
+                (hub.clone(), hub)
+            }
+        };
         Self {
-            hub: Hub::with_options(options),
+            hub,
+            front,
             counts: Arc::new(Counts {
                 handled: AtomicU64::new(0),
                 produced: AtomicU64::new(0),
@@ -249,6 +272,13 @@ impl Rig {
         });
         eventually("the agent joins", || self.since(&identity) > before || service.is_finished())
             .await;
+        let known = |agent: &crate::AgentStatus| {
+            agent.agent == identity.agent && agent.groups == identity.groups
+        };
+        eventually("it is known where requests are born", || {
+            self.front.everywhere(&identity.tenant).iter().any(known) || service.is_finished()
+        })
+        .await;
         Joined { control, agent, service, keep }
     }
 
@@ -271,7 +301,7 @@ impl Rig {
         options: RequestOptions,
     ) -> Result<http::Response<Answer>, LinkError> {
         let request = http::Request::post(path).body(body).unwrap();
-        soon(path, self.hub.request(&group(), request, options)).await
+        soon(path, self.front.request(&group(), request, options)).await
     }
 
     /// The text of a small answer.

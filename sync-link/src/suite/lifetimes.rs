@@ -109,8 +109,9 @@ pub async fn an_agent_that_dies_loses_its_answer_and_another_takes_the_next(pair
 
 pub async fn a_link_ends_with_its_credential(pair: Pair<'_>) {
     let rig = Rig::new();
-    let short = identity("a").valid_for(Duration::from_millis(1500));
-    let a = rig.join_as(short, pair().await).await;
+    let link = pair().await;
+    let short = identity("a").valid_for(Duration::from_secs(3));
+    let a = rig.join_as(short, link).await;
     let never = rig.text("/never").await;
     assert_eq!(never, Err(LinkError::Lost));
     let service = ended(a.service).await;
@@ -144,8 +145,9 @@ fn with_judge() -> (Rig, Arc<Judge>) {
 pub async fn a_renewed_credential_keeps_the_link(pair: Pair<'_>) {
     let (rig, judge) = with_judge();
     let life = Duration::from_secs(3);
+    let link = pair().await;
     let expires = Instant::now() + life;
-    let a = rig.join_as(identity("a").valid_for(life), pair().await).await;
+    let a = rig.join_as(identity("a").valid_for(life), link).await;
     a.control.renew("good".into());
     eventually("it is judged", || !judge.0.lock().unwrap().is_empty()).await;
     tokio::time::sleep_until(expires + Duration::from_millis(200)).await;

@@ -18,11 +18,7 @@ use tokio_tungstenite::{
 };
 use url::{Host, Url};
 
-use super::{
-    PROTOCOL, Proxy, config,
-    http1::{self, Reply},
-    plain, received, wrap,
-};
+use super::{PROTOCOL, Proxy, config, http1, plain, received, wrap};
 use crate::connection::Connection;
 
 /// One of several addresses of a host gets this long.
@@ -125,13 +121,19 @@ impl Dial {
     }
 
     async fn attempt(&self) -> Result<Connection, DialError> {
-        let target = Target::of(&self.url)?;
-        let stream = self.tcp(&target).await?;
+        let target = Target::of(&self.url, "wss", "ws")?;
+        let stream = self.stream(&target).await?;
+        self.upgrade(stream, &target).await
+    }
+
+    /// TCP, through the proxy where there is one, and TLS.
+    pub(crate) async fn stream(&self, target: &Target) -> Result<Box<dyn Stream>, DialError> {
+        let stream = self.tcp(target).await?;
         if !target.tls {
-            return self.upgrade(stream, &target).await;
+            return Ok(Box::new(stream));
         }
         let mut tls = ClientConfig::clone(&self.tls);
-        // A WebSocket starts as HTTP/1.1.
+        // A WebSocket starts as HTTP/1.1, and the long poll stays with it.
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let name = ServerName::try_from(target.name.clone())
             .map_err(|error| DialError::Url(error.to_string()))?;
@@ -139,7 +141,7 @@ impl Dial {
             .connect(name, stream)
             .await
             .map_err(|error| DialError::Tls(plain(&error)))?;
-        self.upgrade(stream, &target).await
+        Ok(Box::new(stream))
     }
 
     async fn tcp(&self, target: &Target) -> Result<TcpStream, DialError> {
@@ -164,10 +166,11 @@ impl Dial {
         Ok(stream)
     }
 
-    async fn upgrade<S>(&self, mut stream: S, target: &Target) -> Result<Connection, DialError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn upgrade(
+        &self,
+        mut stream: Box<dyn Stream>,
+        target: &Target,
+    ) -> Result<Connection, DialError> {
         let (key, accept) = http1::key();
         let request = self.upgrade_request(target, &key)?;
         let reply = http1::exchange(&mut stream, request.expose_secret().as_bytes())
@@ -175,7 +178,7 @@ impl Dial {
             .map_err(|error| DialError::Handshake(plain(&error)))?;
         if reply.status != StatusCode::SWITCHING_PROTOCOLS {
             let status = reply.status;
-            let retry_after = retry_after(&reply);
+            let retry_after = retry_after(&reply.headers);
             let detail = http1::refusal(&mut stream, reply).await;
             return Err(DialError::Refused { status, detail, retry_after });
         }
@@ -234,20 +237,27 @@ impl Dial {
     }
 }
 
+/// Both directions of a connection, with or without TLS.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
 /// The parts of the address.
-struct Target {
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
     tls: bool,
     /// As a name to resolve and to check.
     name: String,
     /// As written in a request, with brackets around IPv6.
     host: String,
     port: u16,
-    authority: String,
-    path: String,
+    pub(crate) authority: String,
+    pub(crate) path: String,
 }
 
 impl Target {
-    fn of(url: &Url) -> Result<Self, DialError> {
+    /// Of an address that starts with one of two schemes: with TLS, and without, which is for this machine only.
+    pub(crate) fn of(url: &Url, secure: &str, open: &str) -> Result<Self, DialError> {
         let wrong = |why: &str| DialError::Url(why.to_owned());
         let host = url.host().ok_or_else(|| wrong("it has no host"))?;
         let (name, here) = match &host {
@@ -256,10 +266,13 @@ impl Target {
             Host::Ipv6(ip) => (ip.to_string(), ip.is_loopback()),
         };
         let tls = match url.scheme() {
-            "wss" => true,
-            "ws" if here => false,
-            "ws" => return Err(wrong("ws:// is for this machine only; others need wss://")),
-            _ => return Err(wrong("it has to start with wss://")),
+            scheme if scheme == secure => true,
+            scheme if scheme == open && here => false,
+            scheme if scheme == open => {
+                let why = format!("{open}:// is for this machine only; others need {secure}://");
+                return Err(wrong(&why));
+            }
+            _ => return Err(wrong(&format!("it has to start with {secure}://"))),
         };
         let port = url.port_or_known_default().ok_or_else(|| wrong("it has no port"))?;
         let host = host.to_string();
@@ -296,7 +309,7 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, DialError> {
     Err(last)
 }
 
-fn retry_after(reply: &Reply) -> Option<Duration> {
-    let seconds = reply.headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
 }

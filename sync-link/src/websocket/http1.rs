@@ -109,10 +109,15 @@ where
     // What came until then is good enough.
     drop(timeout(REFUSAL_PATIENCE, read).await);
     let body = &reply.rest[..reply.rest.len().min(length)];
+    detail(&reply.headers, body)
+}
+
+/// The `detail` of an error document, or the beginning of a text.
+pub(crate) fn detail(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    let body = &body[..body.len().min(MAX_REFUSAL)];
     let document: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let detail = document.as_ref().and_then(|document| document["detail"].as_str());
-    let is_text = reply
-        .headers
+    let is_text = headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|media| media.as_bytes().starts_with(b"text/plain"));
     let text = match detail {

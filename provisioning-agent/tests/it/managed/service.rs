@@ -31,6 +31,8 @@ use testkit::poll;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+use super::gate::Gate;
+
 pub(crate) const GROUP: &str = "corp.example";
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,6 +44,8 @@ pub(crate) struct Service {
     sealer: Arc<Sealer>,
     clock: Arc<dyn Clock>,
     running: Option<Running>,
+    /// Before the service, when WebSockets are not to get through.
+    before: Option<Gate>,
 }
 
 struct Running {
@@ -78,7 +82,18 @@ impl Service {
             sealer: Arc::new(Sealer::parse(&Sealer::new_key()).unwrap()),
             clock,
             running: None,
+            before: None,
         };
+        service.begin();
+        service
+    }
+
+    /// One behind a proxy that ends TLS and refuses upgrades until it is healed.
+    pub(crate) fn without_websockets() -> Self {
+        let config = Config { tls: TlsMode::Off, ..Config::default() };
+        let mut service = Self::with(config);
+        service.end();
+        service.before = Some(Gate::before(service.address));
         service.begin();
         service
     }
@@ -88,11 +103,12 @@ impl Service {
         let (records, sealer, clock) =
             (Arc::clone(&self.records), Arc::clone(&self.sealer), Arc::clone(&self.clock));
         let (config, address) = (self.config.clone(), self.address);
+        let before = self.before.as_ref().map(Gate::url);
         let (bound, running) = self.runtime.block_on(async move {
             let server = Server::bind(address).await.unwrap();
             let address = server.local_addr();
             let scheme = if config.tls == TlsMode::Off { "http" } else { "https" };
-            let origin = format!("{scheme}://{address}");
+            let origin = before.unwrap_or_else(|| format!("{scheme}://{address}"));
             let app = App::new(config, &origin, records, Arc::clone(&clock), sealer).await.unwrap();
             let tls = tls::server(&app.config, app.agents.shared_authority(), clock).unwrap();
             let stop = CancellationToken::new();
@@ -102,6 +118,11 @@ impl Service {
         });
         self.address = bound;
         self.running = Some(running);
+    }
+
+    /// From now on WebSockets get through.
+    pub(crate) fn heal(&self) {
+        self.before.as_ref().unwrap().open();
     }
 
     /// Stops, as a process does that is told to.
