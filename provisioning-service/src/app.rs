@@ -13,6 +13,7 @@ use crate::config::{Config, TlsMode};
 use crate::gateway::{Challenges, Credentials, Links, Throttle};
 use crate::job::{JobParts, Jobs};
 use crate::link::HubSources;
+use crate::notify::{ChannelError, Channels, Notifier, NotifyParts};
 use crate::records::Records;
 use crate::seal::Sealer;
 use crate::tokens::Tokens;
@@ -20,8 +21,17 @@ use crate::tokens::Tokens;
 /// How long a job stays with a service that died before another one takes it.
 const JOB_LEASE: Duration = Duration::from_secs(60);
 
-/// How long the provisioning log is kept.
-const KEEP_LOG: Duration = Duration::from_secs(30 * 86_400);
+/// Why a service cannot be put together.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// The certificate authority cannot be opened or made.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// Nobody can be told of anything as the configuration says.
+    #[error(transparent)]
+    Channels(#[from] ChannelError),
+}
 
 /// The parts that requests share.
 #[derive(Debug)]
@@ -44,6 +54,8 @@ pub struct App {
     pub hub: Hub,
     /// The jobs.
     pub jobs: Jobs,
+    /// Who tells people.
+    pub notifier: Notifier,
     pub(crate) challenges: Challenges,
     pub(crate) credentials: Credentials,
     pub(crate) links: Links,
@@ -54,14 +66,14 @@ impl App {
     /// Puts a service together. `origin` is the address that agents use.
     ///
     /// # Errors
-    /// [`AuthorityError`] where the certificate authority cannot be opened or made.
+    /// [`AppError`].
     pub async fn new(
         config: Config,
         origin: &str,
         records: Arc<dyn Records>,
         clock: Arc<dyn Clock>,
         sealer: Arc<Sealer>,
-    ) -> Result<Arc<Self>, AuthorityError> {
+    ) -> Result<Arc<Self>, AppError> {
         let authority = Authority::open_or_make(&*records, &sealer, clock.now()).await?;
         let lifetimes = Lifetimes::from(&config);
         let agents =
@@ -73,18 +85,31 @@ impl App {
         let mut options = HubOptions::default();
         options.credentials = Some(Arc::new(credentials.clone()));
         let hub = Hub::with_options(options);
+        let instance = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
         let jobs = Jobs::new(JobParts {
             records: Arc::clone(&records),
             sources: Arc::new(HubSources::new(hub.clone())),
             sealer: Arc::clone(&sealer),
             clock: Arc::clone(&clock),
             folder: config.data.join("jobs"),
-            instance: format!("{}-{:016x}", std::process::id(), rand::random::<u64>()),
+            instance: instance.clone(),
             lease_for: JOB_LEASE,
-            keep_log: KEEP_LOG,
+            keep_log: config.log_retention,
+        });
+        let origin = origin.trim_end_matches('/').to_owned();
+        let notifier = Notifier::new(NotifyParts {
+            records: Arc::clone(&records),
+            clock: Arc::clone(&clock),
+            jobs: jobs.clone(),
+            agents: agents.clone(),
+            channels: Channels::new(&config)?,
+            settings: config.notifications.clone(),
+            origin: origin.clone(),
+            instance,
         });
         Ok(Arc::new(Self {
-            origin: origin.trim_end_matches('/').to_owned(),
+            origin,
+            notifier,
             tokens: Tokens::new(Arc::clone(&records), Arc::clone(&clock)),
             challenges: Challenges::new(
                 Arc::clone(&records),

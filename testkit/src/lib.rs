@@ -13,6 +13,7 @@
 //! | [`people`] | deterministic users, groups and contacts |
 //! | [`samba`], [`openldap`] | real directories in a temporary folder |
 //! | [`proxy`] | counts the requests to a server, and loses or refuses some |
+//! | [`smtp`] | a mail server that keeps what it is given, and refuses when told to |
 //! | [`fake_ad`] | a small Active Directory that can be told to misbehave |
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub mod poll;
 pub mod proxy;
 pub mod samba;
 pub mod server;
+pub mod smtp;
 
 pub use client::Client;
 pub use fake_ad::FakeAd;
@@ -36,6 +38,7 @@ pub use openldap::OpenLdap;
 pub use proxy::Proxy;
 pub use samba::Samba;
 pub use server::{Launch, Refused, Server};
+pub use smtp::SmtpSink;
 
 /// Fails the running test with a message; the one place where this crate panics.
 #[track_caller]

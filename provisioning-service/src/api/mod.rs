@@ -6,6 +6,8 @@ mod body;
 mod groups;
 mod health;
 mod log;
+mod notifications;
+pub mod openapi;
 mod synchronization;
 mod tokens;
 
@@ -96,10 +98,12 @@ pub fn table() -> Vec<Endpoint> {
         Endpoint::new(Method::GET, path::CHANNEL, Access::Link, "openLink", gateway::connect),
     ];
     table.extend(health::endpoints());
+    table.extend(openapi::endpoints());
     table.extend(agents::endpoints());
     table.extend(groups::endpoints());
     table.extend(tokens::endpoints());
     table.extend(log::endpoints());
+    table.extend(notifications::endpoints());
     table.extend(synchronization::endpoints());
     table
 }

@@ -3,9 +3,11 @@
 //! Every setting has one name in three spellings: `code_lifetime` in the file, `PROVISIONING_CODE_LIFETIME` in the
 //! environment, and, where there is one, `--code-lifetime` as a flag. A flag beats the environment, the environment the
 //! file, and an empty variable counts as not set. The sealing key comes from a file or from `PROVISIONING_SEAL_KEY`, never
-//! from a flag, where every user of the machine could read it.
+//! from a flag, where every user of the machine could read it. The sections `[mail]`, `[webhook]` and `[notifications]` are
+//! in the file only, and their secrets in files of their own or in the environment.
 
 mod load;
+mod notify;
 mod values;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,6 +18,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Flags, Loaded, load, process_environment};
+pub use notify::{MailSettings, MailTls, NotificationSettings, TenantWebhook, WebhookSettings};
 pub use values::{LogFormat, PublicUrl, TlsMode, parse_duration, show_duration};
 
 use values::human;
@@ -67,12 +70,23 @@ pub struct Config {
     /// After which silence an agent is removed.
     #[serde(with = "human")]
     pub removed_after: Duration,
+    /// How long entries of the provisioning log are kept.
+    #[serde(with = "human")]
+    pub log_retention: Duration,
     /// The oldest version of the agent that may work.
     pub minimum_agent_version: String,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or `target=level,...`.
     pub log: String,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// How mails are sent; without it, none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail: Option<MailSettings>,
+    /// Which webhooks are called; without it, none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookSettings>,
+    /// When somebody is told.
+    pub notifications: NotificationSettings,
 }
 
 impl Default for Config {
@@ -95,9 +109,13 @@ impl Default for Config {
             bootstrap_interval: Duration::from_secs(10 * MINUTE),
             inactive_after: Duration::from_secs(60 * MINUTE),
             removed_after: Duration::from_secs(10 * DAY),
+            log_retention: Duration::from_secs(30 * DAY),
             minimum_agent_version: "0.1.0".to_owned(),
             log: "info".to_owned(),
             log_format: LogFormat::Text,
+            mail: None,
+            webhook: None,
+            notifications: NotificationSettings::default(),
         }
     }
 }
@@ -157,6 +175,6 @@ impl Config {
         if self.removed_after < self.inactive_after {
             return fault("removed_after", "it must not be shorter than inactive_after");
         }
-        Ok(())
+        notify::check(self.mail.as_ref(), self.webhook.as_ref(), &self.notifications)
     }
 }

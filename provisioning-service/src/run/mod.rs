@@ -2,6 +2,8 @@
 
 mod admin;
 mod doctor;
+mod job;
+mod notify;
 mod serve;
 
 use std::io::IsTerminal as _;
@@ -56,6 +58,9 @@ pub fn main() -> ExitCode {
                 Command::Token(command) => admin::token(&config, command).await,
                 Command::Agent(command) => admin::agent(&config, command).await,
                 Command::Group(command) => admin::group(&config, command).await,
+                Command::Job(command) => job::job(&config, command).await,
+                Command::Openapi => openapi(),
+                Command::Notify(command) => notify::notify(&config, command).await,
             }
         })
     });
@@ -63,6 +68,12 @@ pub fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn openapi() -> anyhow::Result<ExitCode> {
+    let document = crate::api::openapi::document().map_err(anyhow::Error::msg)?;
+    println!("{}", serde_json::to_string_pretty(&document)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Logs go to standard error; commands other than `serve` say what they did themselves.
