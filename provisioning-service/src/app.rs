@@ -1,7 +1,6 @@
 //! What a running service consists of.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use scim_sync_link::long_poll::Sessions;
@@ -14,12 +13,22 @@ use crate::config::{Config, TlsMode};
 use crate::gateway::{Challenges, Credentials, Links, Throttle};
 use crate::job::{JobParts, Jobs};
 use crate::link::HubSources;
+use crate::notify::{ChannelError, Channels, Notifier, NotifyParts};
 use crate::records::Records;
 use crate::seal::Sealer;
 use crate::tokens::Tokens;
 
-/// How long the provisioning log is kept.
-const KEEP_LOG: Duration = Duration::from_secs(30 * 86_400);
+/// Why a service cannot be put together.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// The certificate authority cannot be opened or made.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// Nobody can be told of anything as the configuration says.
+    #[error(transparent)]
+    Channels(#[from] ChannelError),
+}
 
 /// The parts that requests share.
 #[derive(Debug)]
@@ -42,6 +51,8 @@ pub struct App {
     pub hub: Hub,
     /// The jobs.
     pub jobs: Jobs,
+    /// Who tells people.
+    pub notifier: Notifier,
     pub(crate) challenges: Challenges,
     pub(crate) credentials: Credentials,
     pub(crate) links: Links,
@@ -53,14 +64,14 @@ impl App {
     /// Puts a service together. `origin` is the address that agents use.
     ///
     /// # Errors
-    /// [`AuthorityError`] where the certificate authority cannot be opened or made.
+    /// [`AppError`].
     pub async fn new(
         config: Config,
         origin: &str,
         records: Arc<dyn Records>,
         clock: Arc<dyn Clock>,
         sealer: Arc<Sealer>,
-    ) -> Result<Arc<Self>, AuthorityError> {
+    ) -> Result<Arc<Self>, AppError> {
         Self::beside(None, config, origin, records, clock, sealer).await
     }
 
@@ -75,7 +86,7 @@ impl App {
         records: Arc<dyn Records>,
         clock: Arc<dyn Clock>,
         sealer: Arc<Sealer>,
-    ) -> Result<Arc<Self>, AuthorityError> {
+    ) -> Result<Arc<Self>, AppError> {
         let authority = Authority::open_or_make(&*records, &sealer, clock.now()).await?;
         let lifetimes = Lifetimes::from(&config);
         let agents =
@@ -88,18 +99,31 @@ impl App {
         options.credentials = Some(Arc::new(credentials.clone()));
         options.backplane = others;
         let hub = Hub::with_options(options);
+        let instance = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
         let jobs = Jobs::new(JobParts {
             records: Arc::clone(&records),
             sources: Arc::new(HubSources::new(hub.clone())),
             sealer: Arc::clone(&sealer),
             clock: Arc::clone(&clock),
             folder: config.data.join("jobs"),
-            instance: format!("{}-{:016x}", std::process::id(), rand::random::<u64>()),
+            instance: instance.clone(),
             lease_for: config.job_lease,
-            keep_log: KEEP_LOG,
+            keep_log: config.log_retention,
+        });
+        let origin = origin.trim_end_matches('/').to_owned();
+        let notifier = Notifier::new(NotifyParts {
+            records: Arc::clone(&records),
+            clock: Arc::clone(&clock),
+            jobs: jobs.clone(),
+            agents: agents.clone(),
+            channels: Channels::new(&config)?,
+            settings: config.notifications.clone(),
+            origin: origin.clone(),
+            instance,
         });
         Ok(Arc::new(Self {
-            origin: origin.trim_end_matches('/').to_owned(),
+            origin,
+            notifier,
             tokens: Tokens::new(Arc::clone(&records), Arc::clone(&clock)),
             challenges: Challenges::new(
                 Arc::clone(&records),

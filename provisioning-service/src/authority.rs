@@ -159,6 +159,16 @@ impl Authority {
         &self.certificate
     }
 
+    /// When the authority's certificate ends.
+    #[must_use]
+    pub fn expires(&self) -> DateTime<Utc> {
+        let parsed = x509_parser::parse_x509_certificate(&self.certificate).ok();
+        let seconds = parsed.map(|(_, found)| found.validity().not_after.timestamp());
+        seconds
+            .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
     /// The authority's certificate in PEM.
     #[must_use]
     pub fn pem(&self) -> &str {

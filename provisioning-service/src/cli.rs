@@ -44,11 +44,22 @@ pub enum Command {
     /// Print the certificate of the service's own authority (PEM), by which curl and browsers know the service
     Authority,
 
+    /// See how jobs are doing, start and stop them, and let plans through
+    #[command(subcommand)]
+    Job(JobCommand),
+
+    /// See what people were told of by mail and webhook, and try whether they can be told
+    #[command(subcommand)]
+    Notify(NotifyCommand),
+
     /// Print what was done to whom: the provisioning log
     Logs(LogsCommand),
 
     /// Say whether everything that the service needs is there, and what to mend
     Doctor,
+
+    /// Print the OpenAPI document of the API
+    Openapi,
 }
 
 /// The tenant that a command is about.
@@ -189,6 +200,102 @@ pub enum GroupCommand {
     },
 }
 
+/// A job of a tenant.
+#[derive(Debug, Clone, Args)]
+pub struct OfJob {
+    /// Of which tenant
+    #[command(flatten)]
+    pub of: OfTenant,
+    /// The job's id, or its name, as `job list` shows them
+    pub job: String,
+}
+
+/// What can be done with jobs. A running service follows within five seconds.
+#[derive(Debug, Clone, Subcommand)]
+pub enum JobCommand {
+    /// List jobs with their state, their mode and for whom they are
+    List {
+        /// Of which tenant
+        #[command(flatten)]
+        of: OfTenant,
+    },
+    /// Show a job as the API does
+    Show(OfJob),
+    /// Run a job by its schedule, and at once where it rests
+    Start(OfJob),
+    /// Stop a job at once and keep everything
+    Pause(OfJob),
+    /// Begin anew
+    Restart {
+        /// Which job
+        #[command(flatten)]
+        of: OfJob,
+        /// What is forgotten before, with commas between [default: Watermark,Escrows,QuarantineState]
+        #[arg(long, value_name = "SCOPES", default_value = "")]
+        reset: String,
+    },
+    /// Show what a job would write, where it is in staging mode or the guard stopped it
+    Plan(OfJob),
+    /// Let a plan through that the guard stopped, once
+    Allow {
+        /// Which job
+        #[command(flatten)]
+        of: OfJob,
+        /// The digest of the plan, or its beginning
+        digest: String,
+    },
+    /// End the staging mode of a job: from its next cycle on it writes
+    GoLive {
+        /// Which job
+        #[command(flatten)]
+        of: OfJob,
+        /// Only if the plan still has this digest, or one that begins so
+        #[arg(long, value_name = "DIGEST")]
+        digest: Option<String>,
+    },
+    /// Narrow a job to some, or end that; everybody else is out of its scope
+    Pilot {
+        /// Which job
+        #[command(flatten)]
+        of: OfJob,
+        /// For everybody in the scope again
+        #[arg(long, conflicts_with_all = ["group", "include", "object"])]
+        end: bool,
+        /// A group whose members are in
+        #[arg(long, value_name = "DN")]
+        group: Option<String>,
+        /// With the members of groups within it
+        #[arg(long, requires = "group")]
+        nested: bool,
+        /// A place whose objects are in; may be repeated
+        #[arg(long, value_name = "DN")]
+        include: Vec<String>,
+        /// An object that is in; may be repeated
+        #[arg(long, value_name = "DN")]
+        object: Vec<String>,
+    },
+}
+
+/// What can be done with notifications.
+#[derive(Debug, Clone, Subcommand)]
+pub enum NotifyCommand {
+    /// Send a message that says nothing to everybody who is told of a tenant, and say what came of it
+    Test {
+        /// Of which tenant
+        #[command(flatten)]
+        of: OfTenant,
+    },
+    /// List what people were told of, what is over, and what became of the messages
+    List {
+        /// Of which tenant
+        #[command(flatten)]
+        of: OfTenant,
+        /// With what is over
+        #[arg(long)]
+        all: bool,
+    },
+}
+
 const EXAMPLES: &str = "\
 Examples:
   provisioning-service serve
@@ -207,6 +314,8 @@ Examples:
 Environment:
   Every setting is a variable too, PROVISIONING_ and its name in capitals, like PROVISIONING_LISTEN.
   PROVISIONING_SEAL_KEY   the key that seals secrets, instead of a file; has no flag
+  PROVISIONING_MAIL_PASSWORD, PROVISIONING_WEBHOOK_SECRET
+                          secrets of the sections [mail] and [webhook] of the file, instead of files
   PROVISIONING_CONFIG     the configuration file
   An empty variable counts as not set. A flag beats the environment, the environment the file.";
 

@@ -13,6 +13,7 @@ pub mod job;
 pub mod link;
 pub mod logs;
 pub mod net;
+pub mod notify;
 pub mod page;
 pub mod problem;
 pub mod records;

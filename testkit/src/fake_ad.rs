@@ -71,6 +71,9 @@ pub(crate) struct Object {
 /// What the server holds.
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    pub(crate) base: String,
+    /// In every identifier, so that two domains share none.
+    pub(crate) mark: u8,
     pub(crate) usn: u64,
     pub(crate) invocation: [u8; 16],
     pub(crate) objects: Vec<Object>,
@@ -88,13 +91,26 @@ impl FakeAd {
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
+        Self::domain(BASE, 0xfe)
+    }
+
+    /// An empty domain with this root on a free port of 127.0.0.1. Domains with different marks share no identifiers.
+    #[must_use]
+    #[track_caller]
+    pub fn domain(base: &str, mark: u8) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0));
         let (listener, address) = match listener.and_then(|l| l.local_addr().map(|a| (l, a))) {
             Ok(bound) => bound,
             Err(error) => crate::fail(format_args!("no free port: {error}")),
         };
-        let state =
-            Arc::new(Mutex::new(State { invocation: [7; 16], range: 1500, ..State::default() }));
+        let state = State {
+            base: base.to_owned(),
+            mark,
+            invocation: [7; 16],
+            range: 1500,
+            ..State::default()
+        };
+        let state = Arc::new(Mutex::new(state));
         let stopped = Arc::new(AtomicBool::new(false));
         let (shared, stop) = (Arc::clone(&state), Arc::clone(&stopped));
         thread::spawn(move || {
@@ -110,8 +126,8 @@ impl FakeAd {
         });
         let fake = Self { address, state, stopped };
         // The identifier of the domain, without a part of its own: those of its objects have one.
-        fake.add("domainDNS", BASE, &[("objectSid", "\u{1}\0\0\0\0\0\0\u{5}")]);
-        fake.add("container", &format!("CN=Deleted Objects,{BASE}"), &[("isDeleted", "TRUE")]);
+        fake.add("domainDNS", base, &[("objectSid", "\u{1}\0\0\0\0\0\0\u{5}")]);
+        fake.add("container", &format!("CN=Deleted Objects,{base}"), &[("isDeleted", "TRUE")]);
         fake
     }
 
@@ -153,7 +169,7 @@ impl FakeAd {
         let usn = state.usn;
         let mut guid = [0; 16];
         guid[..8].copy_from_slice(&usn.to_be_bytes());
-        guid[15] = 0xfe;
+        guid[15] = state.mark;
         let name =
             dn.split(',').next().and_then(|rdn| rdn.split_once('=')).map_or("", |(_, name)| name);
         let mut all: Vec<_> = attributes.to_vec();
@@ -208,10 +224,11 @@ impl FakeAd {
 
     /// Deletes an object: a tombstone stays.
     pub fn delete(&self, guid: [u8; 16]) {
+        let base = self.state().base.clone();
         self.change(guid, |object, usn| {
             object.deleted = true;
             let rdn = object.dn.split(',').next().unwrap_or("CN=x").to_owned();
-            object.dn = format!("{rdn}\\0ADEL:gone,CN=Deleted Objects,{BASE}");
+            object.dn = format!("{rdn}\\0ADEL:gone,CN=Deleted Objects,{base}");
             object.attributes.insert("isDeleted".to_owned(), (usn, vec![b"TRUE".to_vec()]));
             for (name, value) in &mut object.attributes {
                 if !matches!(name.as_str(), "isDeleted" | "objectClass" | "name") {

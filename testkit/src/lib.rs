@@ -14,6 +14,7 @@
 //! | [`samba`], [`openldap`] | real directories in a temporary folder |
 //! | [`nats`] | a real NATS server in a temporary folder |
 //! | [`proxy`] | counts the requests to a server, and loses or refuses some |
+//! | [`smtp`] | a mail server that keeps what it is given, and refuses when told to |
 //! | [`program`] | any program as a child process: what it says, how it ends |
 //! | [`managed`] | the provisioning service and its agents as real processes |
 //! | [`api`] | the service's API as an operator asks it, with `curl` |
@@ -39,6 +40,7 @@ pub mod program;
 pub mod proxy;
 pub mod samba;
 pub mod server;
+pub mod smtp;
 pub mod wire;
 
 pub use api::Api;
@@ -53,6 +55,7 @@ pub use program::{Program, Ran};
 pub use proxy::Proxy;
 pub use samba::Samba;
 pub use server::{Launch, Refused, Server};
+pub use smtp::SmtpSink;
 pub use wire::Wire;
 
 /// Fails the running test with a message; the one place where this crate panics.

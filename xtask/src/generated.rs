@@ -14,6 +14,14 @@ pub(crate) const OPENAPI: Document = Document {
     update: "cargo xtask openapi --write",
 };
 
+/// The OpenAPI 3.1 document of the provisioning service.
+pub(crate) const OPENAPI_SERVICE: Document = Document {
+    file: "provisioning-service/openapi.json",
+    program: "provisioning-service",
+    args: &["openapi"],
+    update: "cargo xtask openapi --write",
+};
+
 /// The list of tolerances: name, peer, clause, default.
 pub(crate) const TOLERANCES: Document = Document {
     file: "docs/tolerances.md",

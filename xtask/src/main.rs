@@ -37,7 +37,7 @@ enum Task {
     Test(test::Options),
     /// Check which crates depend on which
     Deps,
-    /// Compare scim-server/openapi.json with what the server generates
+    /// Compare the openapi.json of the server and of the provisioning service with what they generate
     Openapi {
         /// Write the file instead
         #[arg(long)]
@@ -76,7 +76,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.task {
         Task::Test(options) => return test::run(&workspace, &options),
         Task::Deps => deps::run(&workspace)?,
-        Task::Openapi { write } => generated::OPENAPI.run(&workspace, write)?,
+        Task::Openapi { write } => {
+            generated::OPENAPI.run(&workspace, write)?;
+            generated::OPENAPI_SERVICE.run(&workspace, write)?;
+        }
         Task::Tolerances { write } => generated::TOLERANCES.run(&workspace, write)?,
         Task::Package => package::run(&workspace)?,
         Task::Foreign => foreign::run(&workspace)?,

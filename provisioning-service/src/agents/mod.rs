@@ -163,6 +163,24 @@ impl Agents {
         self.all(tenant, KIND).await
     }
 
+    /// All agents of all tenants with their ids, whatever their state.
+    ///
+    /// # Errors
+    /// [`AgentError::Records`].
+    pub async fn every(&self) -> Result<Vec<(TenantId, String, Agent)>, AgentError> {
+        let mut found = Vec::new();
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.records.scan(KIND, after.as_ref(), PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            for (key, record) in page {
+                found.push((key.tenant, key.id, read(record.value)?));
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether the agent of a certificate, whose issuer was verified, is still wanted; gives what is known of it.
     ///
     /// # Errors

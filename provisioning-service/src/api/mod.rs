@@ -6,6 +6,8 @@ mod body;
 mod groups;
 mod health;
 mod log;
+mod notifications;
+pub mod openapi;
 mod synchronization;
 mod tokens;
 
@@ -105,10 +107,12 @@ pub fn table() -> Vec<Endpoint> {
         Endpoint::new(Method::POST, path::RESULT, Access::Link, "feedLink", gateway::result),
     ];
     table.extend(health::endpoints());
+    table.extend(openapi::endpoints());
     table.extend(agents::endpoints());
     table.extend(groups::endpoints());
     table.extend(tokens::endpoints());
     table.extend(log::endpoints());
+    table.extend(notifications::endpoints());
     table.extend(synchronization::endpoints());
     table.extend(page::endpoints());
     table

@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::{Config, LogFormat, PublicUrl, TlsMode};
+use super::{Config, LogFormat, PublicUrl, TlsMode, notify};
 
 /// What every variable begins with.
 const PREFIX: &str = "PROVISIONING_";
@@ -18,8 +18,19 @@ const SEAL_KEY: &str = "seal_key";
 /// Settings that [`Config::default`] leaves out because they have no default.
 const WITHOUT_DEFAULT: [&str; 7] =
     ["public_url", "tls_cert", "tls_key", "key_file", "nats", "nats_credentials", "nats_ca"];
-/// Settings that are paths; in the file they are relative to its folder.
-const PATHS: [&str; 6] = ["tls_cert", "tls_key", "data", "key_file", "nats_credentials", "nats_ca"];
+/// Settings that are paths, with the section that they are in; in the file they are relative to its folder.
+const PATHS: [(Option<&str>, &str); 10] = [
+    (None, "tls_cert"),
+    (None, "tls_key"),
+    (None, "data"),
+    (None, "key_file"),
+    (None, "nats_credentials"),
+    (None, "nats_ca"),
+    (Some("mail"), "password_file"),
+    (Some("mail"), "ca_file"),
+    (Some("webhook"), "secret_file"),
+    (Some("webhook"), "ca_file"),
+];
 
 /// The settings as command-line flags; absent flags leave the lower layers alone.
 #[derive(Debug, Clone, Default, Args, Serialize)]
@@ -154,8 +165,10 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Loa
     let file = flags.config.clone().or_else(|| variable_of("config").map(PathBuf::from));
 
     let mut settings = table_of(&Config::default());
+    // A section is in the file only.
+    let plain = settings.iter().filter(|(_, value)| !value.is_table());
     let known: Vec<String> =
-        settings.keys().cloned().chain(WITHOUT_DEFAULT.map(str::to_owned)).collect();
+        plain.map(|(name, _)| name.clone()).chain(WITHOUT_DEFAULT.map(str::to_owned)).collect();
     if let Some(path) = &file {
         settings.extend(read_file(path)?);
     }
@@ -174,10 +187,11 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Loa
         problem: error.message().to_owned(),
     })?;
     config.seal_key = variable_of(SEAL_KEY).map(|key| key.clone().into());
-    config.check().map_err(|(setting, problem)| ConfigError::Setting {
-        setting: format!("`{setting}`"),
-        problem,
-    })?;
+    let fault =
+        |(setting, problem)| ConfigError::Setting { setting: format!("`{setting}`"), problem };
+    let secret = |name: &str| variable_of(name).cloned();
+    notify::read_secrets(config.mail.as_mut(), config.webhook.as_mut(), secret).map_err(fault)?;
+    config.check().map_err(fault)?;
     Ok(Loaded { config, file })
 }
 
@@ -192,12 +206,23 @@ fn read_file(path: &Path) -> Result<Table, ConfigError> {
     toml::from_str::<Config>(&text).map_err(problem)?;
     let mut table: Table = toml::from_str(&text).map_err(problem)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    for key in PATHS {
-        if let Some(Value::String(path)) = table.get_mut(key)
+    let place = |path: &mut Value| {
+        if let Value::String(path) = path
             && let Some(joined) = folder.join(path.as_str()).to_str()
         {
             joined.clone_into(path);
         }
+    };
+    for (section, key) in PATHS {
+        let holder = match section {
+            None => Some(&mut table),
+            Some(section) => table.get_mut(section).and_then(Value::as_table_mut),
+        };
+        holder.and_then(|holder| holder.get_mut(key)).map(place);
+    }
+    let tenants = table.get_mut("webhook").and_then(|webhook| webhook.get_mut("tenants"));
+    for (_, tenant) in tenants.and_then(Value::as_table_mut).into_iter().flatten() {
+        tenant.get_mut("secret_file").map(place);
     }
     Ok(table)
 }

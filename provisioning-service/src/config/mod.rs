@@ -3,9 +3,11 @@
 //! Every setting has one name in three spellings: `code_lifetime` in the file, `PROVISIONING_CODE_LIFETIME` in the
 //! environment, and, where there is one, `--code-lifetime` as a flag. A flag beats the environment, the environment the
 //! file, and an empty variable counts as not set. The sealing key comes from a file or from `PROVISIONING_SEAL_KEY`, never
-//! from a flag, where every user of the machine could read it.
+//! from a flag, where every user of the machine could read it. The sections `[mail]`, `[webhook]` and `[notifications]` are
+//! in the file only, and their secrets in files of their own or in the environment.
 
 mod load;
+mod notify;
 mod values;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,6 +18,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Flags, Loaded, load, process_environment};
+pub use notify::{MailSettings, MailTls, NotificationSettings, TenantWebhook, WebhookSettings};
 pub use values::{LogFormat, PublicUrl, TlsMode, parse_duration, show_duration};
 
 use values::human;
@@ -82,12 +85,23 @@ pub struct Config {
     /// How long a job stays with a service that died before another one, or the same after its restart, takes it.
     #[serde(with = "human")]
     pub job_lease: Duration,
+    /// How long entries of the provisioning log are kept.
+    #[serde(with = "human")]
+    pub log_retention: Duration,
     /// The oldest version of the agent that may work.
     pub minimum_agent_version: String,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or `target=level,...`.
     pub log: String,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// How mails are sent; without it, none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail: Option<MailSettings>,
+    /// Which webhooks are called; without it, none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookSettings>,
+    /// When somebody is told.
+    pub notifications: NotificationSettings,
 }
 
 impl Default for Config {
@@ -115,10 +129,14 @@ impl Default for Config {
             inactive_after: Duration::from_secs(60 * MINUTE),
             removed_after: Duration::from_secs(10 * DAY),
             job_lease: Duration::from_secs(MINUTE),
+            log_retention: Duration::from_secs(30 * DAY),
             minimum_agent_version: "0.1.0".to_owned(),
             // The store tells of each of its steps at its first start.
             log: "info,refinery_core=warn".to_owned(),
             log_format: LogFormat::Text,
+            mail: None,
+            webhook: None,
+            notifications: NotificationSettings::default(),
         }
     }
 }
@@ -182,7 +200,7 @@ impl Config {
         if self.removed_after < self.inactive_after {
             return fault("removed_after", "it must not be shorter than inactive_after");
         }
-        Ok(())
+        notify::check(self.mail.as_ref(), self.webhook.as_ref(), &self.notifications)
     }
 
     fn check_nats(&self) -> Result<(), (&'static str, String)> {

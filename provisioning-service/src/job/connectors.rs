@@ -1,7 +1,7 @@
-//! Connectors around connectors: one that counts, one that tells of some objects only.
+//! Connectors around connectors: one that watches, one that asks first, one that tells of some objects only.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -16,15 +16,28 @@ use scim_sync::{
 
 use super::mapping::Mapping;
 
-/// Counts of how many objects references were told as changed.
-pub(super) struct Counting {
+/// Counts of how many objects references were told as changed, and notes when credentials are not accepted.
+pub(super) struct Watched {
     inner: Arc<dyn Connector>,
     references: AtomicU64,
+    refused: Mutex<Option<String>>,
 }
 
-impl Counting {
+impl Watched {
     pub(super) fn new(inner: Arc<dyn Connector>) -> Self {
-        Self { inner, references: AtomicU64::new(0) }
+        Self { inner, references: AtomicU64::new(0), refused: Mutex::new(None) }
+    }
+
+    /// What the system said that did not accept the credentials.
+    pub(super) fn refused(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn noted<T>(&self, result: Result<T, ConnectorError>) -> Result<T, ConnectorError> {
+        if let Err(ConnectorError::Credentials(said)) = &result {
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(said.clone());
+        }
+        result
     }
 
     pub(super) fn references(&self) -> u64 {
@@ -42,13 +55,13 @@ impl Counting {
 }
 
 #[async_trait]
-impl Connector for Counting {
+impl Connector for Watched {
     fn id(&self) -> &ConnectorId {
         self.inner.id()
     }
 
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
-        self.inner.schema().await
+        self.noted(self.inner.schema().await)
     }
 
     fn import<'a>(
@@ -57,10 +70,10 @@ impl Connector for Counting {
     ) -> BoxStream<'a, Result<ImportPage, ConnectorError>> {
         let pages = self.inner.import(request);
         pages
-            .inspect(|page| {
-                if let Ok(page) = page {
-                    self.count(page);
-                }
+            .map(|page| {
+                let page = self.noted(page)?;
+                self.count(&page);
+                Ok(page)
             })
             .boxed()
     }
@@ -70,7 +83,7 @@ impl Connector for Counting {
         anchors: &[Anchor],
         shape: &ImportShape,
     ) -> Result<Vec<ImportedObject>, ConnectorError> {
-        self.inner.read(anchors, shape).await
+        self.noted(self.inner.read(anchors, shape).await)
     }
 
     async fn find(
@@ -78,11 +91,11 @@ impl Connector for Counting {
         query: &MatchQuery,
         shape: &ImportShape,
     ) -> Result<Vec<ImportedObject>, ConnectorError> {
-        self.inner.find(query, shape).await
+        self.noted(self.inner.find(query, shape).await)
     }
 
     async fn export(&self, writes: Vec<ExportWrite>) -> Result<Vec<ExportOutcome>, ConnectorError> {
-        self.inner.export(writes).await
+        self.noted(self.inner.export(writes).await)
     }
 }
 

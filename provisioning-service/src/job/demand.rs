@@ -23,7 +23,6 @@ use scim_sync_store::{SqliteStore, UndoFile};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::Jobs;
 use super::connectors::Only;
 use super::error::JobError;
 use super::folder::{self, JobFolder};
@@ -31,6 +30,7 @@ use super::kept::{self, JobKey};
 use super::run::{LogSink, Systems, runtime};
 use super::schedule::{Claim, on_thread};
 use super::wire::{KeyStringPair, ProvisionOnDemand, Subject};
+use super::{Jobs, Mode};
 use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::logs::{LogObserver, ModifiedProperty, Names};
@@ -96,6 +96,12 @@ impl Jobs {
             folder: folder::path_of(&self.0.folder, &key.tenant, &key.id),
             clock: Arc::clone(&self.0.clock),
         };
+        if !asked.dry_run && job.settings.mode == Mode::Staging {
+            return Err(JobError::Invalid(
+                "the job is in staging mode and writes nothing: ask with dryRun, or let it go live"
+                    .to_owned(),
+            ));
+        }
         if asked.dry_run {
             return on_thread(key, move || request.run(None)).await?;
         }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::error::JobError;
 use super::jobs::StoppedPlan;
 use super::kept::{self, JobKey};
+use super::planned;
 use super::record::JobRecord;
 use super::state::{Due, Switch};
 use super::status::JobStatus;
@@ -111,6 +112,7 @@ impl Jobs {
 
 impl Inner {
     fn glance(&self, key: &JobKey, job: JobRecord, status: JobStatus) -> Glance {
+        let scope = planned::scope(job.settings.pilot.as_ref());
         let stops = status.stops.values().cloned();
         let switched_off = match &job.state.switch {
             Switch::Disabled(why) => Some(why.clone()),
@@ -122,7 +124,7 @@ impl Inner {
             next: schedule::due(&job, &status, self.clock.now()),
             running: self.running(key).is_some(),
             escrows: status.escrows.clone(),
-            stops: stops.map(StoppedPlan::of).collect(),
+            stops: stops.map(|stop| StoppedPlan::of(stop, &scope)).collect(),
             switched_off,
             job: self.told(key, job, &status),
         }

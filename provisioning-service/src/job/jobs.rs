@@ -18,14 +18,15 @@ use serde_json::json;
 
 use super::connectors::Probing;
 use super::error::JobError;
-use super::kept::{self, Act, JOB, JobKey, SECRETS};
+use super::kept::{self, Act, JOB, JobKey, PLAN, SECRETS};
 use super::mapping::{Difference, Mapping, differences};
+use super::planned::Planned;
 use super::record::{Deprovision, JobRecord, JobSettings, MappingVersion, Mode};
 use super::run::{self, Systems};
 use super::schedule::Running;
 use super::state::{Command, JobState};
 use super::status::JobStatus;
-use super::{Inner, Jobs, secrets, templates, wire};
+use super::{Inner, Jobs, planned, secrets, templates, wire};
 use crate::audit::Actor;
 use crate::logs::{self, LogPage};
 use crate::records::{Batch, LogQuery, RecordsError, Write};
@@ -40,14 +41,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct StoppedPlan {
     /// Why, in a sentence.
     pub message: String,
+    /// Whom the job is for.
+    pub scope: String,
     /// The stop.
     #[serde(flatten)]
     pub stop: GuardStop,
 }
 
 impl StoppedPlan {
-    pub(super) fn of(stop: GuardStop) -> Self {
-        Self { message: stop.to_string(), stop }
+    pub(super) fn of(stop: GuardStop, scope: &str) -> Self {
+        Self { message: stop.to_string(), scope: scope.to_owned(), stop }
     }
 }
 
@@ -136,6 +139,12 @@ impl Jobs {
         settings.check().map_err(JobError::Invalid)?;
         let act = self.act(by, "job.configure", kept::json(&settings)?);
         kept::change(&*self.0.records, key, act, |job| {
+            if job.settings.mode == Mode::Staging && settings.mode == Mode::Active {
+                return Err(JobError::Invalid(
+                    "a job in staging mode begins to write when it goes live (goLive), not by its settings"
+                        .to_owned(),
+                ));
+            }
             job.settings = settings.clone();
             Ok(((), Vec::new()))
         })
@@ -215,14 +224,74 @@ impl Jobs {
         Ok(())
     }
 
+    /// What the job would write: the plan of its last cycle, where nothing of it was written.
+    ///
+    /// # Errors
+    /// [`JobError::Missing`] where there is none, [`JobError::Records`].
+    pub async fn plan(&self, key: &JobKey) -> Result<Planned, JobError> {
+        kept::job(&*self.0.records, key).await?;
+        let found = kept::get::<Planned>(&*self.0.records, key.record(PLAN)).await?;
+        let missing = || JobError::Missing {
+            what: "plan of which nothing was written for",
+            id: key.id.clone(),
+        };
+        found.map(|read| read.value).ok_or_else(missing)
+    }
+
+    /// Ends the staging mode of a job: from its next cycle on it writes. With a digest, only if what it would write is
+    /// what somebody looked at; its beginning is enough.
+    ///
+    /// # Errors
+    /// [`JobError::Missing`], [`JobError::Invalid`] where it is live already or would write something else,
+    /// [`JobError::Records`].
+    pub async fn go_live(
+        &self,
+        key: &JobKey,
+        digest: Option<&str>,
+        by: &Actor,
+    ) -> Result<(), JobError> {
+        let plan = match self.plan(key).await {
+            Ok(plan) => Some(plan),
+            Err(JobError::Missing { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(digest) = digest {
+            let digest = digest.trim().to_ascii_lowercase();
+            let same = plan.as_ref().is_some_and(|plan| {
+                plan.digest == digest || digest.len() >= 8 && plan.digest.starts_with(&digest)
+            });
+            if !same {
+                return Err(JobError::Invalid(
+                    "the plan is another one by now: look at it again".to_owned(),
+                ));
+            }
+        }
+        let details = json!({
+            "digest": plan.as_ref().map(|plan| &plan.digest),
+            "counts": plan.as_ref().map(|plan| &plan.counts),
+        });
+        let act = self.act(by, "job.goLive", details);
+        kept::change(&*self.0.records, key, act, |job| {
+            if job.settings.mode == Mode::Active {
+                return Err(JobError::Invalid("the job is live already".to_owned()));
+            }
+            job.settings.mode = Mode::Active;
+            Ok(((), Vec::new()))
+        })
+        .await?;
+        self.wake();
+        Ok(())
+    }
+
     /// The plans that the guard stopped and nobody has allowed.
     ///
     /// # Errors
     /// [`JobError::Missing`], [`JobError::Records`].
     pub async fn stopped_plans(&self, key: &JobKey) -> Result<Vec<StoppedPlan>, JobError> {
-        kept::job(&*self.0.records, key).await?;
+        let settings = kept::job(&*self.0.records, key).await?.value.settings;
         let stops = kept::status(&*self.0.records, key).await?.value.stops;
-        Ok(stops.into_values().map(StoppedPlan::of).collect())
+        let scope = planned::scope(settings.pilot.as_ref());
+        Ok(stops.into_values().map(|stop| StoppedPlan::of(stop, &scope)).collect())
     }
 
     /// Lets a stopped plan through, once, if it still takes away the same. The beginning of its digest is enough.
@@ -462,6 +531,8 @@ impl Inner {
             synchronization_job_settings: vec![
                 pair("AgentGroup", &source.group),
                 pair("Directory", &source.directory),
+                pair("Mode", job.settings.mode.name()),
+                pair("Scope", &planned::scope(job.settings.pilot.as_ref())),
             ],
             id: job.id,
             template_id: job.template_id,
@@ -479,7 +550,7 @@ impl Inner {
         }
     }
 
-    async fn opened(&self, key: &JobKey) -> Result<secrets::Opened, JobError> {
+    pub(super) async fn opened(&self, key: &JobKey) -> Result<secrets::Opened, JobError> {
         let kept = kept::secrets(&*self.records, key).await?;
         secrets::open(&kept.value, &self.sealer, &key.tenant, &key.id)
     }
@@ -498,7 +569,7 @@ impl Inner {
         let source = RemoteConnector::new(
             mapping.source.clone(),
             settings.source.directory.clone(),
-            settings.source.scope.clone(),
+            settings.scope().map_err(JobError::Invalid)?,
             relay,
         )
         .with_known(self.known_schema(key));
@@ -518,6 +589,7 @@ impl Inner {
             source: Arc::new(Beside::new(Arc::new(source))),
             target: Arc::new(Beside::new(Arc::new(target))),
             options,
+            pilot: settings.pilot.clone(),
         })
     }
 }

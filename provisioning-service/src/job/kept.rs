@@ -16,6 +16,7 @@ pub(super) const JOB: &str = "job";
 pub(super) const STATUS: &str = "job-status";
 pub(super) const SECRETS: &str = "job-secrets";
 pub(super) const MAPPING: &str = "job-mapping";
+pub(super) const PLAN: &str = "job-plan";
 
 /// How many times a change is tried that meets others.
 const TRIES: usize = 16;

@@ -12,10 +12,13 @@ mod glance;
 mod jobs;
 mod kept;
 mod mapping;
+mod pilot;
+mod planned;
 mod record;
 mod run;
 mod schedule;
 mod secrets;
+mod standing;
 mod state;
 mod status;
 pub mod templates;
@@ -36,9 +39,12 @@ pub use glance::{Glance, StagedObjects};
 pub use jobs::StoppedPlan;
 pub use kept::JobKey;
 pub use mapping::{Difference, Mapping, MappingError, differences, parse};
+pub use pilot::Pilot;
+pub use planned::Planned;
 pub use record::{
     Deprovision, JobRecord, JobSettings, MappingVersion, Mode, SourceSettings, TargetSettings,
 };
+pub use standing::Standing;
 pub use state::{Command, Due, Effects, Found, JobState, Refused, Requested, Switch};
 pub use status::{JobStatus, Told, cycle_id};
 

@@ -12,6 +12,7 @@ use scim_sync_connectors::remote::RemoteScope;
 use serde::{Deserialize, Serialize};
 
 use super::duration::IsoDuration;
+use super::pilot::Pilot;
 use super::state::JobState;
 
 /// A job, as administrators made it. How it is doing is a record of its own, [`JobStatus`](super::JobStatus): the one is
@@ -64,6 +65,9 @@ pub struct JobSettings {
     /// Whether anything is written.
     #[serde(default)]
     pub mode: Mode,
+    /// Of what is read, for whom only; for all of them where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pilot: Option<Pilot>,
     /// What a cycle may take away.
     #[serde(default)]
     pub guard: Guard,
@@ -103,12 +107,22 @@ impl JobSettings {
             target: TargetSettings::default(),
             interval: two_minutes(),
             mode: Mode::default(),
+            pilot: None,
             guard: Guard::default(),
             quarantine: QuarantineLimits::default(),
             retry: RetrySchedule::default(),
             deprovision: Deprovision::default(),
             read_target_every: one_day(),
         }
+    }
+
+    /// What is taken in of the directory: the scope, and of it what the pilot names.
+    ///
+    /// # Errors
+    /// As [`Pilot::narrow`].
+    pub fn scope(&self) -> Result<RemoteScope, String> {
+        let scope = &self.source.scope;
+        self.pilot.as_ref().map_or_else(|| Ok(scope.clone()), |pilot| pilot.narrow(scope))
     }
 
     /// What is wrong with them, in a sentence.
@@ -131,7 +145,7 @@ impl JobSettings {
         if self.target.parallel == Some(0) {
             return Err("hybrid.target.parallel is at least 1".to_owned());
         }
-        Ok(())
+        self.scope().map(drop)
     }
 }
 
@@ -171,6 +185,17 @@ pub enum Mode {
     Active,
     /// Nothing is written: cycles read, work out and keep what they would write.
     Staging,
+}
+
+impl Mode {
+    /// Its name, as in the settings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Staging => "staging",
+        }
+    }
 }
 
 /// What becomes of objects that are no longer asked for.
@@ -233,6 +258,9 @@ mod tests {
         assert!(short.check().unwrap_err().contains("interval"));
         let mut none = usual;
         none.target.parallel = Some(0);
+        let nobody =
+            JobSettings { pilot: Some(Pilot::default()), ..JobSettings::new("corp", "ad") };
+        assert!(nobody.check().unwrap_err().contains("pilot"));
         assert!(none.check().unwrap_err().contains("parallel"));
     }
 }

@@ -11,10 +11,13 @@ use scim_sync::observer::{Event, Observer, Phase};
 use scim_sync::stop::Stop;
 use scim_sync_store::{SqliteStore, UndoFile};
 
-use super::connectors::{Counting, Probing};
+use super::Mode;
+use super::connectors::{Probing, Watched};
 use super::error::JobError;
 use super::folder::JobFolder;
 use super::mapping::Mapping;
+use super::pilot::Pilot;
+use super::planned::Planned;
 use super::status::{JobStatus, Told};
 use super::wire::Progress;
 use crate::clock::Clock;
@@ -34,6 +37,17 @@ pub(super) struct Systems {
     pub(super) source: Arc<dyn Connector>,
     pub(super) target: Arc<dyn Connector>,
     pub(super) options: CycleOptions,
+    pub(super) pilot: Option<Pilot>,
+}
+
+/// What a cycle leaves.
+pub(super) struct Ended {
+    /// How the job is doing.
+    pub(super) status: JobStatus,
+    /// How the cycle ended.
+    pub(super) outcome: Result<Outcome, JobError>,
+    /// What would be written, where nothing of it was.
+    pub(super) plan: Option<Planned>,
 }
 
 /// Everything that a cycle needs.
@@ -48,18 +62,20 @@ pub(super) struct Work {
     pub(super) log: LogSink,
 }
 
-/// Runs a cycle to its end and gives how the job is doing then.
-pub(super) fn cycle(work: Work) -> (JobStatus, Result<Outcome, JobError>) {
+/// Runs a cycle to its end.
+pub(super) fn cycle(work: Work) -> Ended {
     let Work { names, folder, systems, mut status, clock, stop, shown, log } = work;
-    let ended = (|| {
+    let mut plan = None;
+    let outcome = (|| {
         let folder = JobFolder::hold(&folder)?;
         let mut store = SqliteStore::open(folder.database())?;
         let targets = BTreeSet::from([systems.mapping.target.clone()]);
         // What a service left that died in the middle.
         status.observe(&store, &names.job, &targets, &Told::default())?;
-        let counting = Counting::new(Arc::clone(&systems.source));
+        let source = Watched::new(Arc::clone(&systems.source));
         let target = Probing::new(Arc::clone(&systems.target), &systems.mapping);
-        let connectors: [&dyn Connector; 2] = [&counting, &target];
+        let target = Watched::new(Arc::new(target));
+        let connectors: [&dyn Connector; 2] = [&source, &target];
         let now = || clock.now();
         let mut undo = UndoFile::new(&folder.undo(), clock.now());
         let sink = move |entry| {
@@ -84,7 +100,23 @@ pub(super) fn cycle(work: Work) -> (JobStatus, Result<Outcome, JobError>) {
             undo: &mut undo,
         };
         let report = runtime()?.block_on(run_cycle(input, &mut observer));
-        let told = Told { reference_deltas: Some(counting.references()) };
+        let live = systems.options.export;
+        plan = report.as_ref().ok().and_then(|report| report.targets.first()).and_then(|target| {
+            let stopped = target.stop.as_ref().map(ToString::to_string);
+            if live && stopped.is_none() {
+                return None;
+            }
+            // The same plan is told once, however often it is worked out.
+            if !live && status.planned.as_deref() != Some(target.plan.digest()) {
+                target.plan.steps().iter().for_each(|step| observer.log.planned(step));
+            }
+            let mode = if live { Mode::Active } else { Mode::Staging };
+            Some(Planned::of(&target.plan, mode, systems.pilot.as_ref(), stopped, clock.now()))
+        });
+        let told = Told {
+            reference_deltas: Some(source.references()),
+            refused: source.refused().or_else(|| target.refused()),
+        };
         let outcome = status.observe(&store, &job, &targets, &told)?;
         match (report, outcome) {
             // The run is in the history, with the error: the status has it.
@@ -93,7 +125,12 @@ pub(super) fn cycle(work: Work) -> (JobStatus, Result<Outcome, JobError>) {
             (Err(error), None) => Err(JobError::Internal(error.to_string())),
         }
     })();
-    (status, ended)
+    match (&plan, &outcome) {
+        (Some(plan), _) => status.planned = Some(plan.digest.clone()),
+        (None, Ok(Outcome::Done | Outcome::SomeFailed)) => status.planned = None,
+        (None, _) => {}
+    }
+    Ended { status, outcome, plan }
 }
 
 /// What the thread of a cycle runs on: the engine computes on the thread itself, and what it reads and writes goes on beside.

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::error::JobError;
 use super::folder::{self, JobFolder};
-use super::kept::{self, Act, JOB, JobKey, Read, SECRETS, STATUS};
+use super::kept::{self, Act, JOB, JobKey, PLAN, Read, SECRETS, STATUS};
 use super::record::JobRecord;
 use super::run::{self, Shown, Work};
 use super::state::{Due, Switch};
@@ -252,7 +252,7 @@ impl Inner {
             }
         };
         (systems.options.reset, systems.options.mode) = job.state.next_cycle();
-        let (ended, outcome) = {
+        let ended = {
             let keeping = self.keep(claim, lease, &job);
             let running = self.on_a_thread(claim, systems, begun);
             tokio::select! {
@@ -260,10 +260,10 @@ impl Inner {
                 ended = running => ended?,
             }
         };
-        if let Err(error) = &outcome {
+        if let Err(error) = &ended.outcome {
             tracing::error!(job = key.id, "the cycle ended: {error}");
         }
-        self.conclude(key, lease, restart, ended, outcome.unwrap_or(Outcome::CouldNotRun)).await
+        self.conclude(key, lease, restart, ended).await
     }
 
     /// Runs a cycle on a thread, with somebody who writes its log.
@@ -272,7 +272,7 @@ impl Inner {
         claim: &Claim,
         systems: run::Systems,
         status: JobStatus,
-    ) -> Result<(JobStatus, Result<Outcome, JobError>), JobError> {
+    ) -> Result<run::Ended, JobError> {
         let (log, writing) = self.log_writer(&claim.key);
         let work = Work {
             names: self.names(&claim.key, &systems, None),
@@ -287,12 +287,12 @@ impl Inner {
         let ended = on_thread(&claim.key, move || run::cycle(work)).await;
         // The log is on the disk before the status says that the cycle is over.
         let _ = writing.await;
-        let (mut status, outcome) = ended?;
-        if let Err(error) = &outcome {
-            let (began, now) = (status.began.unwrap_or_default(), self.clock.now());
-            run::could_not_begin(&mut status, &claim.key.id, began, now, error);
+        let mut ended = ended?;
+        if let Err(error) = &ended.outcome {
+            let (began, now) = (ended.status.began.unwrap_or_default(), self.clock.now());
+            run::could_not_begin(&mut ended.status, &claim.key.id, began, now, error);
         }
-        Ok((status, outcome))
+        Ok(ended)
     }
 
     /// Somebody who takes entries of the log from a thread and writes them.
@@ -371,12 +371,17 @@ impl Inner {
         key: &JobKey,
         lease: &Lease,
         restart: Option<u64>,
-        ended: JobStatus,
-        outcome: Outcome,
+        ended: run::Ended,
     ) -> Result<(), JobError> {
+        let run::Ended { status: ended, outcome, plan } = ended;
+        let outcome = outcome.unwrap_or(Outcome::CouldNotRun);
+        let plan = plan.map(|plan| kept::json(&plan)).transpose()?;
         loop {
             let status = kept::status(&*self.records, key).await?;
             let mut writes = vec![status.replace(key.record(STATUS), &ended)?];
+            if plan.is_some() || ended.planned.is_none() {
+                writes.push(Write { value: plan.clone(), ..gone(key.record(PLAN)) });
+            }
             if let Some(job) = kept::get::<JobRecord>(&*self.records, key.record(JOB)).await? {
                 let state = job.value.state.after_cycle(restart, outcome);
                 if state != job.value.state {
@@ -434,6 +439,7 @@ impl Inner {
         }
         writes.push(gone(key.record(SECRETS)));
         writes.push(gone(key.record(STATUS)));
+        writes.push(gone(key.record(PLAN)));
         self.commit(writes, lease).await
     }
 }

@@ -40,18 +40,27 @@ pub(super) struct Opened {
     threshold: Option<Option<u64>>,
     /// Whether what left the scope stays in the target.
     pub(super) skip_out_of_scope: bool,
+    /// Who is told of the job by mail, beside those that the configuration names.
+    pub(super) recipients: Vec<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Notifications {
+    enabled: bool,
+    recipients: String,
     delete_threshold_enabled: bool,
     delete_threshold_value: u64,
 }
 
 impl Default for Notifications {
     fn default() -> Self {
-        Self { delete_threshold_enabled: true, delete_threshold_value: 500 }
+        Self {
+            enabled: false,
+            recipients: String::new(),
+            delete_threshold_enabled: true,
+            delete_threshold_value: 500,
+        }
     }
 }
 
@@ -157,6 +166,7 @@ impl Opened {
                 // So many are too many: one less passes.
                 let most = told.delete_threshold_value.saturating_sub(1);
                 self.threshold = Some(told.delete_threshold_enabled.then_some(most));
+                self.recipients = if told.enabled { addresses(&told.recipients)? } else { vec![] };
             }
             "SkipOutOfScopeDeletions" => {
                 self.skip_out_of_scope = match text.trim().to_ascii_lowercase().as_str() {
@@ -229,6 +239,20 @@ impl Opened {
     }
 }
 
+/// Mail addresses with commas or semicolons between.
+fn addresses(text: &str) -> Result<Vec<String>, JobError> {
+    let parts = text.split([',', ';']).map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| match part.parse::<lettre::Address>() {
+            Ok(address) => Ok(address.to_string()),
+            Err(_) => Err(JobError::Invalid(
+                "SyncNotificationSettings: Recipients are mail addresses with commas between"
+                    .to_owned(),
+            )),
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,5 +312,16 @@ mod tests {
         assert_eq!(told(r#"{"Enabled":true}"#), Some(499));
         assert_eq!(told(r#"{"DeleteThresholdValue":20}"#), Some(19));
         assert_eq!(told(r#"{"DeleteThresholdEnabled":false}"#), None);
+    }
+
+    #[test]
+    fn the_recipients_of_the_notifications_are_told_where_they_are_enabled() {
+        let told = |value: &str| of(&[pair("SyncNotificationSettings", value)]);
+        let both = told(r#"{"Enabled":true,"Recipients":"ada@x.example; bob@x.example,"}"#);
+        assert_eq!(both.unwrap().recipients, ["ada@x.example", "bob@x.example"]);
+        let off = told(r#"{"Enabled":false,"Recipients":"ada@x.example"}"#);
+        assert_eq!(off.unwrap().recipients, [] as [&str; 0]);
+        let error = told(r#"{"Enabled":true,"Recipients":"everybody"}"#).unwrap_err();
+        assert!(error.to_string().contains("Recipients"), "{error}");
     }
 }

@@ -43,6 +43,10 @@ pub struct JobStatus {
     pub last_with_exports: Option<TaskExecution>,
     /// What the job rests for.
     pub quarantine: Option<Quarantine>,
+    /// What a system said that did not accept the credentials in the last cycle.
+    pub refused: Option<String>,
+    /// The digest of the plan that is kept to be looked at, because nothing of it was written.
+    pub planned: Option<String>,
     /// When there was nothing to do for the first time,
     pub steady_first: Option<DateTime<Utc>>,
     /// and for the last time.
@@ -60,6 +64,8 @@ pub struct JobStatus {
 pub struct Told {
     /// Objects of which references were told as changed.
     pub reference_deltas: Option<u64>,
+    /// What a system said that did not accept the credentials.
+    pub refused: Option<String>,
 }
 
 impl JobStatus {
@@ -109,6 +115,9 @@ impl JobStatus {
         }
         if moved {
             self.entries = entries(store, targets)?;
+        }
+        if outcome.is_some_and(|outcome| outcome != Outcome::Stopped) {
+            self.refused.clone_from(&told.refused);
         }
         self.escrows = escrows;
         self.quarantine = run::quarantine(store)?.quarantine;
@@ -195,7 +204,7 @@ impl JobStatus {
             last_successful_execution: self.last_successful.clone(),
             last_successful_execution_with_exports: self.last_with_exports.clone(),
             progress,
-            quarantine: self.quarantine.as_ref().map(quarantine),
+            quarantine: self.quarantine.as_ref().map(|found| quarantine(found, self.last.as_ref())),
             steady_state_first_achieved_time: self.steady_first,
             steady_state_last_achieved_time: self.steady_last,
             synchronized_entry_count_by_type: entries.collect(),
@@ -210,7 +219,7 @@ pub fn cycle_id(job: &str, run: u64) -> String {
     format!("{job}.{run}")
 }
 
-fn quarantine(found: &Quarantine) -> wire::Quarantine {
+fn quarantine(found: &Quarantine, last: Option<&TaskExecution>) -> wire::Quarantine {
     use scim_sync::escrow::QuarantineReason as Engine;
     let reason = match found.reason {
         Engine::EncounteredQuarantineException => {
@@ -223,7 +232,8 @@ fn quarantine(found: &Quarantine) -> wire::Quarantine {
         Engine::DeleteThresholdExceeded => wire::QuarantineReason::TooManyDeletes,
     };
     wire::Quarantine {
-        current_began: found.since,
+        // When it was last found to be so: with the last cycle.
+        current_began: last.map_or(found.since, |last| last.time_ended.max(found.since)),
         next_attempt: found.next,
         reason,
         series_began: found.since,

@@ -144,8 +144,32 @@ impl<S: FnMut(LogEntry) + Send> LogObserver<S> {
         self.keep(summary);
     }
 
+    /// Keeps what would be written by a job that writes nothing.
+    pub fn planned(&mut self, step: &plan::Step) {
+        let (action, what) = match step.kind {
+            StepKind::Create => ("create", "made"),
+            StepKind::Update | StepKind::References => ("update", "changed"),
+            StepKind::Disable => ("disable", "switched off"),
+            StepKind::Delete | StepKind::Replace => ("delete", "removed"),
+        };
+        let told = format!("staging: it would be {what}, and nothing is written; {}", step.reason);
+        self.unwritten(action, step, told);
+    }
+
     fn staged(&mut self, step: &plan::Step) {
-        let mut summary = self.blank(self.clock.now(), "stageddelete", "skipped");
+        let what = match step.kind {
+            StepKind::Disable => "would be switched off",
+            StepKind::Replace => "would be removed and made anew",
+            StepKind::Delete | StepKind::Create | StepKind::Update | StepKind::References => {
+                "would be removed"
+            }
+        };
+        let told = format!("it {what}, and the guard stopped the plan: {}", step.reason);
+        self.unwritten("stageddelete", step, told);
+    }
+
+    fn unwritten(&mut self, action: &str, step: &plan::Step, told: String) {
+        let mut summary = self.blank(self.clock.now(), action, "skipped");
         let anchor = step.anchor.as_ref().map(ToString::to_string).unwrap_or_default();
         summary.target_identity = Identity {
             id: anchor,
@@ -163,14 +187,6 @@ impl<S: FnMut(LogEntry) + Send> LogObserver<S> {
                 new_value: shown(&change.after),
             })
             .collect();
-        let what = match step.kind {
-            StepKind::Disable => "would be switched off",
-            StepKind::Replace => "would be removed and made anew",
-            StepKind::Delete | StepKind::Create | StepKind::Update | StepKind::References => {
-                "would be removed"
-            }
-        };
-        let told = format!("it {what}, and the guard stopped the plan: {}", step.reason);
         summary.provisioning_steps = vec![one_step("EntryExportStaged", "export", "skipped", told)];
         self.keep(summary);
     }

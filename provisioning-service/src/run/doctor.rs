@@ -15,20 +15,20 @@ use crate::tokens::Tokens;
 
 /// What was found, line by line.
 #[derive(Default)]
-struct Report {
+pub(super) struct Report {
     faults: usize,
 }
 
 impl Report {
-    fn good(&mut self, text: &str) {
+    pub(super) fn good(&mut self, text: &str) {
         println!("ok     {text}");
     }
 
-    fn odd(&mut self, text: &str) {
+    pub(super) fn odd(&mut self, text: &str) {
         println!("note   {text}");
     }
 
-    fn bad(&mut self, text: &str) {
+    pub(super) fn bad(&mut self, text: &str) {
         self.faults += 1;
         println!("FAULT  {text}");
     }
@@ -122,6 +122,8 @@ async fn people(
     }
     let lifetimes = Lifetimes::from(config);
     let agents = Agents::new(Arc::clone(records), Arc::clone(clock), authority, lifetimes);
+    let all: Vec<TenantId> = tenants.iter().map(|tenant| (*tenant).clone()).collect();
+    super::notify::examine(config, &**records, &all, report).await?;
     for tenant in tenants {
         for (id, agent) in agents.list(tenant).await? {
             let name = format!("agent {} ({id}) of {tenant}", agent.name);

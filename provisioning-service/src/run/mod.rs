@@ -2,7 +2,9 @@
 
 mod admin;
 mod doctor;
+mod job;
 mod logs;
+mod notify;
 mod serve;
 
 use std::io::IsTerminal as _;
@@ -59,6 +61,9 @@ pub fn main() -> ExitCode {
                 Command::Agent(command) => admin::agent(&config, command).await,
                 Command::Group(command) => admin::group(&config, command).await,
                 Command::Logs(command) => logs::logs(&config, command).await,
+                Command::Job(command) => job::job(&config, command).await,
+                Command::Openapi => openapi(),
+                Command::Notify(command) => notify::notify(&config, command).await,
             }
         })
     });
@@ -66,6 +71,12 @@ pub fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn openapi() -> anyhow::Result<ExitCode> {
+    let document = crate::api::openapi::document().map_err(anyhow::Error::msg)?;
+    println!("{}", serde_json::to_string_pretty(&document)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Logs go to standard error; commands other than `serve` say what they did themselves.

@@ -64,6 +64,11 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let jobs = app.jobs.clone();
     let ending = stop.clone();
     let jobs = tokio::spawn(async move { jobs.run(async move { ending.cancelled().await }).await });
+    let notifier = app.notifier.clone();
+    let ending = stop.clone();
+    let notices = tokio::spawn(async move {
+        notifier.run(async move { ending.cancelled().await }).await;
+    });
     let hub = app.hub.clone();
     let ending = stop.clone();
     let links = tokio::spawn(async move {
@@ -72,6 +77,7 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     });
     server.serve(api::router(&app), tls, stop).await;
     jobs.await.context("the jobs did not end")?;
+    notices.await.context("the notifications did not end")?;
     links.await.context("the links did not end")?;
     #[cfg(feature = "nats")]
     {

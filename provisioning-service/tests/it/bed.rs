@@ -158,7 +158,7 @@ impl Service {
 pub(crate) struct Kept {
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) records: Arc<dyn Records>,
-    sealer: Arc<Sealer>,
+    pub(crate) sealer: Arc<Sealer>,
     folder: PathBuf,
 }
 
@@ -178,9 +178,13 @@ impl Kept {
 
     /// Jobs that nobody runs.
     pub(crate) fn jobs(&self, way: &Arc<Way>) -> Jobs {
+        self.jobs_over(Arc::new(Travel(Arc::clone(way))))
+    }
+
+    fn jobs_over(&self, sources: Arc<dyn Sources>) -> Jobs {
         Jobs::new(JobParts {
             records: Arc::clone(&self.records),
-            sources: Arc::new(Travel(Arc::clone(way))),
+            sources,
             sealer: Arc::clone(&self.sealer),
             clock: self.clock.clone(),
             folder: self.folder.clone(),
@@ -192,7 +196,12 @@ impl Kept {
 
     /// A service that runs them.
     pub(crate) fn service(&self, way: &Arc<Way>) -> Service {
-        let jobs = self.jobs(way);
+        self.service_over(Arc::new(Travel(Arc::clone(way))))
+    }
+
+    /// The same over another way to agents.
+    pub(crate) fn service_over(&self, sources: Arc<dyn Sources>) -> Service {
+        let jobs = self.jobs_over(sources);
         let (stop, stopped) = oneshot::channel::<()>();
         let running = jobs.clone();
         let runs = tokio::spawn(async move {
@@ -301,31 +310,7 @@ impl Bed {
 
     /// What the target holds: names of resources with those of their members.
     pub(crate) fn held(&self) -> BTreeMap<String, Vec<String>> {
-        let client = self.server.client();
-        let list = |path: &str| -> Vec<Value> {
-            let found = client.list(path, &[("count", "1000")]).expect(200);
-            found["Resources"].as_array().cloned().unwrap_or_default()
-        };
-        let users = list("/Users");
-        let name = |user: &Value| {
-            let off = if user["active"] == false { " (off)" } else { "" };
-            format!("{}{off}", user["userName"].as_str().unwrap())
-        };
-        let mut held: BTreeMap<String, Vec<String>> =
-            users.iter().map(|user| (name(user), Vec::new())).collect();
-        for group in list("/Groups") {
-            let mut members: Vec<String> = group["members"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|member| {
-                    users.iter().find(|user| user["id"] == member["value"]).map(name)
-                })
-                .collect();
-            members.sort();
-            held.insert(group["displayName"].as_str().unwrap().to_owned(), members);
-        }
-        held
+        held(&self.server)
     }
 
     /// The writes to the target since this was asked last.
@@ -368,6 +353,33 @@ impl Bed {
         });
         gate
     }
+}
+
+/// What a target holds: names of resources with those of their members.
+pub(crate) fn held(server: &Server) -> BTreeMap<String, Vec<String>> {
+    let client = server.client();
+    let list = |path: &str| -> Vec<Value> {
+        let found = client.list(path, &[("count", "1000")]).expect(200);
+        found["Resources"].as_array().cloned().unwrap_or_default()
+    };
+    let users = list("/Users");
+    let name = |user: &Value| {
+        let off = if user["active"] == false { " (off)" } else { "" };
+        format!("{}{off}", user["userName"].as_str().unwrap())
+    };
+    let mut held: BTreeMap<String, Vec<String>> =
+        users.iter().map(|user| (name(user), Vec::new())).collect();
+    for group in list("/Groups") {
+        let mut members: Vec<String> = group["members"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|member| users.iter().find(|user| user["id"] == member["value"]).map(name))
+            .collect();
+        members.sort();
+        held.insert(group["displayName"].as_str().unwrap().to_owned(), members);
+    }
+    held
 }
 
 /// Something that whoever comes to it waits at.

@@ -2,9 +2,9 @@
 
 use chrono::TimeDelta;
 use scim_provisioning_service::job::wire::{ScheduleState, StatusCode, TaskState};
-use scim_provisioning_service::job::{Command, JobError, Mode};
+use scim_provisioning_service::job::{Command, JobError, Mode, Pilot};
 use scim_provisioning_service::logs;
-use scim_provisioning_service::records::LogQuery;
+use scim_provisioning_service::records::{Journal, LogQuery};
 use scim_sync::rules::Release;
 use testkit::fake_ad::BASE;
 
@@ -294,11 +294,36 @@ async fn a_staging_job_writes_nothing_and_a_deleted_one_leaves_nothing() {
     succeeded(&staged);
     assert_eq!(bed.held().len(), 0);
 
+    // What would be written is there to be looked at, and told in the log once.
+    let plan = jobs.plan(&key).await.unwrap();
+    assert_eq!(plan.counts["create"], 6, "{plan:?}");
+    let lines = plan.lines.len();
+    assert!(lines >= 6, "{plan:?}");
+    let skipped =
+        LogQuery { status: Some("skipped".to_owned()), limit: 100, ..LogQuery::default() };
+    let entries =
+        async || logs::page(&*bed.kept.records, &bed.tenant, &skipped).await.unwrap().entries.len();
+    assert_eq!(entries().await, lines);
+    succeeded(&bed.next(jobs, &key).await);
+    assert_eq!((entries().await, bed.held().len()), (lines, 0));
+
+    // Neither its settings nor a look at another plan let it write.
     let mut settings = staged.hybrid;
     settings.mode = Mode::Active;
-    jobs.configure(&key, settings, &actor()).await.unwrap();
+    let error = jobs.configure(&key, settings, &actor()).await.unwrap_err();
+    assert!(error.to_string().contains("goLive"), "{error}");
+    let error = jobs.go_live(&key, Some("0123456789"), &actor()).await.unwrap_err();
+    assert!(error.to_string().contains("look at it again"), "{error}");
+    let shown = jobs.get(&key).await.unwrap().synchronization_job_settings;
+    assert!(shown.iter().any(|pair| pair.name == "Mode" && pair.value == "staging"), "{shown:?}");
+    jobs.go_live(&key, Some(&plan.digest[..12]), &actor()).await.unwrap();
+    assert!(jobs.go_live(&key, None, &actor()).await.is_err(), "it is live");
     succeeded(&bed.next(jobs, &key).await);
     assert_eq!(bed.held().len(), 6);
+    assert!(matches!(jobs.plan(&key).await, Err(JobError::Missing { .. })));
+    let acts = LogQuery { action: Some("job.goLive".to_owned()), limit: 9, ..LogQuery::default() };
+    let acts = bed.kept.records.log(&bed.tenant, Journal::Audit, &acts).await.unwrap();
+    assert_eq!(acts[0].entry.body["digest"], plan.digest);
 
     let state = bed.jobs_folder().join(bed.tenant.as_str()).join(&key.id);
     assert!(state.exists());
@@ -307,6 +332,47 @@ async fn a_staging_job_writes_nothing_and_a_deleted_one_leaves_nothing() {
     assert!(matches!(jobs.get(&key).await, Err(JobError::Missing { .. })));
     assert!(jobs.list(&bed.tenant).await.unwrap().is_empty());
     assert_eq!(bed.held().len(), 6, "what was written stays");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pilot_is_for_some_and_to_leave_it_passes_the_guard() {
+    let bed = Bed::new();
+    let all = bed.people(30);
+    let service = bed.service();
+    let jobs = &service.jobs;
+    let some = |numbers: std::ops::Range<usize>| Pilot {
+        objects: numbers.map(|number| format!("CN=User {number},{BASE}")).collect(),
+        ..Pilot::default()
+    };
+    let key = bed.job(jobs, |settings| settings.pilot = Some(some(0..20))).await;
+    jobs.command(&key, &Command::Start, &actor()).await.unwrap();
+    succeeded(&bed.ended(jobs, &key, None).await);
+    assert_eq!(bed.held().len(), 20, "{:?}", bed.held());
+    // Whoever is renamed stays in.
+    bed.ad.rename(all[3], &format!("CN=Somebody Else,{BASE}"));
+    succeeded(&bed.next(jobs, &key).await);
+    assert!(!bed.held().keys().any(|name| name.ends_with("(off)")), "{:?}", bed.held());
+
+    // A pilot of fewer is a plan that takes away many: it stops, and says for whom the job is.
+    let mut settings = jobs.get(&key).await.unwrap().hybrid;
+    settings.pilot = Some(some(0..2));
+    jobs.configure(&key, settings.clone(), &actor()).await.unwrap();
+    let _ = bed.written();
+    assert_eq!(bed.next(jobs, &key).await.status.code, StatusCode::Quarantine);
+    assert_eq!(bed.written(), []);
+    let plans = jobs.stopped_plans(&key).await.unwrap();
+    assert_eq!(plans[0].scope, "pilot: 2 objects");
+    let plan = jobs.plan(&key).await.unwrap();
+    assert_eq!((plan.scope.as_str(), plan.stopped.is_some()), ("pilot: 2 objects", true));
+
+    // For everybody: the rest comes, and the group with all its members.
+    settings.pilot = None;
+    jobs.configure(&key, settings, &actor()).await.unwrap();
+    let before = last(&status(jobs, &key).await);
+    jobs.command(&key, &Command::Start, &actor()).await.unwrap();
+    succeeded(&bed.ended(jobs, &key, before).await);
+    assert_eq!(bed.held()["everybody"].len(), 30);
     service.stop().await;
 }
 

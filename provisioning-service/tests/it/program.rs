@@ -94,6 +94,43 @@ fn a_lost_key_is_not_replaced_by_another() {
 }
 
 #[test]
+fn notifications_are_tried_and_examined() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let none = run(&data, &["notify", "test"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stderr).contains("nobody is told of the tenant default"));
+    let sink = testkit::SmtpSink::start();
+    let settings = folder.path().join("service.toml");
+    let config = format!(
+        "[mail]\nserver = 'localhost'\nport = {}\ntls = 'none'\nfrom = 'sync@example.com'\nrecipients = ['ops@example.com']\nusername = 'sync'\npassword_file = 'password'\n",
+        sink.port()
+    );
+    std::fs::write(&settings, config).unwrap();
+    std::fs::write(folder.path().join("password"), "s3cret\n").unwrap();
+    let settings = settings.to_str().unwrap();
+    let sent = run(&data, &["notify", "test", "--config", settings]);
+    assert!(sent.status.success(), "{}{}", text(&sent.stdout), text(&sent.stderr));
+    assert_eq!(text(&sent.stdout), "ok     ops@example.com\n");
+    let login = Some(("sync".to_owned(), "s3cret".to_owned()));
+    assert_eq!(sink.mails()[0].login, login);
+
+    assert!(run(&data, &["agent", "code"]).status.success());
+    assert!(run(&data, &["token", "create", "--name", "ops"]).status.success());
+    let doctor = run(&data, &["doctor", "--config", settings]);
+    let report = text(&doctor.stdout);
+    assert!(report.contains("ok     the mail server lets the service in"), "{report}");
+    drop(sink);
+    let doctor = run(&data, &["doctor", "--config", settings]);
+    let report = text(&doctor.stdout);
+    assert!(report.contains("FAULT  the mail server localhost cannot be used"), "{report}");
+    assert!(!report.contains("s3cret"));
+    let sent = run(&data, &["notify", "test", "--config", settings]);
+    assert_eq!(sent.status.code(), Some(1));
+    assert!(text(&sent.stdout).starts_with("FAULT  ops@example.com: the mail server"));
+}
+
+#[test]
 fn wrong_settings_leave_with_2() {
     let folder = TempDir::new().unwrap();
     for arguments in

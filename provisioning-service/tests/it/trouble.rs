@@ -131,7 +131,10 @@ async fn a_wrong_token_is_quarantine_until_it_is_mended() {
         assert_eq!(last(&status(jobs, &key).await), before);
         bed.after(jobs, &key, TimeDelta::minutes(1)).await;
     }
-    assert_eq!(status(jobs, &key).await.count_successive_complete_failures, 4);
+    let resting = status(jobs, &key).await;
+    assert_eq!(resting.count_successive_complete_failures, 4);
+    let quarantine = resting.quarantine.unwrap();
+    assert!(quarantine.current_began - quarantine.series_began >= TimeDelta::hours(7));
 
     // Mended, and started: at once.
     jobs.save_secrets(&key, &bed.secrets(testkit::server::TOKEN), &actor()).await.unwrap();

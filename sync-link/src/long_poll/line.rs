@@ -90,7 +90,7 @@ impl Line {
             Some(sender) => sender,
             None => self.open().await?,
         };
-        let broken = |error: &dyn std::error::Error| AskError::Http(plain(error));
+        let broken = |error: &(dyn std::error::Error + 'static)| AskError::Http(plain(error));
         let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MAX_BATCH).collect().await;

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 
 use super::ber::{self, Value};
-use super::{BASE, Fault, Object, PASSWORD, State};
+use super::{Fault, Object, PASSWORD, State};
 
 const DIRSYNC: &str = "1.2.840.113556.1.4.841";
 const PAGED: &str = "1.2.840.113556.1.4.319";
@@ -19,6 +19,8 @@ const ATTRIBUTES: &[(&str, &str, bool, Option<&str>)] = &[
     ("title", "2.5.5.12", true, None),
     ("mail", "2.5.5.12", true, None),
     ("sAMAccountName", "2.5.5.12", true, None),
+    ("userPrincipalName", "2.5.5.12", true, None),
+    ("telephoneNumber", "2.5.5.12", true, None),
     ("userAccountControl", "2.5.5.9", true, None),
     ("groupType", "2.5.5.9", true, None),
     ("isCriticalSystemObject", "2.5.5.8", true, None),
@@ -163,7 +165,7 @@ fn search(id: i64, asked: &Asked, state: &State) -> Answer {
             "",
             vec![
                 list("schemaNamingContext", SCHEMA),
-                list("namingContexts", BASE),
+                list("namingContexts", &state.base),
                 list("supportedControl", DIRSYNC),
                 list("highestCommittedUSN", &state.usn.to_string()),
                 list("dsServiceName", SERVICE),
@@ -243,7 +245,7 @@ fn changes(id: i64, asked: &Asked, state: &State, cookie: &[u8]) -> Answer {
     let found: Vec<_> = state
         .objects
         .iter()
-        .filter(|object| matches(&asked.filter, object))
+        .filter(|object| matches(&asked.filter, object, state))
         .filter_map(|object| changed(object, state, since, &asked.attributes))
         .collect();
     let sent = usize::try_from(sent).unwrap_or(usize::MAX).min(found.len());
@@ -340,7 +342,7 @@ fn ordinary(id: i64, asked: &Asked, state: &State) -> Answer {
         .filter(|object| {
             object.guid == place.guid || (asked.subtree && object.dn.ends_with(&below))
         })
-        .filter(|object| matches(&asked.filter, object))
+        .filter(|object| matches(&asked.filter, object, state))
         .map(|object| entry(&object.dn, &shown(object, state, &asked.attributes)))
         .collect();
     let (size, cookie) = asked.paged.clone().unwrap_or((usize::MAX, Vec::new()));
@@ -417,17 +419,26 @@ fn readable(guid: [u8; 16]) -> String {
 }
 
 /// Whether an object meets a filter.
-fn matches(filter: &Value, object: &Object) -> bool {
+fn matches(filter: &Value, object: &Object, state: &State) -> bool {
     match filter.tag {
-        0xa0 => filter.parts().iter().all(|part| matches(part, object)),
-        0xa1 => filter.parts().iter().any(|part| matches(part, object)),
-        0xa2 => filter.parts().first().is_some_and(|part| !matches(part, object)),
+        0xa0 => filter.parts().iter().all(|part| matches(part, object, state)),
+        0xa1 => filter.parts().iter().any(|part| matches(part, object, state)),
+        0xa2 => filter.parts().first().is_some_and(|part| !matches(part, object, state)),
         0xa3 => {
             let parts = filter.parts();
             let (Some(name), Some(value)) = (parts.first(), parts.get(1)) else { return false };
             let name = name.text();
             if name.eq_ignore_ascii_case("objectGUID") {
                 return object.guid.as_slice() == value.body;
+            }
+            // The other end of `member`.
+            if name.eq_ignore_ascii_case("memberOf") {
+                return state.objects.iter().any(|group| {
+                    let has = |(link, other, _, there): &(String, [u8; 16], u64, bool)| {
+                        link == "member" && *other == object.guid && *there
+                    };
+                    group.dn.eq_ignore_ascii_case(&value.text()) && group.links.iter().any(has)
+                });
             }
             let found =
                 object.attributes.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));

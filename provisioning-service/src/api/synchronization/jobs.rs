@@ -12,7 +12,7 @@ use crate::job::wire::{
     Collection, NewJob, ProvisionOnDemand, Restart, Secrets, SynchronizationJob,
     ValidateCredentials,
 };
-use crate::job::{Command, JobKey, JobSettings, Jobs, OnDemand, StoppedPlan};
+use crate::job::{Command, JobKey, JobSettings, Jobs, OnDemand, Planned, StoppedPlan};
 
 type Answer<T> = Result<Json<T>, Problem>;
 
@@ -106,6 +106,31 @@ pub(super) async fn restart(
     let resets = Reset::list(&asked.criteria.reset_scope)
         .map_err(|error| Problem::bad(format!("criteria.resetScope: {error}")))?;
     command(&jobs, &caller, &job, Command::Restart(resets)).await
+}
+
+pub(super) async fn plan(
+    State(jobs): State<Jobs>,
+    caller: Caller,
+    Path(job): Path<String>,
+) -> Answer<Planned> {
+    Ok(Json(jobs.plan(&key(&caller, &job)).await?))
+}
+
+/// The plan that was looked at.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Live {
+    digest: Option<String>,
+}
+
+pub(super) async fn go_live(
+    State(jobs): State<Jobs>,
+    caller: Caller,
+    Path(job): Path<String>,
+    Body(live): Body<Live>,
+) -> Result<StatusCode, Problem> {
+    jobs.go_live(&key(&caller, &job), live.digest.as_deref(), &caller.0.actor()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn stopped_plans(

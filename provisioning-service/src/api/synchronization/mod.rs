@@ -86,6 +86,20 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         ),
         Endpoint::new(
             get.clone(),
+            "/synchronization/jobs/{job}/plan",
+            reader,
+            "getPlan",
+            jobs::plan,
+        ),
+        Endpoint::new(
+            post.clone(),
+            "/synchronization/jobs/{job}/goLive",
+            admin,
+            "goLive",
+            jobs::go_live,
+        ),
+        Endpoint::new(
+            get.clone(),
             "/synchronization/jobs/{job}/stoppedPlans",
             reader,
             "listStoppedPlans",
