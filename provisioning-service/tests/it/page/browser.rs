@@ -41,7 +41,7 @@ async fn look(browser: &Browser, name: &str) {
 /// Every field and button has a name, every page one heading and its landmarks.
 async fn unnamed(browser: &Browser, name: &str) {
     let script = "
-        const named = e => e.labels?.length || e.getAttribute('aria-label') || e.innerText?.trim();
+        const named = e => e.labels?.length || e.getAttribute('aria-label') || e.textContent.trim();
         const fields = [...document.querySelectorAll('input:not([type=hidden]), select, textarea, button, a')];
         const ids = [...document.querySelectorAll('[id]')].map(e => e.id);
         return {
