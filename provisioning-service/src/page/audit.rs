@@ -71,10 +71,10 @@ pub(super) async fn get(visit: Visit) -> Answer {
 fn table(found: &[Logged]) -> Markup {
     html! {
         div.panel {
-            table role="table" {
+            table.fixed role="table" {
                 thead role="rowgroup" {
                     tr role="row" {
-                        @for name in ["Act", "About", "By", "Details", "When"] {
+                        @for name in ["Act", "About", "By", "Details"] {
                             th role="columnheader" scope="col" { (name) }
                         }
                     }
@@ -82,11 +82,13 @@ fn table(found: &[Logged]) -> Markup {
                 tbody role="rowgroup" {
                     @for Logged { entry, .. } in found {
                         tr role="row" {
-                            th role="rowheader" scope="row" { strong { (text(&entry.action)) } }
+                            th role="rowheader" scope="row" {
+                                strong { (text(&entry.action)) }
+                                span.soft { time datetime=(entry.at.to_rfc3339()) { (clock(entry.at)) } }
+                            }
                             td role="cell" data-name="About" { (text(&entry.object)) }
                             td role="cell" data-name="By" { (text(&entry.job)) }
                             td role="cell" data-name="Details" { (details(&entry.body)) }
-                            td role="cell" data-name="When" { time datetime=(entry.at.to_rfc3339()) { (clock(entry.at)) } }
                         }
                     }
                 }
@@ -105,11 +107,26 @@ fn details(body: &Value) -> Markup {
                 @for (name, value) in members {
                     div {
                         dt { (text(name)) }
-                        dd { @match value { Value::String(value) => (text(value)), value => (text(&value.to_string())) } }
+                        dd { (shown(value)) }
                     }
                 }
             }
         }
+    }
+}
+
+fn shown(value: &Value) -> Markup {
+    match value {
+        Value::String(value) => text(value),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+            text(&items.join(", "))
+        }
+        Value::Object(_) | Value::Array(_) => {
+            let pretty = serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string());
+            html! { details.changes { summary { "Show" } pre { (text(&pretty)) } } }
+        }
+        value => text(&value.to_string()),
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn get(visit: Visit, Path(job): Path<String>) -> Answer {
             (progress(&glance))
             (facts(now, &glance))
             (cycle(now, &glance))
-            (failures(&visit, &glance, &here))
+            @if glance.job.status.last_execution.is_some() { (failures(&visit, &glance, &here)) }
         }
         @if visit.session.may(Role::Admin) {
             (super::setup::target(&visit, &here, glance.job.status.code == StatusCode::NotConfigured))
@@ -81,8 +81,8 @@ fn head(visit: &Visit, glance: &Glance, here: &str) -> Markup {
             }
             div.actions {
                 @if session.may(Role::Operator) {
-                    @if !runs || rests {
-                        (button(session, &format!("{here}/start"), "start", "primary", if rests { "Try now" } else { "Start" }))
+                    @if glance.job.status.code != StatusCode::NotConfigured && (!runs || rests) {
+                        (button(session, &format!("{here}/start"), "start", if glance.stops.is_empty() { "primary" } else { "" }, if rests { "Try now" } else { "Start" }))
                     }
                     @if runs { (button(session, &format!("{here}/pause"), "pause", "", "Pause")) }
                     a.button.plain href={ (here) "/preview" } { "Preview one object" }
@@ -178,7 +178,7 @@ fn figures(now: DateTime<Utc>, last: &TaskExecution) -> Markup {
             dl.figures {
                 @for (name, count) in [
                     ("Read", last.count_imported),
-                    ("Of these otherwise than before", last.count_imported_deltas),
+                    ("Changed", last.count_imported_deltas),
                     ("Writes tried", last.count_exports),
                     ("Writes done", last.count_exported),
                     ("Failed", last.count_escrowed_raw),

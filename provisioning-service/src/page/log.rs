@@ -121,7 +121,7 @@ pub(super) async fn export(visit: Visit) -> Answer {
 fn search(fields: &Fields, names: &BTreeMap<&str, &str>) -> Markup {
     let choice = |id: &str, label: &str, all: &str, options: &[(&str, &str)]| {
         html! {
-            div {
+            div.third {
                 label for=(id) { (label) }
                 select id=(id) name=(id) {
                     option value="" { (all) }
@@ -177,10 +177,10 @@ fn nothing(filters: &str, paged: bool) -> Markup {
 fn table(entries: &[Value], names: &BTreeMap<&str, &str>) -> Markup {
     html! {
         div.panel {
-            table role="table" {
+            table.fixed.wider role="table" {
                 thead role="rowgroup" {
                     tr role="row" {
-                        @for name in ["Object", "Action", "Outcome", "What happened", "When"] {
+                        @for name in ["Object", "Action", "Outcome", "What happened"] {
                             th role="columnheader" scope="col" { (name) }
                         }
                     }
@@ -194,7 +194,7 @@ fn table(entries: &[Value], names: &BTreeMap<&str, &str>) -> Markup {
 fn row(entry: &Value, names: &BTreeMap<&str, &str>) -> Markup {
     let Ok(entry) = serde_json::from_value::<ProvisioningObjectSummary>(entry.clone()) else {
         return html! {
-            tr role="row" { td role="cell" colspan="5" { "This entry cannot be read here; the export has it as it is." } }
+            tr role="row" { td role="cell" colspan="4" { "This entry cannot be read here; the export has it as it is." } }
         };
     };
     let named = object(&entry);
@@ -204,11 +204,11 @@ fn row(entry: &Value, names: &BTreeMap<&str, &str>) -> Markup {
     html! {
         tr role="row" {
             th role="rowheader" scope="row" {
-                strong { (text(named)) }
-                @if entry.source_identity.id != named && !entry.source_identity.id.is_empty() {
-                    span.soft.id { (text(&entry.source_identity.id)) }
+                (title(named))
+                span.soft {
+                    time datetime=(entry.activity_date_time.to_rfc3339()) { (words::clock(entry.activity_date_time)) }
+                    " · " (text(job))
                 }
-                span.soft { (text(job)) }
             }
             td role="cell" data-name="Action" { (words::log_action(&entry.provisioning_action)) }
             td role="cell" data-name="Outcome" { (words::log_status(&entry.provisioning_status_info.status)) }
@@ -219,7 +219,6 @@ fn row(entry: &Value, names: &BTreeMap<&str, &str>) -> Markup {
                     @if entry.initiated_by.initiator_type == "user" { p.soft { "asked for by " (text(&entry.initiated_by.display_name)) } }
                 }
             }
-            td role="cell" data-name="When" { time datetime=(entry.activity_date_time.to_rfc3339()) { (words::clock(entry.activity_date_time)) } }
         }
     }
 }
@@ -233,6 +232,26 @@ pub(super) fn object(entry: &ProvisioningObjectSummary) -> &str {
         &entry.target_identity.id,
     ];
     names.into_iter().find(|name| !name.is_empty()).map_or("the whole cycle", String::as_str)
+}
+
+/// A name, with the whole of a distinguished one beneath its first part.
+pub(super) fn title(named: &str) -> Markup {
+    html! {
+        @match first_part(named) {
+            Some(first) => { strong { (text(first)) } span.soft.id { (text(named)) } }
+            None => strong { (text(named)) },
+        }
+    }
+}
+
+/// `Ada` of `CN=Ada,OU=People`.
+fn first_part(name: &str) -> Option<&str> {
+    let (kind, rest) = name.split_once('=')?;
+    let is_kind = !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let end = rest.bytes().enumerate().position(|(at, byte)| {
+        byte == b',' && (at == 0 || rest.as_bytes().get(at - 1) != Some(&b'\\'))
+    })?;
+    rest.get(..end).filter(|first| is_kind && !first.trim().is_empty())
 }
 
 /// Values before and after.
@@ -268,6 +287,15 @@ pub(super) fn change(old: Option<&str>, new: Option<&str>) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_part_of_a_distinguished_name_is_its_title() {
+        assert_eq!(first_part("CN=Ada,OU=People"), Some("Ada"));
+        assert_eq!(first_part(r"CN=Lovelace\, Ada,OU=People"), Some(r"Lovelace\, Ada"));
+        for none in ["Ada", "CN=Ada", "a b=c,d", "=x,y", "CN=,x", ""] {
+            assert_eq!(first_part(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn what_is_asked_is_read_and_what_makes_no_sense_is_told() {

@@ -32,8 +32,15 @@ pub(super) async fn get(visit: Visit) -> Answer {
         agents.into_iter().filter(|one| one.state != AgentState::Revoked).collect();
     let jobs = visit.app.jobs.glances(&visit.session.caller.tenant).await?;
     let mut needs: Vec<Need> = jobs.iter().filter_map(of_job).collect();
-    needs.extend(silent_groups(&agents, &jobs));
-    needs.extend(agents.iter().filter_map(|one| of_agent(&visit, now, one)));
+    let silent = silent_groups(&agents, &jobs);
+    // Whose group is named already need not be named once more.
+    let rest = agents.iter().filter(|one| {
+        let mut groups = one.agent.groups.iter();
+        one.connected.is_some() || groups.len() == 0 || !groups.all(|group| silent.contains(group))
+    });
+    needs.extend(rest.filter_map(|one| of_agent(&visit, now, one)));
+    needs.extend(silent.iter().map(|group| of_group(group)));
+    needs.sort_by_key(|need| need.tone != Tone::Bad);
     let body = html! {
         div.head { h1 { "Overview" } }
         section id="live" aria-label="How everything is" hx-get="/console" hx-trigger="every 5s"
@@ -151,25 +158,28 @@ fn of_job(glance: &Glance) -> Option<Need> {
 }
 
 /// Groups that running jobs read through and that nobody answers for.
-fn silent_groups(agents: &[Known], jobs: &[Glance]) -> Vec<Need> {
-    let answered: BTreeSet<&str> = agents
+fn silent_groups(agents: &[Known], jobs: &[Glance]) -> BTreeSet<String> {
+    let answered: BTreeSet<&String> = agents
         .iter()
         .filter(|one| one.connected.is_some())
-        .flat_map(|one| one.agent.groups.iter().map(String::as_str))
+        .flat_map(|one| &one.agent.groups)
         .collect();
-    let asked: BTreeSet<&str> = jobs
-        .iter()
+    jobs.iter()
         .filter(|glance| glance.job.schedule.state == ScheduleState::Active)
-        .map(|glance| glance.job.hybrid.source.group.as_str())
-        .collect();
-    let silent = asked.difference(&answered).map(|group| Need {
+        .map(|glance| &glance.job.hybrid.source.group)
+        .filter(|group| !answered.contains(group))
+        .cloned()
+        .collect()
+}
+
+fn of_group(group: &str) -> Need {
+    Need {
         tone: Tone::Bad,
         what: format!("Group {}", visible(group)),
         why: "No agent of the group is connected, so its jobs cannot read.".to_owned(),
         path: Place::Agents.path().to_owned(),
         word: "No agent",
-    });
-    silent.collect()
+    }
 }
 
 /// What an agent needs, if anything.

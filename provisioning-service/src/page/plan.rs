@@ -9,7 +9,7 @@ use super::guard::Visit;
 use super::job::key;
 use super::jobs::{name, path};
 use super::layout::{Place, button, note};
-use super::log::{object, properties};
+use super::log::{object, properties, title};
 use super::words::{self, Tone, text};
 use crate::job::{Command, Glance, JobError, StagedObjects, StoppedPlan};
 use crate::logs::ProvisioningObjectSummary;
@@ -131,7 +131,7 @@ fn objects(staged: &StagedObjects, glance: &Glance) -> Markup {
                             @for entry in &typed {
                                 tr role="row" {
                                     th role="rowheader" scope="row" {
-                                        strong { (text(object(entry))) }
+                                        (title(object(entry)))
                                         span.soft { (text(&entry.target_identity.identity_type)) }
                                     }
                                     td role="cell" {

@@ -85,19 +85,19 @@ pub(super) fn target(visit: &Visit, here: &str, open: bool) -> Markup {
             form method="post" action={ (here) "/target" } {
                 (csrf(&visit.session))
                 div.fields {
-                    div {
+                    div.wide {
                         label for="address" { "Address of the SCIM service" }
                         input type="url" id="address" name="address" maxlength="1000" placeholder="https://cloud.example/scim/v2" autocomplete="off";
                     }
-                    div {
+                    div.wide {
                         label for="secret" { "Its token" }
                         input type="password" id="secret" name="secret" maxlength="16000" autocomplete="off";
                     }
                 }
                 p.help { "Both are sealed and shown to nobody again. What is left empty stays as it is." }
                 div.actions {
-                    button type="submit" name="act" value="save" id="save" { "Save" }
-                    button.plain type="submit" name="act" value="test" id="test" { "Ask the service whether what is saved is good" }
+                    button.primary type="submit" name="act" value="save" id="save" { "Save" }
+                    button.plain type="submit" name="act" value="test" id="test" { "Test what is saved" }
                 }
             }
         }

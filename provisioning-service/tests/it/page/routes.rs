@@ -10,6 +10,9 @@ use scim_provisioning_service::tokens::Role;
 use super::client::{Client, ORIGIN, Page};
 use crate::harness::app;
 
+/// Fields, or headers.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 const OURS: [(&str, &str); 2] = [("origin", ORIGIN), ("sec-fetch-site", "same-origin")];
 
 fn pages() -> Vec<(Endpoint, Role)> {
@@ -92,8 +95,8 @@ async fn every_form_must_come_from_a_page_of_its_session() {
     let (other, _) = Client::signed_in(&app, Role::Admin).await;
     let good = client.csrf.as_str();
     let cut = &good[..good.len() - 1];
-    let none: &[(&str, &str)] = &[];
-    let faults: [(&str, &[(&str, &str)], &[(&str, &str)]); 10] = [
+    let none: Pairs<'_> = &[];
+    let faults: [(&str, Pairs<'_>, Pairs<'_>); 10] = [
         ("no word", &[], &OURS),
         ("an empty word", &[("csrf", "")], &OURS),
         ("a cut word", &[("csrf", cut)], &OURS),
