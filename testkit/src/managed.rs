@@ -222,7 +222,6 @@ pub struct Agent {
     folder: PathBuf,
     name: String,
     environment: Vec<(String, OsString)>,
-    under: Vec<String>,
     running: Option<Program>,
 }
 
@@ -240,7 +239,6 @@ impl Agent {
             folder,
             name: name.to_owned(),
             environment: Vec::new(),
-            under: Vec::new(),
             running: None,
         }
     }
@@ -262,9 +260,9 @@ impl Agent {
         set(&mut self.environment, name, OsStr::new(value));
     }
 
-    /// What is started from now on runs under another program, such as `faketime -f -10m`; under none where it is empty.
-    pub fn under(&mut self, words: &[&str]) {
-        self.under = words.iter().map(|word| (*word).to_owned()).collect();
+    /// Takes a variable back.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.retain(|(known, _)| known != name);
     }
 
     /// Runs a command.
@@ -275,14 +273,7 @@ impl Agent {
     }
 
     fn command(&self) -> Command {
-        let mut command = match self.under.split_first() {
-            None => command(&self.program, &self.environment),
-            Some((first, others)) => {
-                let mut command = command(Path::new(first), &self.environment);
-                command.args(others).arg(&self.program);
-                command
-            }
-        };
+        let mut command = command(&self.program, &self.environment);
         command.arg("--config").arg(self.path("agent.toml")).current_dir(&self.folder);
         command
     }

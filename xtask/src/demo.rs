@@ -308,7 +308,7 @@ impl Demo {
                 if !agent.process().is_running() && !ended.contains(&name) {
                     let log = agent.log();
                     let last = log.lines().last().unwrap_or_default();
-                    eprintln!("the agent {name} has ended: {last}");
+                    eprintln!("the agent {name} has ended; the last it said: {last}");
                     ended.push(name);
                 }
             }
