@@ -78,6 +78,8 @@ async fn through_a_proxy_that_refuses_upgrades() {
     service.admin(&admin, Method::POST, &place, json!(null)).await;
     let ended = ended.await.unwrap();
     assert_eq!((ended.code, ended.by_peer), (EndCode::Revoked, true), "{ended}");
+    // Whoever opens a link asks once: this answer arrives.
+    proxy.decide(|_| Pass::Through);
     let again = long_poll::connect(&poll, &Control::new()).await.unwrap_err();
     assert!(matches!(again, DialError::Refused { status: StatusCode::FORBIDDEN, .. }), "{again}");
 }
