@@ -57,17 +57,19 @@ pub(super) async fn logs(config: &Config, asked: LogsCommand) -> anyhow::Result<
             return Ok(ExitCode::SUCCESS);
         }
     }
+    if !asked.follow {
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut query = LogQuery { order: LogOrder::OldestFirst, limit: PAGE, ..query };
-    while asked.follow {
+    loop {
         tokio::time::sleep(LOOK).await;
         query.after = last;
         let page = parts.records.log(tenant, Journal::Provisioning, &query).await?;
         last = page.last().map(|logged| logged.sequence).or(last);
         if !print(page, asked.json)? {
-            break;
+            return Ok(ExitCode::SUCCESS);
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints entries; whether somebody still reads them.
