@@ -12,6 +12,7 @@
 //! | [`poll`] | wait until something is true, without sleeping blindly |
 //! | [`people`] | deterministic users, groups and contacts |
 //! | [`samba`], [`openldap`] | real directories in a temporary folder |
+//! | [`postgres`] | a real PostgreSQL in a temporary folder |
 //! | [`proxy`] | counts the requests to a server, and loses or refuses some |
 //! | [`fake_ad`] | a small Active Directory that can be told to misbehave |
 
@@ -24,6 +25,7 @@ mod ldap_tools;
 pub mod openldap;
 pub mod people;
 pub mod poll;
+pub mod postgres;
 pub mod proxy;
 pub mod samba;
 pub mod server;
@@ -33,6 +35,7 @@ pub use fake_ad::FakeAd;
 pub use http::Response;
 pub use ldap_tools::{Bed, LdapEntry, ldif_line};
 pub use openldap::OpenLdap;
+pub use postgres::Postgres;
 pub use proxy::Proxy;
 pub use samba::Samba;
 pub use server::{Launch, Refused, Server};

@@ -19,7 +19,8 @@ pub(crate) fn all(workspace: &Workspace) -> Result<()> {
     python(workspace)?;
     node(workspace)?;
     curl(workspace)?;
-    directories(workspace)
+    directories(workspace)?;
+    postgres(workspace)
 }
 
 /// The test runner: any version will do.
@@ -82,6 +83,12 @@ pub(crate) fn directories(workspace: &Workspace) -> Result<()> {
     let around = probe("ldapsearch openssl socat ip nsenter unshare");
     let packages = &["ldap-utils", "openssl", "socat", "iproute2", "util-linux"];
     system(workspace, &["sh", "-c", &around], "what starts and fills the directories", packages)
+}
+
+/// PostgreSQL, for what can be kept there. Debian starts a server of its own after installing it, which nothing here uses.
+pub(crate) fn postgres(workspace: &Workspace) -> Result<()> {
+    let probe = "PATH=$PATH:$(echo /usr/lib/postgresql/*/bin | tr ' ' :); command -v initdb && command -v postgres && command -v psql";
+    system(workspace, &["sh", "-c", probe], "PostgreSQL", &["postgresql"])
 }
 
 #[derive(Debug)]
