@@ -1,7 +1,6 @@
 //! One cycle of a job, on a thread of its own: the engine computes between two waits, and nobody else is to wait for it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -9,11 +8,10 @@ use scim_sync::Connector;
 use scim_sync::cycle::{CycleInput, CycleOptions, Outcome, RandomSource, run_cycle};
 use scim_sync::observer::{Event, Observer, Phase};
 use scim_sync::stop::Stop;
-use scim_sync_store::{SqliteStore, UndoFile};
 
 use super::connectors::{Counting, Probing};
 use super::error::JobError;
-use super::folder::JobFolder;
+use super::folder::Place;
 use super::mapping::Mapping;
 use super::status::{JobStatus, Told};
 use super::wire::Progress;
@@ -39,7 +37,7 @@ pub(super) struct Systems {
 /// Everything that a cycle needs.
 pub(super) struct Work {
     pub(super) names: Names,
-    pub(super) folder: PathBuf,
+    pub(super) place: Place,
     pub(super) systems: Systems,
     pub(super) status: JobStatus,
     pub(super) clock: Arc<dyn Clock>,
@@ -50,10 +48,10 @@ pub(super) struct Work {
 
 /// Runs a cycle to its end and gives how the job is doing then.
 pub(super) fn cycle(work: Work) -> (JobStatus, Result<Outcome, JobError>) {
-    let Work { names, folder, systems, mut status, clock, stop, shown, log } = work;
+    let Work { names, place, systems, mut status, clock, stop, shown, log } = work;
     let ended = (|| {
-        let folder = JobFolder::hold(&folder)?;
-        let mut store = SqliteStore::open(folder.database())?;
+        let held = place.hold()?;
+        let mut store = place.open(&held)?;
         let targets = BTreeSet::from([systems.mapping.target.clone()]);
         // What a service left that died in the middle.
         status.observe(&store, &names.job, &targets, &Told::default())?;
@@ -61,13 +59,13 @@ pub(super) fn cycle(work: Work) -> (JobStatus, Result<Outcome, JobError>) {
         let target = Probing::new(Arc::clone(&systems.target), &systems.mapping);
         let connectors: [&dyn Connector; 2] = [&counting, &target];
         let now = || clock.now();
-        let mut undo = UndoFile::new(&folder.undo(), clock.now());
+        let mut undo = place.undo(clock.now());
         let sink = move |entries| {
             // Whoever writes the log has said already that it cannot.
             let _ = log.send(entries);
         };
         let job = names.job.clone();
-        let database = folder.database();
+        let database = place.database();
         let mut observer = Both {
             log: LogObserver::new(names, Arc::clone(&clock), Some(&database), sink),
             shown: &shown,
@@ -81,7 +79,7 @@ pub(super) fn cycle(work: Work) -> (JobStatus, Result<Outcome, JobError>) {
             options: &systems.options,
             now: &now,
             stop: &stop,
-            undo: &mut undo,
+            undo: &mut *undo,
         };
         let report = runtime()?.block_on(run_cycle(input, &mut observer));
         observer.log.flush();

@@ -17,6 +17,7 @@ mod jobs;
 mod kill;
 mod program;
 mod proof;
+mod replicas;
 mod routes;
 mod synchronization;
 mod trouble;
