@@ -90,6 +90,10 @@ impl From<RecordsError> for Problem {
             RecordsError::Busy => {
                 Self::later(StatusCode::SERVICE_UNAVAILABLE, "the store is busy; try again", 1)
             }
+            RecordsError::Unavailable(why) => {
+                tracing::error!("the store cannot be used: {why}");
+                Self::later(StatusCode::SERVICE_UNAVAILABLE, "the store cannot be used now", 5)
+            }
             RecordsError::Full => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "the service's storage is full; nothing was changed",

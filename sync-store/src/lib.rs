@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod sqlite;
 mod undo;
 

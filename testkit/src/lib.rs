@@ -13,6 +13,7 @@
 //! | [`people`] | deterministic users, groups and contacts |
 //! | [`samba`], [`openldap`] | real directories in a temporary folder |
 //! | [`nats`] | a real NATS server in a temporary folder |
+//! | [`postgres`] | a real PostgreSQL in a temporary folder |
 //! | [`proxy`] | counts the requests to a server, and loses or refuses some |
 //! | [`smtp`] | a mail server that keeps what it is given, and refuses when told to |
 //! | [`program`] | any program as a child process: what it says, how it ends |
@@ -36,6 +37,7 @@ pub mod openldap;
 mod output;
 pub mod people;
 pub mod poll;
+pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod samba;
@@ -51,6 +53,7 @@ pub use http::Response;
 pub use ldap_tools::{Bed, LdapEntry, ldif_line};
 pub use nats::Nats;
 pub use openldap::OpenLdap;
+pub use postgres::Postgres;
 pub use program::{Program, Ran};
 pub use proxy::Proxy;
 pub use samba::Samba;

@@ -126,6 +126,12 @@ const RULES: &[Rule] = &[
         why: "the link carries requests and answers, and knows neither what they mean nor who asks",
     },
     Rule {
+        package: "scim-postgres",
+        forbidden: &["axum", "hyper", "scim-core", "scim-sync"],
+        features: &[],
+        why: "the way to a database knows nothing of what is kept there",
+    },
+    Rule {
         package: "scim-agent",
         forbidden: &["scim-reference-server", "tokio-postgres"],
         features: &[],

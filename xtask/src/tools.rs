@@ -22,6 +22,7 @@ pub(crate) fn all(workspace: &Workspace) -> Result<()> {
     browser(workspace)?;
     faketime(workspace)?;
     directories(workspace)?;
+    postgres(workspace)?;
     nats(workspace)
 }
 
@@ -98,6 +99,12 @@ pub(crate) fn directories(workspace: &Workspace) -> Result<()> {
     let around = probe("ldapsearch openssl socat ip nsenter unshare");
     let packages = &["ldap-utils", "openssl", "socat", "iproute2", "util-linux"];
     system(workspace, &["sh", "-c", &around], "what starts and fills the directories", packages)
+}
+
+/// PostgreSQL, for what can be kept there. Debian starts a server of its own after installing it, which nothing here uses.
+pub(crate) fn postgres(workspace: &Workspace) -> Result<()> {
+    let probe = "PATH=$PATH:$(echo /usr/lib/postgresql/*/bin | tr ' ' :); command -v initdb && command -v postgres && command -v psql";
+    system(workspace, &["sh", "-c", probe], "PostgreSQL", &["postgresql"])
 }
 
 /// The broker between replicas of the provisioning service.

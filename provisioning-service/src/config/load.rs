@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use scim_postgres::Address;
 use serde::Serialize;
 use toml::{Table, Value};
 
@@ -16,8 +17,16 @@ const PREFIX: &str = "PROVISIONING_";
 /// The variable with the sealing key.
 const SEAL_KEY: &str = "seal_key";
 /// Settings that [`Config::default`] leaves out because they have no default.
-const WITHOUT_DEFAULT: [&str; 7] =
-    ["public_url", "tls_cert", "tls_key", "key_file", "nats", "nats_credentials", "nats_ca"];
+const WITHOUT_DEFAULT: [&str; 8] = [
+    "public_url",
+    "tls_cert",
+    "tls_key",
+    "key_file",
+    "database",
+    "nats",
+    "nats_credentials",
+    "nats_ca",
+];
 /// Settings that are paths, with the section that they are in; in the file they are relative to its folder.
 const PATHS: [(Option<&str>, &str); 10] = [
     (None, "tls_cert"),
@@ -44,6 +53,12 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "FOLDER", help_heading = "Settings")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
+
+    /// PostgreSQL that replicas of the service share, like postgres://user@host/name; other users of the machine see flags, so
+    /// give a password by the variable or the file [env: PROVISIONING_DATABASE] [default: files in the data folder]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Settings")]
+    #[serde(skip)]
+    pub database: Option<Address>,
 
     /// Address and port to listen on; port 0 picks a free one [env: PROVISIONING_LISTEN] [default: 127.0.0.1:8443]
     #[arg(long, global = true, value_name = "ADDR:PORT", help_heading = "Settings")]
@@ -186,6 +201,9 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Loa
         setting: "settings".to_owned(),
         problem: error.message().to_owned(),
     })?;
+    if flags.database.is_some() {
+        config.database.clone_from(&flags.database);
+    }
     config.seal_key = variable_of(SEAL_KEY).map(|key| key.clone().into());
     let fault =
         |(setting, problem)| ConfigError::Setting { setting: format!("`{setting}`"), problem };
@@ -295,6 +313,7 @@ mod tests {
             ("PROVISIONING_RENEW_BEFORE", ""),
             ("PROVISIONING_OTHER", "x"),
             ("PROVISIONING_SEAL_KEY", "k"),
+            ("PROVISIONING_DATABASE", "postgres://u:hush@h/d"),
         ];
         let config = load(&flags, &env(&pairs)).unwrap().config;
         assert_eq!(config.listen.port(), 2);
@@ -304,6 +323,11 @@ mod tests {
         assert_eq!(config.names, ["a.example", "10.0.0.1"]);
         assert!(config.seal_key.is_some());
         assert!(!format!("{config:?}").contains("\"k\""));
+        assert_eq!(config.database.as_ref().unwrap().to_string(), "postgres://u@h:5432/d");
+        assert!(!format!("{config:?}").contains("hush"));
+        let flags = Flags { database: Some("postgres://f@h/d".parse().unwrap()), ..flags };
+        let config = load(&flags, &env(&pairs)).unwrap().config;
+        assert_eq!(config.database.unwrap().to_string(), "postgres://f@h:5432/d");
     }
 
     #[cfg(feature = "nats")]
@@ -361,6 +385,7 @@ mod tests {
             ("PROVISIONING_NATS", "tls://u:p@n.example", "nats_credentials"),
             ("PROVISIONING_NATS_CA", "ca.pem", "nats_ca"),
             ("PROVISIONING_NATS_CREDENTIALS", "x.creds", "nats_credentials"),
+            ("PROVISIONING_DATABASE", "mysql://a", "PROVISIONING_DATABASE"),
         ] {
             let problem = fault(&none, &[(name, value)]);
             assert!(problem.contains(expected), "{name}={value}: {problem}");

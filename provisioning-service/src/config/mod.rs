@@ -2,9 +2,10 @@
 //!
 //! Every setting has one name in three spellings: `code_lifetime` in the file, `PROVISIONING_CODE_LIFETIME` in the
 //! environment, and, where there is one, `--code-lifetime` as a flag. A flag beats the environment, the environment the
-//! file, and an empty variable counts as not set. The sealing key comes from a file or from `PROVISIONING_SEAL_KEY`, never
-//! from a flag, where every user of the machine could read it. The sections `[mail]`, `[webhook]` and `[notifications]` are
-//! in the file only, and their secrets in files of their own or in the environment.
+//! file, and an empty variable counts as not set. The address of a database may hold a password and is shown without it. The
+//! sealing key comes from a file or from `PROVISIONING_SEAL_KEY`, never from a flag, where every user of the machine could
+//! read it. The sections `[mail]`, `[webhook]` and `[notifications]` are in the file only, and their secrets in files of
+//! their own or in the environment.
 
 mod load;
 mod notify;
@@ -14,6 +15,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use scim_postgres::Address;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -44,8 +46,11 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// Names and addresses, besides that of `public_url` and the loopback ones, for the certificate of `tls = "own"`.
     pub names: Vec<String>,
-    /// The folder that holds everything kept.
+    /// The folder that holds everything kept; with `database`, the working copies of this replica.
     pub data: PathBuf,
+    /// The PostgreSQL database that holds everything kept, shared by replicas; without it, files in the data folder.
+    #[serde(skip_serializing)]
+    pub database: Option<Address>,
     /// The file with the key that seals secrets; without it, `seal.key` in the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
@@ -116,6 +121,7 @@ impl Default for Config {
             tls_key: None,
             names: Vec::new(),
             data: PathBuf::from("provisioning-data"),
+            database: None,
             key_file: None,
             seal_key: None,
             nats: None,
@@ -148,7 +154,7 @@ impl Config {
         self.key_file.clone().unwrap_or_else(|| self.data.join("seal.key"))
     }
 
-    /// Where the records are.
+    /// Where the records are, unless they are in a database.
     #[must_use]
     pub fn records_path(&self) -> PathBuf {
         self.data.join("service.db")

@@ -5,7 +5,7 @@
 //! added to what was asked for together; none is taken away, because a state of few objects does not know the others.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -17,15 +17,14 @@ use scim_sync::run::CycleMode;
 use scim_sync::space::ExportKind;
 use scim_sync::stop::Stop;
 use scim_sync::sync::{Explanation, Synchronizer};
-use scim_sync::undo::UndoSink;
 use scim_sync::{Connector, ObjectType, SyncStore};
-use scim_sync_store::{SqliteStore, UndoFile};
+use scim_sync_store::SqliteStore;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::connectors::Only;
 use super::error::JobError;
-use super::folder::{self, JobFolder};
+use super::folder::Place;
 use super::kept::{self, JobKey};
 use super::run::{LogSink, Systems, runtime};
 use super::schedule::{Claim, on_thread};
@@ -88,12 +87,12 @@ impl Jobs {
         let job = kept::job(&*self.0.records, key).await?.value;
         let subjects = subjects(asked)?;
         let systems = self.0.systems(key, &job).await?;
-        let request = Request {
+        let mut request = Request {
             names: self.0.names(key, &systems, Some(&by.to_string())),
             systems,
             subjects,
             dry_run: asked.dry_run,
-            folder: folder::path_of(&self.0.folder, &key.tenant, &key.id),
+            place: None,
             clock: Arc::clone(&self.0.clock),
         };
         if !asked.dry_run && job.settings.mode == Mode::Staging {
@@ -113,6 +112,7 @@ impl Jobs {
             || JobError::Busy("a cycle of the job runs: try again when it is over".to_owned());
         let claim = Claim::take(&self.0, key).ok_or_else(busy)?;
         let lease = self.0.lease(key).await?.ok_or_else(busy)?;
+        request.place = Some(self.0.place(key, &lease));
         let (log, writing) = self.0.log_writer(key);
         let done = on_thread(key, move || request.run(Some(log))).await;
         let _ = writing.await;
@@ -150,7 +150,8 @@ struct Request {
     systems: Systems,
     subjects: Vec<Subject>,
     dry_run: bool,
-    folder: PathBuf,
+    /// Where the state of the job is, where something is to be written.
+    place: Option<Place>,
     clock: Arc<dyn Clock>,
 }
 
@@ -188,10 +189,10 @@ impl Request {
         let matched = self.explain(&mut found, &folder.path().join("explained.db")).await?;
         let mut steps = Vec::new();
         let mut errors = Vec::new();
-        if let Some(log) = log {
-            (steps, errors) =
-                self.write(&found, matched, &folder.path().join("written.db"), log).await?;
-            self.make_known(&steps, began).await?;
+        if let (Some(log), Some(place)) = (log, &self.place) {
+            let database = folder.path().join("written.db");
+            (steps, errors) = self.write(&found, matched, &database, place, log).await?;
+            self.make_known(&steps, place, began).await?;
         }
         let ended = self.clock.now();
         let results: Vec<OnDemandResult> =
@@ -264,9 +265,10 @@ impl Request {
         found: &[Found],
         matched: Vec<ImportedObject>,
         database: &Path,
+        place: &Place,
         log: LogSink,
     ) -> Result<(Vec<Step>, Vec<String>), JobError> {
-        let held = JobFolder::hold(&self.folder)?;
+        let _held = place.hold()?;
         let mut store = SqliteStore::open(database)?;
         let objects = found.iter().map(|one| one.object.clone()).collect();
         let source = Only { inner: Arc::clone(&self.systems.source), objects };
@@ -277,7 +279,7 @@ impl Request {
         // Asked for by name, so it is meant.
         options.export = true;
         let now = || self.clock.now();
-        let mut undo = UndoFile::new(&held.undo(), self.clock.now());
+        let mut undo = place.undo(self.clock.now());
         let sink = move |entry: LogEntry| {
             let _ = log.send(entry);
         };
@@ -297,7 +299,7 @@ impl Request {
             options: &options,
             now: &now,
             stop: &Stop::new(),
-            undo: &mut undo as &mut dyn UndoSink,
+            undo: &mut *undo,
         };
         let report = run_cycle(input, &mut observer).await;
         let report = report.map_err(|error| JobError::Internal(error.to_string()))?;
@@ -313,11 +315,15 @@ impl Request {
     }
 
     /// Tells the state of the job what the target has now, so that its next cycle finds what was made here.
-    async fn make_known(&self, steps: &[Step], now: DateTime<Utc>) -> Result<(), JobError> {
+    async fn make_known(
+        &self,
+        steps: &[Step],
+        place: &Place,
+        now: DateTime<Utc>,
+    ) -> Result<(), JobError> {
         let mapping = &self.systems.mapping;
         let anchors: BTreeSet<_> = steps.iter().filter_map(|step| step.target.clone()).collect();
-        let database = folder::database(&self.folder);
-        if anchors.is_empty() || !database.exists() {
+        if anchors.is_empty() || !place.may_be_known() {
             return Ok(());
         }
         let anchors: Vec<_> = anchors.into_iter().collect();
@@ -325,7 +331,8 @@ impl Request {
         let target = &*self.systems.target;
         let objects = target.read(&anchors, &shape).await;
         let objects = objects.map_err(|error| told(&mapping.target, &error))?;
-        let mut store = SqliteStore::open(&database)?;
+        let held = place.hold()?;
+        let mut store = place.open(&held)?;
         // A state that has never read the target reads it whole anyway.
         if !store.connector(&mapping.target)?.complete {
             return Ok(());

@@ -1,7 +1,6 @@
 //! One cycle of a job, on a thread of its own: the engine computes between two waits, and nobody else is to wait for it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -9,12 +8,11 @@ use scim_sync::Connector;
 use scim_sync::cycle::{CycleInput, CycleOptions, Outcome, RandomSource, run_cycle};
 use scim_sync::observer::{Event, Observer, Phase};
 use scim_sync::stop::Stop;
-use scim_sync_store::{SqliteStore, UndoFile};
 
 use super::Mode;
 use super::connectors::{Probing, Watched};
 use super::error::JobError;
-use super::folder::JobFolder;
+use super::folder::Place;
 use super::mapping::Mapping;
 use super::pilot::Pilot;
 use super::planned::Planned;
@@ -53,7 +51,7 @@ pub(super) struct Ended {
 /// Everything that a cycle needs.
 pub(super) struct Work {
     pub(super) names: Names,
-    pub(super) folder: PathBuf,
+    pub(super) place: Place,
     pub(super) systems: Systems,
     pub(super) status: JobStatus,
     pub(super) clock: Arc<dyn Clock>,
@@ -64,11 +62,11 @@ pub(super) struct Work {
 
 /// Runs a cycle to its end.
 pub(super) fn cycle(work: Work) -> Ended {
-    let Work { names, folder, systems, mut status, clock, stop, shown, log } = work;
+    let Work { names, place, systems, mut status, clock, stop, shown, log } = work;
     let mut plan = None;
     let outcome = (|| {
-        let folder = JobFolder::hold(&folder)?;
-        let mut store = SqliteStore::open(folder.database())?;
+        let held = place.hold()?;
+        let mut store = place.open(&held)?;
         let targets = BTreeSet::from([systems.mapping.target.clone()]);
         // What a service left that died in the middle.
         status.observe(&store, &names.job, &targets, &Told::default())?;
@@ -77,13 +75,13 @@ pub(super) fn cycle(work: Work) -> Ended {
         let target = Watched::new(Arc::new(target));
         let connectors: [&dyn Connector; 2] = [&source, &target];
         let now = || clock.now();
-        let mut undo = UndoFile::new(&folder.undo(), clock.now());
+        let mut undo = place.undo(clock.now());
         let sink = move |entry| {
             // Whoever writes the log has said already that it cannot.
             let _ = log.send(entry);
         };
         let job = names.job.clone();
-        let database = folder.database();
+        let database = place.database();
         let mut observer = Both {
             log: LogObserver::new(names, Arc::clone(&clock), Some(&database), sink),
             shown: &shown,
@@ -97,7 +95,7 @@ pub(super) fn cycle(work: Work) -> Ended {
             options: &systems.options,
             now: &now,
             stop: &stop,
-            undo: &mut undo,
+            undo: &mut *undo,
         };
         let report = runtime()?.block_on(run_cycle(input, &mut observer));
         let live = systems.options.export;

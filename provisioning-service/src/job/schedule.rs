@@ -17,7 +17,7 @@ use scim_sync::stop::Stop;
 use tokio::sync::watch;
 
 use super::error::JobError;
-use super::folder::{self, JobFolder};
+use super::folder::{self, JobFolder, Place};
 use super::kept::{self, Act, JOB, JobKey, PLAN, Read, SECRETS, STATUS};
 use super::record::JobRecord;
 use super::run::{self, Shown, Work};
@@ -99,6 +99,9 @@ impl Jobs {
             if now >= forget_at {
                 forget_at = now + TimeDelta::hours(1);
                 self.0.forget_log(now).await;
+                if let Err(error) = self.0.sweep().await {
+                    tracing::warn!("what is left of removed jobs stays for now: {error}");
+                }
             }
             let wait = match self.look().await {
                 Ok(next) => next.min(LOOK),
@@ -189,6 +192,30 @@ impl Inner {
         }
     }
 
+    /// Removes the working copies of jobs that another replica has removed.
+    async fn sweep(self: &Arc<Self>) -> Result<(), JobError> {
+        if self.records.states().is_none() {
+            return Ok(());
+        }
+        let root = self.folder.clone();
+        let failed = |error: tokio::task::JoinError| JobError::Internal(error.to_string());
+        let found = tokio::task::spawn_blocking(move || folder::found(&root)).await;
+        for key in found.map_err(failed)? {
+            let Some(_claim) = Claim::take(self, &key) else { continue };
+            if kept::get::<JobRecord>(&*self.records, key.record(JOB)).await?.is_none() {
+                let path = folder::path_of(&self.folder, &key.tenant, &key.id);
+                let removed = tokio::task::spawn_blocking(move || JobFolder::hold(&path)?.remove());
+                removed.await.map_err(failed)??;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the state of a job is, for whoever has its lease.
+    pub(super) fn place(&self, key: &JobKey, lease: &Lease) -> Place {
+        Place::new(&self.folder, &*self.records, key, lease)
+    }
+
     /// Takes the lease of a job; `None` while another process has it.
     pub(super) async fn lease(&self, key: &JobKey) -> Result<Option<Lease>, JobError> {
         let now = self.clock.now();
@@ -254,7 +281,7 @@ impl Inner {
         (systems.options.reset, systems.options.mode) = job.state.next_cycle();
         let ended = {
             let keeping = self.keep(claim, lease, &job);
-            let running = self.on_a_thread(claim, systems, begun);
+            let running = self.on_a_thread(claim, lease, systems, begun);
             tokio::select! {
                 () = keeping => return Err(JobError::Internal("the lease is kept for ever".to_owned())),
                 ended = running => ended?,
@@ -270,13 +297,14 @@ impl Inner {
     async fn on_a_thread(
         &self,
         claim: &Claim,
+        lease: &Lease,
         systems: run::Systems,
         status: JobStatus,
     ) -> Result<run::Ended, JobError> {
         let (log, writing) = self.log_writer(&claim.key);
         let work = Work {
             names: self.names(&claim.key, &systems, None),
-            folder: folder::path_of(&self.folder, &claim.key.tenant, &claim.key.id),
+            place: self.place(&claim.key, lease),
             systems,
             status: status.clone(),
             clock: Arc::clone(&self.clock),
@@ -428,10 +456,8 @@ impl Inner {
         job: &Read<JobRecord>,
     ) -> Result<(), JobError> {
         self.forget_schema(key);
-        let path = folder::path_of(&self.folder, &key.tenant, &key.id);
-        let removed = tokio::task::spawn_blocking(move || {
-            if path.exists() { JobFolder::hold(&path)?.remove() } else { Ok(()) }
-        });
+        let place = self.place(key, lease);
+        let removed = tokio::task::spawn_blocking(move || place.remove());
         removed.await.map_err(|error| JobError::Internal(error.to_string()))??;
         let mut writes = vec![Write::delete(key.record(JOB), job.version)];
         for version in kept::mappings(&*self.records, key).await? {

@@ -4,6 +4,7 @@
 //! Every key begins with the tenant. A commit is whole or not at all, over records and journal entries together, and can
 //! be fenced: whoever lost a lease cannot write under it any more.
 
+mod postgres;
 mod sqlite;
 mod types;
 
@@ -15,7 +16,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use scim_sync_store::postgres::{Guard, PostgresStates};
 
+pub use postgres::PostgresRecords;
 pub use sqlite::SqliteRecords;
 pub use types::{
     Batch, Entry, Expect, Fence, Journal, Key, Lease, LogEntry, LogOrder, LogQuery, Logged, Record,
@@ -115,6 +118,18 @@ pub trait Records: Debug + Send + Sync {
 
     /// Gives a lease back; one that was lost meanwhile is left alone.
     async fn release(&self, lease: &Lease) -> Result<(), RecordsError>;
+
+    /// Where the states of the synchronisations are kept beside the records, for replicas that share them. `None`: each in a
+    /// file of the one service that there is.
+    fn states(&self) -> Option<&PostgresStates> {
+        None
+    }
+
+    /// What asks, in a transaction of [`Records::states`], whether a lease is still the last one of its name.
+    fn guard(&self, fence: &Fence) -> Option<Guard> {
+        let _ = fence;
+        None
+    }
 
     /// Writes records: a [`Records::commit`] of nothing else.
     ///

@@ -36,7 +36,7 @@ impl fmt::Display for Key {
 /// A value and its version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// Greater than every version that any record of the store had before this was written.
+    /// Greater than every version that any record of the tenant had before this was written.
     pub version: u64,
     /// The value.
     pub value: Value,

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::tokens::{TokenSpec, Tokens};
 
 pub(super) async fn token(config: &Config, command: TokenCommand) -> anyhow::Result<ExitCode> {
-    let parts = Parts::open(config)?;
+    let parts = Parts::open(config).await?;
     let tokens = Tokens::new(Arc::clone(&parts.records), Arc::clone(&parts.clock));
     let now = parts.clock.now();
     match command {
@@ -57,7 +57,7 @@ pub(super) async fn token(config: &Config, command: TokenCommand) -> anyhow::Res
 }
 
 pub(super) async fn agent(config: &Config, command: AgentCommand) -> anyhow::Result<ExitCode> {
-    let parts = Parts::open(config)?;
+    let parts = Parts::open(config).await?;
     let agents = parts.agents(config).await?;
     let now = parts.clock.now();
     match command {
@@ -115,7 +115,7 @@ pub(super) async fn agent(config: &Config, command: AgentCommand) -> anyhow::Res
 }
 
 pub(super) async fn group(config: &Config, command: GroupCommand) -> anyhow::Result<ExitCode> {
-    let parts = Parts::open(config)?;
+    let parts = Parts::open(config).await?;
     let agents = parts.agents(config).await?;
     let actor = Actor::Program;
     match command {
@@ -152,7 +152,7 @@ pub(super) async fn group(config: &Config, command: GroupCommand) -> anyhow::Res
 /// Prints the certificate of the service's own authority. It is made where there is none yet, so that it can be handed out
 /// before the first start.
 pub(super) async fn authority(config: &Config) -> anyhow::Result<ExitCode> {
-    let agents = Parts::open(config)?.agents(config).await?;
+    let agents = Parts::open(config).await?.agents(config).await?;
     print!("{}", agents.authority().pem());
     Ok(ExitCode::SUCCESS)
 }

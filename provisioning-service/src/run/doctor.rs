@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use scim_postgres::Address;
+
 use crate::agents::{AgentState, Agents, Lifetimes};
 use crate::authority::Authority;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, TlsMode};
-use crate::records::{Key, Records, SqliteRecords};
+use crate::records::{Key, PostgresRecords, Records, RecordsError, SqliteRecords};
 use crate::seal::Sealer;
 use crate::tenant::TenantId;
 use crate::tls;
@@ -43,8 +45,22 @@ pub(super) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
 
 async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
     let data = config.data.display();
-    if !config.records_path().exists() {
+    let is_kept_here = config.database.is_none();
+    if is_kept_here && !config.records_path().exists() {
         report.odd(&format!("there is nothing in {data} yet; `serve` makes it"));
+        return Ok(());
+    }
+    let shared = match &config.database {
+        None => None,
+        Some(address) => match database(address, report).await {
+            Some(records) => Some(records),
+            None => return Ok(()),
+        },
+    };
+    if let Some(records) = &shared
+        && !super::authority_is_there(records).await?
+    {
+        report.odd("there is nothing in the database yet; `serve` makes it");
         return Ok(());
     }
     let sealer = match &config.seal_key {
@@ -64,14 +80,19 @@ async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
         }
     };
     report.good("the key that seals secrets can be read by its owner only");
-    let records: Arc<dyn Records> = match SqliteRecords::open(&config.records_path()) {
-        Ok(records) => Arc::new(records),
-        Err(error) => {
-            report.bad(&error.to_string());
-            return Ok(());
-        }
+    let records: Arc<dyn Records> = match shared {
+        Some(records) => Arc::new(records),
+        None => match SqliteRecords::open(&config.records_path()) {
+            Ok(records) => {
+                report.good(&format!("the records in {data} can be opened"));
+                Arc::new(records)
+            }
+            Err(error) => {
+                report.bad(&error.to_string());
+                return Ok(());
+            }
+        },
     };
-    report.good(&format!("the records in {data} can be opened"));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let kept = records.get(&Key::new(&TenantId::service(), "authority", "1")).await?;
     if kept.is_none() {
@@ -100,6 +121,29 @@ async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
         report.odd("no public_url: agents are told the address listened on");
     }
     people(config, &records, &clock, authority, report).await
+}
+
+/// The records in a database, and whether its clock is this one's.
+async fn database(address: &Address, report: &mut Report) -> Option<PostgresRecords> {
+    let found = async {
+        let records = PostgresRecords::open(address).await?;
+        let skew = super::skew(&records, &SystemClock::new()).await?;
+        Ok::<_, RecordsError>((records, skew))
+    };
+    match found.await {
+        Ok((records, skew)) => {
+            report.good(&format!("the database {address} can be used"));
+            if skew.abs() > super::SKEW {
+                let ahead = skew.num_seconds();
+                report.bad(&format!("this clock is {ahead} s ahead of the database's: set both"));
+            }
+            Some(records)
+        }
+        Err(error) => {
+            report.bad(&error.to_string());
+            None
+        }
+    }
 }
 
 /// Those who may enter: administrators and agents.

@@ -17,7 +17,7 @@ use crate::link::HubSources;
 use crate::tenant::TenantId;
 
 pub(super) async fn job(config: &Config, command: JobCommand) -> anyhow::Result<ExitCode> {
-    let parts = Parts::open(config)?;
+    let parts = Parts::open(config).await?;
     let jobs = Jobs::new(JobParts {
         records: Arc::clone(&parts.records),
         // Nothing is asked of agents here: they are connected to the service.

@@ -20,7 +20,7 @@ const PAGE: usize = 1000;
 const LOOK: Duration = Duration::from_secs(2);
 
 pub(super) async fn logs(config: &Config, asked: LogsCommand) -> anyhow::Result<ExitCode> {
-    let parts = Parts::open(config)?;
+    let parts = Parts::open(config).await?;
     let tenant = &asked.of.tenant;
     let query = LogQuery {
         job: asked.job,

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
@@ -20,8 +21,9 @@ use crate::authority::Authority;
 use crate::cli::{Cli, Command};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LogFormat, load, process_environment};
-use crate::records::{Records, SqliteRecords};
+use crate::records::{Key, PostgresRecords, Records, RecordsError, SqliteRecords};
 use crate::seal::Sealer;
+use crate::tenant::TenantId;
 
 /// Runs the program.
 ///
@@ -101,19 +103,30 @@ struct Parts {
 }
 
 impl Parts {
-    /// Opens the data folder; makes it, with a sealing key, where there is none.
-    fn open(config: &Config) -> anyhow::Result<Self> {
+    /// Opens what is kept, in the data folder or in the database; makes it, with a sealing key, where there is none.
+    async fn open(config: &Config) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&config.data)
             .with_context(|| format!("the folder {} cannot be made", config.data.display()))?;
-        let sealer = sealer(config)?;
-        let path = config.records_path();
-        let records = SqliteRecords::open(&path)
-            .with_context(|| format!("{} cannot be opened", path.display()))?;
-        Ok(Self {
-            records: Arc::new(records),
-            clock: Arc::new(SystemClock::new()),
-            sealer: Arc::new(sealer),
-        })
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let (records, sealer): (Arc<dyn Records>, Sealer) = match &config.database {
+            Some(address) => {
+                let records = PostgresRecords::open(address)
+                    .await
+                    .with_context(|| format!("the database {address} cannot be used"))?;
+                warn_of_skew(&records, &*clock).await?;
+                let is_there = authority_is_there(&records).await?;
+                let sealer = sealer(config, is_there, &format!("the database {address}"))?;
+                (Arc::new(records), sealer)
+            }
+            None => {
+                let path = config.records_path();
+                let sealer = sealer(config, path.exists(), &path.display().to_string())?;
+                let records = SqliteRecords::open(&path)
+                    .with_context(|| format!("{} cannot be opened", path.display()))?;
+                (Arc::new(records), sealer)
+            }
+        };
+        Ok(Self { records, clock, sealer: Arc::new(sealer) })
     }
 
     /// The agents, whose authority is made where there is none.
@@ -129,18 +142,40 @@ impl Parts {
     }
 }
 
-fn sealer(config: &Config) -> anyhow::Result<Sealer> {
+/// Clocks that do not agree let replicas take jobs from each other before their time.
+const SKEW: TimeDelta = TimeDelta::seconds(5);
+
+/// How far this machine's clock is ahead of the database's.
+async fn skew(records: &PostgresRecords, clock: &dyn Clock) -> Result<TimeDelta, RecordsError> {
+    Ok(clock.now() - records.time().await?)
+}
+
+async fn warn_of_skew(records: &PostgresRecords, clock: &dyn Clock) -> anyhow::Result<()> {
+    let skew = skew(records, clock).await?;
+    if skew.abs() > SKEW {
+        tracing::warn!(
+            seconds = skew.num_seconds(),
+            "this clock is ahead of the database's: replicas whose clocks differ take jobs from each other too early"
+        );
+    }
+    Ok(())
+}
+
+async fn authority_is_there(records: &dyn Records) -> Result<bool, RecordsError> {
+    Ok(records.get(&Key::new(&TenantId::service(), "authority", "1")).await?.is_some())
+}
+
+/// The sealing key; a new one only where nothing is kept yet (`is_there`) that another one has sealed.
+fn sealer(config: &Config, is_there: bool, kept: &str) -> anyhow::Result<Sealer> {
     if let Some(key) = &config.seal_key {
         return Sealer::parse(key).context("PROVISIONING_SEAL_KEY");
     }
     let path = config.key_path();
-    // With records there must be a key already: a new one would open none of their secrets.
-    let lost = !path.exists() && config.records_path().exists();
     anyhow::ensure!(
-        !lost,
-        "the key file {} is gone, and without it the secrets in {} cannot be read: put it back, or name it with --key-file",
+        path.exists() || !is_there,
+        "the key file {} is not there, and without it the secrets in {kept} cannot be read: put it back, or copy it from \
+         another replica, or name it with --key-file",
         path.display(),
-        config.records_path().display()
     );
     let (sealer, made) = Sealer::load_or_make(&path)?;
     if made {

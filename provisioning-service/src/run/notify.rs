@@ -14,7 +14,7 @@ pub(super) async fn notify(config: &Config, command: NotifyCommand) -> anyhow::R
     match command {
         NotifyCommand::Test { of } => test(config, &of.tenant).await,
         NotifyCommand::List { of, all } => {
-            let parts = Parts::open(config)?;
+            let parts = Parts::open(config).await?;
             for listed in notify::list(&*parts.records, &of.tenant).await? {
                 if all || listed.notification.resolved.is_none() {
                     show(&listed);
@@ -26,7 +26,7 @@ pub(super) async fn notify(config: &Config, command: NotifyCommand) -> anyhow::R
 }
 
 async fn test(config: &Config, tenant: &TenantId) -> anyhow::Result<ExitCode> {
-    let parts = Parts::open(config)?;
+    let parts = Parts::open(config).await?;
     let channels = Channels::new(config)?;
     let origin = config.public_url.as_ref().map_or_else(String::new, ToString::to_string);
     let tried = notify::test(&channels, tenant, &origin, parts.clock.now()).await;

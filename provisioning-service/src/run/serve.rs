@@ -26,7 +26,7 @@ const GRACE: Duration = Duration::from_secs(15);
 
 /// Serves until a signal comes.
 pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
-    let parts = Parts::open(&config)?;
+    let parts = Parts::open(&config).await?;
     let server = Server::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;

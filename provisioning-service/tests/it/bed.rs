@@ -17,7 +17,7 @@ use scim_provisioning_service::job::wire::{
     NewJob, SecretPair, Status, StatusCode, SynchronizationJob, TaskState,
 };
 use scim_provisioning_service::job::{Command, JobKey, JobParts, JobSettings, Jobs, Sources};
-use scim_provisioning_service::records::{Records, SqliteRecords};
+use scim_provisioning_service::records::{PostgresRecords, Records, SqliteRecords};
 use scim_provisioning_service::seal::Sealer;
 use scim_provisioning_service::tenant::TenantId;
 use scim_sync::{Connector, ConnectorError};
@@ -71,6 +71,8 @@ pub(crate) struct Way {
     held: AtomicBool,
     go: Notify,
     requests: Mutex<u64>,
+    /// Requests under way, and the most that ever were.
+    inside: Mutex<(u64, u64)>,
 }
 
 impl Way {
@@ -82,6 +84,7 @@ impl Way {
             held: AtomicBool::new(false),
             go: Notify::new(),
             requests: Mutex::new(0),
+            inside: Mutex::default(),
         }
     }
 
@@ -95,8 +98,31 @@ impl Way {
         self.go.notify_waiters();
     }
 
+    /// The most requests that were ever under way at once.
+    pub(crate) fn at_once(&self) -> u64 {
+        self.inside.lock().unwrap().1
+    }
+
     pub(crate) fn requests(&self) -> u64 {
         *self.requests.lock().unwrap()
+    }
+}
+
+/// A request under way.
+struct Inside<'w>(&'w Way);
+
+impl<'w> Inside<'w> {
+    fn new(way: &'w Way) -> Self {
+        let mut inside = way.inside.lock().unwrap();
+        inside.0 += 1;
+        inside.1 = inside.1.max(inside.0);
+        Self(way)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.inside.lock().unwrap().0 -= 1;
     }
 }
 
@@ -110,6 +136,7 @@ impl Relay for Travel {
         _deadline: Duration,
     ) -> Result<http::Response<RelayBody>, RelayError> {
         *self.0.requests.lock().unwrap() += 1;
+        let _inside = Inside::new(&self.0);
         if self.0.cut.load(Ordering::SeqCst) {
             return Err(RelayError::Unreachable(
                 "no agent of the group corp is connected".to_owned(),
@@ -174,6 +201,14 @@ impl Kept {
             sealer: Arc::new(sealer),
             folder: folder.join("jobs"),
         }
+    }
+
+    /// The same in a database that replicas share, with a folder of this one and the clock of another.
+    pub(crate) async fn replica(folder: &Path, address: &str, clock: Option<&Self>) -> Self {
+        let own = Self::open(folder);
+        let records = PostgresRecords::open(&address.parse().unwrap()).await.unwrap();
+        let clock = clock.map_or(own.clock, |other| Arc::clone(&other.clock));
+        Self { records: Arc::new(records), clock, sealer: own.sealer, folder: own.folder }
     }
 
     /// Jobs that nobody runs.

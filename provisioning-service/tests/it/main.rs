@@ -7,6 +7,8 @@
     reason = "a test that fails says so by panicking, in helpers too"
 )]
 
+#[cfg(feature = "nats")]
+mod backplane;
 mod bed;
 mod channel;
 mod demand;
@@ -22,7 +24,6 @@ mod polls;
 mod program;
 mod program_logs;
 mod proof;
-#[cfg(feature = "nats")]
 mod replicas;
 mod routes;
 mod synchronization;

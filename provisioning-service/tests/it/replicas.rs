@@ -1,67 +1,198 @@
-//! Two replicas of the service: whoever has the agent, each can ask it.
+//! Several services that share their jobs in a PostgreSQL database.
 
-use bytes::Bytes;
-use futures::StreamExt as _;
-use http::Method;
-use scim_provisioning_service::job::Sources as _;
-use scim_provisioning_service::link::HubSources;
-use scim_provisioning_service::tokens::Role;
-use scim_sync_link::LinkError;
-use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Program, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::channel::{ask, link};
-use crate::harness::{Service, acme, until};
+use chrono::TimeDelta;
+use rustix::process::{Pid, Signal, kill_process};
+use scim_provisioning_service::clock::Clock as _;
+use scim_provisioning_service::job::wire::SynchronizationJob;
+use scim_provisioning_service::job::{Command, JobKey};
+use scim_provisioning_service::tenant::TenantId;
+use tempfile::TempDir;
+use testkit::Postgres;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_of_one_replica_answers_the_jobs_of_the_other() {
-    let nats = testkit::Nats::start();
-    let [one, two] = Service::replicas(&nats.url()).await;
-    let agent = one.enrol(&["g"]).await;
-    let linked = link(&one, &agent).await;
-    until("the other replica knows", async || !two.app.hub.everywhere("acme").is_empty()).await;
-    assert!(two.app.hub.connected("acme").is_empty());
-    assert_eq!(ask(&two, "g", "/x").await.unwrap(), "you asked for /x");
-    assert_eq!(ask(&two, "h", "/x").await.unwrap_err(), LinkError::NoAgent);
+use crate::bed::{Bed, Gate, Kept, Service, Way, actor, last, status, succeeded, until};
 
-    // As a job of the other replica has it.
-    let relay = HubSources::new(two.app.hub.clone()).relay(&acme(), "g");
-    let request = http::Request::get("/y").body(Bytes::new()).unwrap();
-    let answer = relay.send(request, std::time::Duration::from_secs(10)).await.unwrap();
-    let body: Vec<Bytes> = answer.into_body().map(|piece| piece.unwrap()).collect().await;
-    assert_eq!(body.concat(), b"you asked for /y");
+const PEOPLE: usize = 120;
 
-    // An administrator sees the agent from either.
-    let reader = two.token(&acme(), Role::Reader).await;
-    for replica in [&one, &two] {
-        let place = format!("/api/agents/{}", agent.id);
-        let (_, shown) = replica.admin(&reader, Method::GET, &place, json!(null)).await;
-        assert_eq!(shown["connected"], json!(true), "{shown}");
+/// Not a test: a replica that runs until it is killed, and says in a file whether a cycle runs.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "runs the jobs for another test"]
+async fn worker() {
+    let told = |name: &str| std::env::var(name).unwrap();
+    let folder = PathBuf::from(told("REPLICA_TEST_FOLDER"));
+    let way = Arc::new(Way::to(&told("REPLICA_TEST_DOMAIN")));
+    let kept = Kept::replica(&folder, &told("REPLICA_TEST_DATABASE"), None).await;
+    let service = kept.service(&way);
+    let key = JobKey::new(&TenantId::default(), &told("REPLICA_TEST_JOB"));
+    let mut pause = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        pause.tick().await;
+        if let Ok(job) = service.jobs.get(&key).await {
+            let says = if job.status.progress.is_empty() { "idle" } else { "busy" };
+            std::fs::write(folder.join("says"), says).unwrap();
+        }
     }
-
-    // Revoked at the other replica, it is out here, too.
-    let admin = two.token(&acme(), Role::Admin).await;
-    let place = format!("/api/agents/{}/revoke", agent.id);
-    two.admin(&admin, Method::POST, &place, json!(null)).await;
-    linked.ended.await.unwrap();
-    until("nobody is left", async || two.app.hub.everywhere("acme").is_empty()).await;
-    assert_eq!(ask(&two, "g", "/x").await.unwrap_err(), LinkError::NoAgent);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_moves_to_the_replica_that_is_left() {
-    let nats = testkit::Nats::start();
-    let [one, two] = Service::replicas(&nats.url()).await;
-    let agent = one.enrol(&["g"]).await;
-    let first = link(&one, &agent).await;
-    until("the other replica knows", async || !two.app.hub.everywhere("acme").is_empty()).await;
-    assert_eq!(ask(&two, "g", "/x").await.unwrap(), "you asked for /x");
-    one.stop();
-    one.app.hub.stop(std::time::Duration::ZERO).await;
-    first.ended.await.unwrap();
-    until("the other replica knows", async || two.app.hub.everywhere("acme").is_empty()).await;
-    // The credential of one replica is good at each.
-    let second = link(&two, &agent).await;
-    assert_eq!(ask(&two, "g", "/x").await.unwrap(), "you asked for /x");
-    second.control.drain();
-    second.ended.await.unwrap();
+/// A domain, a target, a database, and a replica of its own process that is in the middle of its first cycle.
+struct Two {
+    bed: Bed,
+    _server: Postgres,
+    kept: Kept,
+    _here: TempDir,
+    there: TempDir,
+    key: JobKey,
+    gate: Arc<Gate>,
+    worker: Child,
+}
+
+/// A folder of a replica, with the key that all have.
+fn folder_beside(bed: &Bed) -> TempDir {
+    let folder = TempDir::with_prefix("replica-").unwrap();
+    std::fs::copy(bed.folder.path().join("seal.key"), folder.path().join("seal.key")).unwrap();
+    folder
+}
+
+impl Two {
+    async fn start() -> Self {
+        let (bed, server) = (Bed::new(), Postgres::start());
+        let address = server.database();
+        bed.people(PEOPLE);
+        let (here, there) = (folder_beside(&bed), folder_beside(&bed));
+        let kept = Kept::replica(here.path(), &address, None).await;
+        let jobs = kept.jobs(&bed.way);
+        let key = bed.job(&jobs, |settings| settings.target.parallel = Some(1)).await;
+        let gate = bed.gate(PEOPLE / 2);
+        jobs.command(&key, &Command::Start, &actor()).await.unwrap();
+        let worker = start_worker(&bed, there.path(), &address, &key);
+        until(async || if gate.reached() { Ok(()) } else { Err("no write yet".to_owned()) }).await;
+        Self { bed, _server: server, kept, _here: here, there, key, gate, worker }
+    }
+
+    fn says(&self) -> String {
+        std::fs::read_to_string(self.there.path().join("says")).unwrap_or_default()
+    }
+
+    /// Waits until the other one says so.
+    async fn until(&self, says: &str) {
+        until(async || if self.says() == says { Ok(()) } else { Err(self.says()) }).await;
+    }
+
+    /// Lets time pass and waits for the end of the next cycle.
+    async fn next(&self, service: &Service) -> SynchronizationJob {
+        let before = last(&status(&service.jobs, &self.key).await);
+        self.kept.clock.advance(TimeDelta::minutes(2));
+        service.jobs.wake();
+        let job = self.bed.ended(&service.jobs, &self.key, before).await;
+        succeeded(&job);
+        job
+    }
+}
+
+impl Drop for Two {
+    fn drop(&mut self) {
+        // Also where it is suspended, and the test has failed.
+        let _ = self.worker.kill();
+        let _ = self.worker.wait();
+    }
+}
+
+fn start_worker(bed: &Bed, folder: &Path, address: &str, key: &JobKey) -> Child {
+    Program::new(std::env::current_exe().unwrap())
+        .args(["--quiet", "--ignored", "--exact", "replicas::worker"])
+        .env("REPLICA_TEST_FOLDER", folder)
+        .env("REPLICA_TEST_DOMAIN", bed.ad.url())
+        .env("REPLICA_TEST_DATABASE", address)
+        .env("REPLICA_TEST_JOB", &key.id)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_one_goes_on_from_the_watermark_where_one_was_killed() {
+    let mut two = Two::start().await;
+    two.worker.kill().unwrap();
+    two.worker.wait().unwrap();
+    two.gate.open();
+
+    // Its lease holds for a while still.
+    let (ttl, now) = (Duration::from_secs(60), two.kept.clock.now());
+    let taken = two.kept.records.lease(&two.key.lease(), "somebody", ttl, now).await;
+    assert_eq!(taken.unwrap(), None);
+    let service = two.kept.service(&two.bed.way);
+    let job = two.next(&service).await;
+    // The other one had read everything: what is read now is what has changed since.
+    let read = job.status.last_execution.as_ref().unwrap();
+    assert_eq!(read.count_imported_deltas, 0, "{read:?}");
+    let held = two.bed.held();
+    assert_eq!((held.len(), held["everybody"].len()), (PEOPLE + 1, PEOPLE));
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_suspended_and_wakes_up_cannot_write() {
+    let mut two = Two::start().await;
+    let pid = Pid::from_raw(i32::try_from(two.worker.id()).unwrap()).unwrap();
+    two.until("busy").await;
+    kill_process(pid, Signal::STOP).unwrap();
+    two.gate.open();
+    let service = two.kept.service(&two.bed.way);
+    let job = two.next(&service).await;
+    let held = two.bed.held();
+    assert_eq!((held.len(), held["everybody"].len()), (PEOPLE + 1, PEOPLE));
+
+    // It still believes that the lease is its own: by its clock no time has passed.
+    kill_process(pid, Signal::CONT).unwrap();
+    two.until("idle").await;
+    two.worker.kill().unwrap();
+    two.worker.wait().unwrap();
+    // It may still send the rest of the batch that it had begun; it cannot keep what came of it, nor begin another one.
+    assert_eq!(last(&status(&service.jobs, &two.key).await), last(&job.status));
+    assert_eq!(two.bed.held(), held);
+    let quiet = two.next(&service).await;
+    let read = quiet.status.last_execution.as_ref().unwrap();
+    assert_eq!((read.count_imported_deltas, read.count_exports), (0, 0), "{read:?}");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_share_a_job_and_never_run_it_at_once() {
+    let (bed, server) = (Bed::new(), Postgres::start());
+    let address = server.database();
+    bed.people(10);
+    let folders = (folder_beside(&bed), folder_beside(&bed));
+    let one = Kept::replica(folders.0.path(), &address, None).await;
+    let other = Kept::replica(folders.1.path(), &address, Some(&one)).await;
+    let services = (one.service(&bed.way), other.service(&bed.way));
+    let key = bed.running(&services.0.jobs).await;
+    let mut numbers = Vec::new();
+    for cycle in 0..8 {
+        bed.person(100 + cycle);
+        let before = last(&status(&services.0.jobs, &key).await);
+        one.clock.advance(TimeDelta::minutes(2));
+        // Both see that its time has come.
+        services.0.jobs.wake();
+        services.1.jobs.wake();
+        let job = bed.ended(&services.1.jobs, &key, before).await;
+        succeeded(&job);
+        let id = last(&job.status).unwrap();
+        numbers.push(id.rsplit('.').next().unwrap().parse::<u64>().unwrap());
+    }
+    let expected: Vec<u64> = (numbers[0]..numbers[0] + 8).collect();
+    assert_eq!(numbers, expected);
+    assert_eq!(bed.way.at_once(), 1);
+    assert_eq!(bed.held().len(), 10 + 1 + 8);
+
+    // Removed by one, it leaves nothing of itself.
+    services.0.jobs.delete(&key, &actor()).await.unwrap();
+    let name = address.rsplit('/').next().unwrap();
+    assert_eq!(server.sql(name, "SELECT count(*) FROM sync_row"), "0");
+    services.0.stop().await;
+    services.1.stop().await;
 }

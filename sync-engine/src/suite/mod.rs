@@ -1,6 +1,7 @@
 //! The behaviour suite: one case for each sentence of the store contract, for every implementation.
 //!
-//! `store_suite!(open)` makes a `#[test]` of each case; `open` is called for an empty store and answers it together with
+//! `store_suite!(open)` makes a `#[test]` of each case, `store_suite!(@one name open)` a single one of all of them, for stores
+//! that are started for a test; `open` is called for an empty store and answers it together with
 //! whatever must live as long, such as a temporary folder.
 #![allow(
     missing_docs,
@@ -16,12 +17,15 @@ pub mod objects;
 pub mod records;
 pub mod transactions;
 
-/// Makes a test of each case of the suite for the stores that `$open` opens.
+/// Makes tests of the cases of the suite for the stores that `$open` opens.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! store_suite {
-    ($open:expr) => {
-        $crate::store_suite! { $open;
+    (@one $name:ident $open:expr) => {
+        $crate::store_suite! { @cases (@together $name $open) }
+    };
+    (@cases ($($for:tt)*)) => {
+        $crate::store_suite! { $($for)*;
             transactions: [
                 changes_outside_of_a_transaction_are_misuse,
                 transactions_do_not_nest_and_end_once,
@@ -84,7 +88,17 @@ macro_rules! store_suite {
             ]
         }
     };
-    ($open:expr; $($group:ident: [$($case:ident,)*])*) => {
+    (@together $name:ident $open:expr; $($group:ident: [$($case:ident,)*])*) => {
+        #[test]
+        fn $name() {
+            $($({
+                eprintln!("{}", stringify!($case));
+                let (mut store, _alive) = $open();
+                $crate::suite::$group::$case(&mut store);
+            })*)*
+        }
+    };
+    (@each $open:expr; $($group:ident: [$($case:ident,)*])*) => {
         $(mod $group {
             $(#[test]
             fn $case() {
@@ -92,5 +106,8 @@ macro_rules! store_suite {
                 $crate::suite::$group::$case(&mut store);
             })*
         })*
+    };
+    ($open:expr) => {
+        $crate::store_suite! { @cases (@each $open) }
     };
 }

@@ -5,7 +5,7 @@ use scim_sync::StoreError;
 
 /// What an error means.
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-pub(super) fn failed(error: rusqlite::Error) -> StoreError {
+pub(crate) fn failed(error: rusqlite::Error) -> StoreError {
     let Some(sqlite) = error.sqlite_error() else {
         return StoreError::Damaged(error.to_string());
     };
@@ -48,6 +48,6 @@ pub(super) fn io(error: impl std::fmt::Display) -> StoreError {
 }
 
 /// A body that cannot be read.
-pub(super) fn damaged(error: impl std::fmt::Display) -> StoreError {
+pub(crate) fn damaged(error: impl std::fmt::Display) -> StoreError {
     StoreError::Damaged(error.to_string())
 }

@@ -1,10 +1,10 @@
 //! The store on SQLite: one file, one connection, prepared statements.
 
 mod edges;
-mod error;
+pub(crate) mod error;
 mod identities;
 mod objects;
-mod open;
+pub(crate) mod open;
 mod records;
 
 use std::cell::RefCell;
@@ -44,6 +44,9 @@ pub struct SqliteStore {
     /// Numbers of connectors; forgotten with a transaction that is taken back, which may have made some.
     connectors: RefCell<BTreeMap<ConnectorId, i64>>,
     listed: Listed,
+    /// Where the state is, where this file is only a copy of it.
+    #[cfg(feature = "postgres")]
+    mirror: Option<crate::postgres::Mirror>,
 }
 
 impl fmt::Debug for SqliteStore {
@@ -71,7 +74,43 @@ impl SqliteStore {
     }
 
     fn on(connection: Connection) -> Self {
-        Self { connection, connectors: RefCell::default(), listed: Listed::default() }
+        Self {
+            connection,
+            connectors: RefCell::default(),
+            listed: Listed::default(),
+            #[cfg(feature = "postgres")]
+            mirror: None,
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn mirrored(connection: Connection, mirror: crate::postgres::Mirror) -> Self {
+        Self { mirror: Some(mirror), ..Self::on(connection) }
+    }
+
+    /// Whether the file may be worked in, where it is a copy.
+    fn check_mirror(&self) -> Result<(), StoreError> {
+        #[cfg(feature = "postgres")]
+        if let Some(mirror) = &self.mirror {
+            mirror.check()?;
+        }
+        Ok(())
+    }
+
+    /// Makes the transaction last where the state is, where this file is a copy of it.
+    fn send_to_mirror(&mut self) -> Result<(), StoreError> {
+        #[cfg(feature = "postgres")]
+        if let Some(mirror) = &mut self.mirror {
+            mirror.send(&self.connection)?;
+        }
+        Ok(())
+    }
+
+    fn mirror_is_ahead(&mut self) {
+        #[cfg(feature = "postgres")]
+        if let Some(mirror) = &mut self.mirror {
+            mirror.lagging();
+        }
     }
 
     /// Writes the state as it is now to a new file, for a backup or to work something out in. Another program may go on
@@ -203,12 +242,21 @@ impl SyncStore for SqliteStore {
         if !self.connection.is_autocommit() {
             return Err(StoreError::Misuse("a transaction is under way"));
         }
+        self.check_mirror()?;
         self.run("BEGIN IMMEDIATE")
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
         self.change()?;
+        if let Err(error) = self.send_to_mirror() {
+            // The first error says more.
+            let _ = self.rollback();
+            return Err(error);
+        }
         let done = self.run("COMMIT");
+        if done.is_err() {
+            self.mirror_is_ahead();
+        }
         if done.is_err() && !self.connection.is_autocommit() {
             // The first error says more.
             let _ = self.rollback();

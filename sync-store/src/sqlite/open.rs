@@ -24,7 +24,7 @@ mod embedded {
 }
 
 /// Opens the file, and makes it where there is none.
-pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     make_private(path).map_err(|error| {
         StoreError::Io(format!("{} cannot be opened or made: {error}", path.display()))
     })?;

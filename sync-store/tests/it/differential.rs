@@ -13,7 +13,7 @@ use scim_sync_store::SqliteStore;
 
 /// Small numbers, so that calls meet.
 #[derive(Clone, Debug)]
-enum Call {
+pub(crate) enum Call {
     Begin,
     Commit,
     Rollback,
@@ -40,7 +40,7 @@ enum Call {
 }
 
 #[derive(Clone, Debug)]
-struct Row {
+pub(crate) struct Row {
     cloud: bool,
     anchor: Option<u8>,
     name: Option<u8>,
@@ -74,7 +74,7 @@ fn row() -> impl Strategy<Value = Row> {
         })
 }
 
-fn call() -> impl Strategy<Value = Call> {
+pub(crate) fn call() -> impl Strategy<Value = Call> {
     let id = || 1_u64..9;
     let keys = || prop::collection::vec((0_u8..3, 0_u8..3), 0..4);
     prop_oneof![
@@ -168,7 +168,7 @@ fn run(ended: Option<i64>) -> RunRecord {
 }
 
 /// Makes the call; the answer as text, errors by their kind.
-fn make(store: &mut dyn SyncStore, call: &Call) -> String {
+pub(crate) fn make(store: &mut dyn SyncStore, call: &Call) -> String {
     fn told<T: std::fmt::Debug>(result: Result<T, scim_sync::StoreError>) -> String {
         match result {
             Ok(value) => format!("{value:?}"),
@@ -228,7 +228,7 @@ fn make(store: &mut dyn SyncStore, call: &Call) -> String {
 }
 
 /// Everything that can be asked, in pages of `limit`.
-fn everything(store: &dyn SyncStore, limit: usize) -> String {
+pub(crate) fn everything(store: &dyn SyncStore, limit: usize) -> String {
     use std::fmt::Write;
     let mut out = String::new();
     macro_rules! tell {
@@ -323,7 +323,7 @@ fn everything(store: &dyn SyncStore, limit: usize) -> String {
 }
 
 /// Spellings of names are compared where the contract says which one is shown; elsewhere any will do.
-fn folded(text: &str) -> String {
+pub(crate) fn folded(text: &str) -> String {
     text.replace("MEMBER", "member")
 }
 

@@ -61,7 +61,7 @@ fn everybody(users: usize) -> ImportedObject {
     }
 }
 
-fn stage(store: &mut dyn SyncStore, users: usize) -> (StagingReport, Duration) {
+pub(crate) fn stage(store: &mut dyn SyncStore, users: usize) -> (StagingReport, Duration) {
     let begun = Instant::now();
     let mut staging =
         Staging::begin(store, &ConnectorId::new("ad"), ReadKind::Full, at(0)).unwrap();

@@ -1,4 +1,4 @@
-//! The store on SQLite against the contract, against the store in memory, and against being killed.
+//! The stores against the contract, against the store in memory, and against being killed.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod damaged;
@@ -6,6 +6,7 @@ mod differential;
 mod file;
 mod killed;
 mod load;
+mod postgres;
 
 mod suite {
     fn open() -> (scim_sync_store::SqliteStore, tempfile::TempDir) {

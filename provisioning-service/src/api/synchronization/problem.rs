@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
+use scim_sync::StoreError;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -43,7 +44,8 @@ impl From<JobError> for Problem {
             JobError::Refused(_) => (StatusCode::BAD_REQUEST, "JobNotConfigured"),
             JobError::Busy(_) => (StatusCode::CONFLICT, "Busy"),
             JobError::Credentials(_) => (StatusCode::BAD_REQUEST, "CredentialValidationFailed"),
-            JobError::Records(RecordsError::Busy | RecordsError::Unavailable(_)) => {
+            JobError::Records(RecordsError::Busy | RecordsError::Unavailable(_))
+            | JobError::State(StoreError::Io(_)) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
             }
             JobError::Records(_)
@@ -75,6 +77,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = json!({ "error": { "code": self.code, "message": self.message } });
         let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = http::HeaderValue::from_static("5");
+            response.headers_mut().insert(http::header::RETRY_AFTER, seconds);
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = http::HeaderValue::from_static("Bearer");
             response.headers_mut().insert(http::header::WWW_AUTHENTICATE, challenge);
