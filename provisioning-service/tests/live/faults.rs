@@ -18,10 +18,9 @@ impl Bed {
             wire.hold_after(PART);
         }
         self.read_anew();
-        let held = poll::until(PATIENCE, || {
+        poll::until(PATIENCE, || {
             self.wires.iter().position(|wire| wire.is_held()).ok_or_else(|| self.tail())
-        });
-        held
+        })
     }
 
     fn heal(&self) {
