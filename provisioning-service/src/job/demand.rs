@@ -17,7 +17,7 @@ use scim_sync::run::CycleMode;
 use scim_sync::space::ExportKind;
 use scim_sync::stop::Stop;
 use scim_sync::sync::{Explanation, Synchronizer};
-use scim_sync::{Connector, ObjectType, SyncStore};
+use scim_sync::{Connector, ObjectType, SpaceId, SyncStore};
 use scim_sync_store::SqliteStore;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -245,7 +245,10 @@ impl Request {
                     // What it refers to is not in this state, and must not look as if it were to go.
                     object.references.clear();
                     matched.push(object.clone());
-                    preview::stage(&mut store, target, object, now).map_err(failed)?;
+                    let row = preview::stage(&mut store, target, object, now).map_err(failed)?;
+                    if let Some(row) = row {
+                        make_findable(&mut store, &synchronizer, row)?;
+                    }
                     news = true;
                 }
                 if news {
@@ -466,6 +469,18 @@ fn matching(explanation: &Explanation, mapping: &super::Mapping) -> Vec<MatchQue
             })
         })
         .collect()
+}
+
+/// Has the rules find an object that was staged: a cycle does that when it takes the object in.
+fn make_findable(
+    store: &mut SqliteStore,
+    synchronizer: &Synchronizer<'_>,
+    row: SpaceId,
+) -> Result<(), JobError> {
+    let Some(object) = store.object(row)? else { return Ok(()) };
+    store.begin()?;
+    store.index_object(row, &synchronizer.keys_of(&object))?;
+    Ok(store.commit()?)
 }
 
 /// The four sections: import, in scope, match, action.

@@ -67,6 +67,11 @@ async fn one_object_is_made_before_the_first_cycle_and_found_by_it() {
     // After a change, in the middle of the schedule; the next cycle has nothing left to do.
     bed.ad.set(all[2], "cn", Some("Grace"));
     bed.person(5);
+    let would = jobs.on_demand(&key, &asked(&dn("User 2"), &[], true), &actor()).await.unwrap();
+    assert_eq!(would.hybrid[0].action, "Update", "what is there is found: {would:?}");
+    let changes: Vec<&str> =
+        would.hybrid[0].modified_properties.iter().map(|it| it.display_name.as_str()).collect();
+    assert_eq!(changes, ["displayName"]);
     let done = jobs.on_demand(&key, &asked(&dn("User 2"), &[], false), &actor()).await.unwrap();
     assert_eq!(
         (done.hybrid[0].result.as_str(), done.hybrid[0].action.as_str()),

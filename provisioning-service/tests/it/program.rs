@@ -81,7 +81,7 @@ fn a_lost_key_is_not_replaced_by_another() {
     std::fs::rename(&key, data.join("elsewhere")).unwrap();
     let refused = run(data, &["agent", "list"]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("is gone"), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("is not there"), "{}", text(&refused.stderr));
     assert!(!key.exists());
     let doctor = run(data, &["doctor"]);
     assert!(text(&doctor.stdout).contains("FAULT  the key file"));
