@@ -48,7 +48,7 @@ struct Answering(Bytes);
 impl Handler for Answering {
     async fn handle(
         &self,
-        request: http::Request<Bytes>,
+        request: Request<Bytes>,
         _: RequestContext,
     ) -> http::Response<Body> {
         let much = request.uri().path() == "/much";
@@ -133,7 +133,7 @@ async fn row(name: &str, hub: &Hub) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let ask = |path: &'static str| async move {
-        let request = http::Request::get(path).body(Bytes::new()).unwrap();
+        let request = Request::get(path).body(Bytes::new()).unwrap();
         let answer = hub.request(&group(), request, RequestOptions::default()).await.unwrap();
         let mut answer = answer.into_body();
         let mut length = 0;
