@@ -199,17 +199,16 @@ async fn an_operator_does_a_days_work() {
     look(&browser, "log-search").await;
 
     // Look at one object before anything is done.
-    bed.bed.person(40);
-    let _ = bed.bed.written();
+    bed.bed.ad.set(people[30], "cn", Some("Grace"));
     browser.go(&format!("{job}/preview")).await;
-    browser.write("#object", &format!("CN=User 40,{BASE}")).await;
+    browser.write("#object", &format!("CN=User 30,{BASE}")).await;
     browser.click("#preview").await;
-    browser.says(".result", "Would be: Create").await;
+    browser.says(".result", "Would be: Update").await;
     browser.says(".sections", "4. Action").await;
     look(&browser, "preview").await;
-    assert!(!bed.bed.written().iter().any(|seen| seen.target.ends_with("/Users")));
+    assert!(!bed.bed.written().iter().any(|seen| seen.method == "PATCH"));
     browser.click("#write").await;
-    browser.says(".result", "Done: Create").await;
+    browser.says(".result", "Done: Update").await;
     browser.write("#object", "CN=Nobody").await;
     browser.click("#preview").await;
     browser.says("#result", "It could not be worked out").await;
