@@ -46,11 +46,7 @@ struct Answering(Bytes);
 
 #[async_trait::async_trait]
 impl Handler for Answering {
-    async fn handle(
-        &self,
-        request: Request<Bytes>,
-        _: RequestContext,
-    ) -> http::Response<Body> {
+    async fn handle(&self, request: Request<Bytes>, _: RequestContext) -> http::Response<Body> {
         let much = request.uri().path() == "/much";
         http::Response::new(if much { much_body() } else { Body::from(self.0.clone()) })
     }
