@@ -330,7 +330,7 @@ fn where_websockets_do_not_get_through_it_polls() {
     service.heal();
     run.says("WebSockets get through again");
     run.says("by websocket");
-    service.linked();
+    service.linked_by("websocket");
     assert_eq!(service.count("people", RemoteScope::default()), 3000);
     assert_eq!(run.log().matches("WARN").count(), 1, "{}", run.log());
 }

@@ -177,6 +177,15 @@ impl Service {
         });
     }
 
+    /// Waits until it is linked by this transport: what is asked of a link that is about to be replaced may be lost.
+    pub(crate) fn linked_by(&self, transport: &str) {
+        poll::until(PATIENCE, || {
+            let by: Vec<_> =
+                self.app().hub.agents(&group()).into_iter().map(|agent| agent.transport).collect();
+            if by == [transport] { Ok(()) } else { Err(format!("linked by {by:?}")) }
+        });
+    }
+
     /// Waits until none is.
     pub(crate) fn unlinked(&self) {
         poll::until(PATIENCE, || match self.app().hub.agents(&group()).len() {
