@@ -65,7 +65,7 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
 
-    /// Address under which agents reach this service, like <https://sync.example.com> [env: PROVISIONING_PUBLIC_URL]
+    /// Address under which agents reach this service, like `https://sync.example.com` [env: PROVISIONING_PUBLIC_URL]
     #[arg(long, global = true, value_name = "URL", help_heading = "Settings")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<PublicUrl>,
