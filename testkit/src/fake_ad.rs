@@ -4,10 +4,9 @@
 //! them, and can be told to misbehave: see [`Fault`]. It binds whoever comes with the right password and knows no TLS.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+
+use crate::accept::Acceptor;
 
 mod ber;
 mod serve;
@@ -51,9 +50,8 @@ pub enum Fault {
 /// The fake server; gone when dropped.
 #[derive(Debug)]
 pub struct FakeAd {
-    address: SocketAddr,
+    acceptor: Acceptor,
     state: Arc<Mutex<State>>,
-    stopped: Arc<AtomicBool>,
 }
 
 /// One object.
@@ -98,11 +96,6 @@ impl FakeAd {
     #[must_use]
     #[track_caller]
     pub fn domain(base: &str, mark: u8) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0));
-        let (listener, address) = match listener.and_then(|l| l.local_addr().map(|a| (l, a))) {
-            Ok(bound) => bound,
-            Err(error) => crate::fail(format_args!("no free port: {error}")),
-        };
         let state = State {
             base: base.to_owned(),
             mark,
@@ -111,20 +104,9 @@ impl FakeAd {
             ..State::default()
         };
         let state = Arc::new(Mutex::new(state));
-        let stopped = Arc::new(AtomicBool::new(false));
-        let (shared, stop) = (Arc::clone(&state), Arc::clone(&stopped));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
-                    break;
-                }
-                let shared = Arc::clone(&shared);
-                if let Ok(stream) = stream {
-                    thread::spawn(move || serve::connection(stream, &shared));
-                }
-            }
-        });
-        let fake = Self { address, state, stopped };
+        let shared = Arc::clone(&state);
+        let acceptor = Acceptor::start(move |stream| serve::connection(stream, &shared));
+        let fake = Self { acceptor, state };
         // The identifier of the domain, without a part of its own: those of its objects have one.
         fake.add("domainDNS", base, &[("objectSid", "\u{1}\0\0\0\0\0\0\u{5}")]);
         fake.add("container", &format!("CN=Deleted Objects,{base}"), &[("isDeleted", "TRUE")]);
@@ -138,7 +120,7 @@ impl FakeAd {
     /// `ldap://127.0.0.1:port`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("ldap://{}", self.address)
+        format!("ldap://{}", self.acceptor.address())
     }
 
     /// Makes the server do something wrong, or nothing any more.
@@ -250,13 +232,5 @@ impl FakeAd {
         if let Some(object) = state.objects.iter_mut().find(|object| object.guid == guid) {
             edit(object, usn);
         }
-    }
-}
-
-impl Drop for FakeAd {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::SeqCst);
-        // Wakes the thread that waits for connections.
-        drop(TcpStream::connect(self.address));
     }
 }

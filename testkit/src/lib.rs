@@ -14,6 +14,7 @@
 //! | [`samba`], [`openldap`] | real directories in a temporary folder |
 //! | [`nats`] | a real NATS server in a temporary folder |
 //! | [`postgres`] | a real PostgreSQL in a temporary folder |
+//! | [`gate`] | where whoever comes waits until the test lets them on |
 //! | [`proxy`] | counts the requests to a server, and loses or refuses some |
 //! | [`smtp`] | a mail server that keeps what it is given, and refuses when told to |
 //! | [`program`] | any program as a child process: what it says, how it ends |
@@ -25,9 +26,11 @@
 
 use std::fmt;
 
+mod accept;
 pub mod api;
 pub mod client;
 pub mod fake_ad;
+pub mod gate;
 pub mod held;
 pub mod http;
 mod ldap_tools;
@@ -48,6 +51,7 @@ pub mod wire;
 pub use api::Api;
 pub use client::Client;
 pub use fake_ad::FakeAd;
+pub use gate::Gate;
 pub use held::{Held, Thing};
 pub use http::Response;
 pub use ldap_tools::{Bed, LdapEntry, ldif_line};

@@ -1,12 +1,12 @@
 //! An HTTP proxy in front of one server that counts what passes and does to it what a bad network or a busy service would.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
+use crate::accept::Acceptor;
+use crate::gate::Gate;
 use crate::http::Connection;
 
 /// How long the server may take for one answer.
@@ -61,15 +61,14 @@ struct State {
 
 /// The proxy; it takes no further connections when dropped.
 pub struct Proxy {
-    address: SocketAddr,
+    acceptor: Acceptor,
     path: String,
     state: Arc<Mutex<State>>,
-    stopped: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Proxy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Proxy").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Proxy").field("address", &self.acceptor.address()).finish_non_exhaustive()
     }
 }
 
@@ -78,30 +77,14 @@ impl Proxy {
     #[must_use]
     #[track_caller]
     pub fn start(upstream: SocketAddr, url: &str) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0));
-        let (listener, address) = match listener.and_then(|l| l.local_addr().map(|a| (l, a))) {
-            Ok(bound) => bound,
-            Err(error) => crate::fail(format_args!("no free port: {error}")),
-        };
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let path = rest.find('/').map_or("", |slash| &rest[slash..]).to_owned();
         let state = State { decide: Box::new(|_| Pass::Through), seen: Vec::new(), writes: 0 };
         let state = Arc::new(Mutex::new(state));
-        let stopped = Arc::new(AtomicBool::new(false));
-        let (shared, stop) = (Arc::clone(&state), Arc::clone(&stopped));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
-                    break;
-                }
-                let shared = Arc::clone(&shared);
-                if let Ok(stream) = stream {
-                    // A connection that breaks is the caller's to see, as without a proxy.
-                    thread::spawn(move || drop(connection(&stream, upstream, &shared)));
-                }
-            }
-        });
-        Self { address, path, state, stopped }
+        let shared = Arc::clone(&state);
+        // A connection that breaks is the caller's to see, as without a proxy.
+        let acceptor = Acceptor::start(move |stream| drop(connection(&stream, upstream, &shared)));
+        Self { acceptor, path, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -111,12 +94,26 @@ impl Proxy {
     /// The URL of the server through this proxy.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.path)
+        format!("http://{}{}", self.acceptor.address(), self.path)
     }
 
     /// Decides from now on what becomes of each request. The decision is made before anything reaches the server.
     pub fn decide(&self, decide: impl FnMut(&Seen) -> Pass + Send + 'static) {
         self.state().decide = Box::new(decide);
+    }
+
+    /// Forgets what it has seen, and stops at this write from now on; nothing passes before the gate is opened.
+    pub fn gate(&self, at: usize) -> Arc<Gate> {
+        let _ = self.take();
+        let gate = Arc::new(Gate::default());
+        let shared = Arc::clone(&gate);
+        self.decide(move |seen| {
+            if seen.is_write() && seen.write == at {
+                shared.pass();
+            }
+            Pass::Through
+        });
+        gate
     }
 
     /// Lets everything through again.
@@ -130,14 +127,6 @@ impl Proxy {
         let mut state = self.state();
         state.writes = 0;
         std::mem::take(&mut state.seen)
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::SeqCst);
-        // Wakes the thread that waits for connections.
-        drop(TcpStream::connect(self.address));
     }
 }
 
@@ -280,6 +269,8 @@ mod tests {
     use super::*;
     use crate::Client;
     use serde_json::json;
+    use std::net::TcpListener;
+    use std::thread;
 
     /// Answers every request of every connection with 200 and the request's body.
     fn echo() -> SocketAddr {
@@ -307,7 +298,7 @@ mod tests {
     fn it_counts_and_breaks() {
         let proxy = Proxy::start(echo(), "http://x/scim/v2");
         assert!(proxy.url().ends_with("/scim/v2"));
-        let client = Client::new(proxy.address, "", "t");
+        let client = Client::new(proxy.acceptor.address(), "", "t");
         assert_eq!(client.post("/a", &json!({"a": 1})).expect(200), json!({"a": 1}));
         let _ = client.get("/b");
         proxy.decide(|seen| match seen.write {

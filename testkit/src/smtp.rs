@@ -1,15 +1,15 @@
 //! A small real mail server that keeps what it is given, and refuses what it is told to refuse.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::accept::Acceptor;
 
 /// How long a client may take for a line.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -90,14 +90,15 @@ pub enum SmtpTls {
 
 /// The server; it takes no further connections when dropped.
 pub struct SmtpSink {
-    address: SocketAddr,
+    acceptor: Acceptor,
     state: Arc<Mutex<State>>,
-    stopped: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for SmtpSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SmtpSink").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("SmtpSink")
+            .field("address", &self.acceptor.address())
+            .finish_non_exhaustive()
     }
 }
 
@@ -113,28 +114,12 @@ impl SmtpSink {
     #[must_use]
     #[track_caller]
     pub fn with(tls: SmtpTls) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0));
-        let (listener, address) = match listener.and_then(|l| l.local_addr().map(|a| (l, a))) {
-            Ok(bound) => bound,
-            Err(error) => crate::fail(format_args!("no free port: {error}")),
-        };
         let state = State { decide: Arc::new(|_| Reply::Usual), mails: Vec::new(), connections: 0 };
         let state = Arc::new(Mutex::new(state));
-        let stopped = Arc::new(AtomicBool::new(false));
-        let (shared, stop) = (Arc::clone(&state), Arc::clone(&stopped));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
-                    break;
-                }
-                let (shared, tls) = (Arc::clone(&shared), tls.clone());
-                if let Ok(stream) = stream {
-                    // A conversation that breaks is the client's to see.
-                    thread::spawn(move || drop(converse(stream, &tls, &shared)));
-                }
-            }
-        });
-        Self { address, state, stopped }
+        let shared = Arc::clone(&state);
+        // A conversation that breaks is the client's to see.
+        let acceptor = Acceptor::start(move |stream| drop(converse(stream, &tls, &shared)));
+        Self { acceptor, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -144,7 +129,7 @@ impl SmtpSink {
     /// Its port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.acceptor.address().port()
     }
 
     /// Decides from now on what comes of each step. A decision may take its time.
@@ -167,13 +152,6 @@ impl SmtpSink {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.state().connections
-    }
-}
-
-impl Drop for SmtpSink {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(self.address));
     }
 }
 

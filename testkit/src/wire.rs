@@ -2,9 +2,11 @@
 //! to what it carries what a network does: cut it, hold it up, heal it.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+
+use crate::accept::Acceptor;
 
 /// How a wire is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +75,7 @@ impl Shared {
 /// The proxy, on a free port of 127.0.0.1. Everything is cut when it is dropped.
 #[derive(Debug)]
 pub struct Wire {
-    address: SocketAddr,
+    acceptor: Acceptor,
     shared: Arc<Shared>,
 }
 
@@ -82,33 +84,18 @@ impl Wire {
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
-        let bound = TcpListener::bind(("127.0.0.1", 0));
-        let (listener, address) = match bound.and_then(|l| l.local_addr().map(|a| (l, a))) {
-            Ok(bound) => bound,
-            Err(error) => crate::fail(format_args!("no free port: {error}")),
-        };
         let state = State { way: Way::Open, left: None, tunnels: 0, open: Vec::new() };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                if accepting.state().way == Way::Gone {
-                    break;
-                }
-                let shared = Arc::clone(&accepting);
-                if let Ok(client) = client {
-                    // A tunnel that breaks is for its ends to see.
-                    thread::spawn(move || drop(tunnel(client, &shared)));
-                }
-            }
-        });
-        Self { address, shared }
+        let tunnels = Arc::clone(&shared);
+        // A tunnel that breaks is for its ends to see.
+        let acceptor = Acceptor::start(move |client| drop(tunnel(client, &tunnels)));
+        Self { acceptor, shared }
     }
 
     /// What `--proxy` takes.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.acceptor.address())
     }
 
     /// Breaks every connection, and lets none through.
@@ -147,8 +134,6 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         self.shared.turn(Way::Gone);
-        // Wakes the thread that waits for connections.
-        drop(TcpStream::connect(self.address));
     }
 }
 
@@ -218,7 +203,7 @@ mod tests {
                 let _ = std::io::copy(&mut stream, &mut out);
             }
         });
-        let mut client = TcpStream::connect(wire.address).unwrap();
+        let mut client = TcpStream::connect(wire.acceptor.address()).unwrap();
         client.set_read_timeout(Some(SOON)).unwrap();
         write!(client, "CONNECT {address} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         let mut head = Vec::new();

@@ -1,6 +1,8 @@
 //! The ways to a real PostgreSQL.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use scim_postgres::{Address, Failure, Options, failure, pool, pool_failure, told};
 use testkit::Postgres;
 
@@ -54,6 +56,13 @@ async fn errors_say_what_to_do() {
     server.kill();
     assert_eq!(failure(&client.batch_execute("SELECT 1").await.unwrap_err()), Failure::Unavailable);
     assert_eq!(pool_failure(&open(&address).get().await.unwrap_err()).0, Failure::Unavailable);
+    // Its end is known as soon as it has been read off the socket.
+    let closed = async {
+        while !client.is_closed() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), closed).await.unwrap();
     drop(client);
     server.start_again();
     // The pool finds out that its connection is dead and makes another one.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,7 +26,7 @@ use scim_sync_connectors::remote::{Directories, Face, Relay, RelayBody, RelayErr
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::fake_ad::{BASE, PASSWORD};
-use testkit::proxy::{Pass, Seen};
+use testkit::proxy::Seen;
 use testkit::{FakeAd, Launch, Proxy, Server};
 use tokio::sync::{Notify, oneshot};
 
@@ -374,20 +374,6 @@ impl Bed {
             &[("sAMAccountName", &account), ("userAccountControl", "512"), ("cn", &account)],
         )
     }
-
-    /// Stops the proxy at this write, and says so; nothing passes before the gate is opened.
-    pub(crate) fn gate(&self, at: usize) -> Arc<Gate> {
-        let _ = self.proxy.take();
-        let gate = Arc::new(Gate::default());
-        let shared = Arc::clone(&gate);
-        self.proxy.decide(move |seen| {
-            if seen.is_write() && seen.write == at {
-                shared.wait();
-            }
-            Pass::Through
-        });
-        gate
-    }
 }
 
 /// What a target holds: names of resources with those of their members.
@@ -415,36 +401,6 @@ pub(crate) fn held(server: &Server) -> BTreeMap<String, Vec<String>> {
         held.insert(group["displayName"].as_str().unwrap().to_owned(), members);
     }
     held
-}
-
-/// Something that whoever comes to it waits at.
-#[derive(Default)]
-pub(crate) struct Gate {
-    state: Mutex<(bool, bool)>,
-    changed: Condvar,
-}
-
-impl Gate {
-    fn wait(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.0 = true;
-        while !state.1 {
-            let (next, timeout) = self.changed.wait_timeout(state, DEADLINE).unwrap();
-            state = next;
-            if timeout.timed_out() {
-                return;
-            }
-        }
-    }
-
-    pub(crate) fn reached(&self) -> bool {
-        self.state.lock().unwrap().0
-    }
-
-    pub(crate) fn open(&self) {
-        self.state.lock().unwrap().1 = true;
-        self.changed.notify_all();
-    }
 }
 
 pub(crate) fn pair(key: &str, value: &str) -> SecretPair {

@@ -110,7 +110,7 @@ async fn a_pause_in_the_middle_ends_at_once_and_loses_nothing() {
     assert_eq!(bed.held().len(), 0);
 
     // While it writes.
-    let gate = bed.gate(20);
+    let gate = bed.proxy.gate(20);
     jobs.command(&key, &Command::Start, &actor()).await.unwrap();
     until(
         async || {
@@ -154,7 +154,7 @@ async fn a_service_that_ends_in_the_middle_goes_on_where_it_was() {
     let all = bed.people(150);
     let service = bed.service();
     let key = bed.job(&service.jobs, |settings| settings.target.parallel = Some(1)).await;
-    let gate = bed.gate(30);
+    let gate = bed.proxy.gate(30);
     service.jobs.command(&key, &Command::Start, &actor()).await.unwrap();
     until(async || if gate.reached() { Ok(()) } else { Err("no write yet".to_owned()) }).await;
     gate.open();

@@ -25,7 +25,7 @@ async fn the_next_one_goes_on_and_writes_nothing_twice() {
     bed.people(150);
     let jobs = bed.kept.jobs(&bed.way);
     let key = bed.job(&jobs, |settings| settings.target.parallel = Some(1)).await;
-    let gate = bed.gate(60);
+    let gate = bed.proxy.gate(60);
     jobs.command(&key, &Command::Start, &actor()).await.unwrap();
     let mut worker = Program::new(std::env::current_exe().unwrap())
         .args(["--quiet", "--ignored", "--exact", "kill::worker"])

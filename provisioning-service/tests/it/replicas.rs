@@ -12,9 +12,9 @@ use scim_provisioning_service::job::wire::SynchronizationJob;
 use scim_provisioning_service::job::{Command, JobKey};
 use scim_provisioning_service::tenant::TenantId;
 use tempfile::TempDir;
-use testkit::Postgres;
+use testkit::{Gate, Postgres};
 
-use crate::bed::{Bed, Gate, Kept, Service, Way, actor, last, status, succeeded, until};
+use crate::bed::{Bed, Kept, Service, Way, actor, last, status, succeeded, until};
 
 const PEOPLE: usize = 120;
 
@@ -66,7 +66,7 @@ impl Two {
         let kept = Kept::replica(here.path(), &address, None).await;
         let jobs = kept.jobs(&bed.way);
         let key = bed.job(&jobs, |settings| settings.target.parallel = Some(1)).await;
-        let gate = bed.gate(PEOPLE / 2);
+        let gate = bed.proxy.gate(PEOPLE / 2);
         jobs.command(&key, &Command::Start, &actor()).await.unwrap();
         let worker = start_worker(&bed, there.path(), &address, &key);
         until(async || if gate.reached() { Ok(()) } else { Err("no write yet".to_owned()) }).await;

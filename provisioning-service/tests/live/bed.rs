@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -10,7 +9,7 @@ use scim_provisioning_service::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::managed::{Agent, Programs, Service};
-use testkit::proxy::{Pass, Seen};
+use testkit::proxy::Seen;
 use testkit::{Api, Held, Launch, Proxy, Samba, Server, Thing, Wire, held, poll};
 
 /// The group that both agents answer for.
@@ -227,20 +226,6 @@ impl Bed {
         let criteria = json!({ "criteria": { "resetScope": "Watermark" } });
         self.tell("/restart", Some(&criteria));
     }
-
-    /// Stops the proxy before the target at this write; nothing passes before the gate is opened.
-    pub(crate) fn gate(&self, at: usize) -> Arc<Gate> {
-        let _ = self.proxy.take();
-        let gate = Arc::new(Gate::default());
-        let shared = Arc::clone(&gate);
-        self.proxy.decide(move |seen| {
-            if seen.is_write() && seen.write == at {
-                shared.pass();
-            }
-            Pass::Through
-        });
-        gate
-    }
 }
 
 /// The time of this machine.
@@ -257,40 +242,5 @@ impl Writes {
     pub(crate) fn counts(&self) -> [usize; 3] {
         ["POST", "PATCH", "DELETE"]
             .map(|method| self.0.iter().filter(|seen| seen.method == method).count())
-    }
-}
-
-/// Where whoever comes waits until it is opened.
-#[derive(Default)]
-pub(crate) struct Gate {
-    /// Whether somebody came, and whether it is open.
-    state: Mutex<(bool, bool)>,
-    changed: Condvar,
-}
-
-impl Gate {
-    fn pass(&self) {
-        let mut state = self.state.lock().unwrap();
-        state.0 = true;
-        while !state.1 {
-            let (next, waited) = self.changed.wait_timeout(state, PATIENCE).unwrap();
-            state = next;
-            if waited.timed_out() {
-                return;
-            }
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn reached(&self) {
-        poll::until(PATIENCE, || match self.state.lock().unwrap().0 {
-            true => Ok(()),
-            false => Err("nobody came to the gate"),
-        });
-    }
-
-    pub(crate) fn open(&self) {
-        self.state.lock().unwrap().1 = true;
-        self.changed.notify_all();
     }
 }

@@ -124,9 +124,9 @@ pub(crate) fn service_killed(bed: &mut Bed) {
     bed.samba.modify(&changes);
     bed.person("CN=Born In The Middle", "middle", "");
     bed.samba.delete(&bed.samba.dn_of("u000061"));
-    let gate = bed.gate(20);
+    let gate = bed.proxy.gate(20);
     bed.by_schedule();
-    gate.reached();
+    poll::until(PATIENCE, || gate.reached().then_some(()).ok_or("nobody came to the gate"));
     bed.service.kill();
     gate.open();
     let before = bed.writes();

@@ -1,6 +1,6 @@
 //! A real browser, driven by the WebDriver protocol: JSON over HTTP, which needs no more than this.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -29,19 +29,27 @@ pub(super) struct Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         // The driver ends its browsers with itself only when it is told to.
-        let quit = format!("DELETE /session/{} HTTP/1.1\r\nHost: x\r\n\r\n", self.session);
-        if let Ok(mut socket) = std::net::TcpStream::connect(self.address) {
-            use std::io::{Read as _, Write as _};
-            let _ = socket.set_read_timeout(Some(Duration::from_secs(10)));
-            let _ = socket.write_all(quit.as_bytes());
-            let _ = socket.read(&mut [0; 16]);
-        }
+        let quitted = self.quit();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+        if !std::thread::panicking() {
+            assert!(quitted.as_ref().is_ok_and(|it| it.contains(" 200 ")), "{quitted:?}");
+        }
     }
 }
 
 impl Browser {
+    /// Ends the browser, and gives the first line of the answer.
+    fn quit(&self) -> io::Result<String> {
+        let Self { address, session, .. } = self;
+        let mut socket = std::net::TcpStream::connect(address)?;
+        socket.set_read_timeout(Some(DEADLINE))?;
+        write!(socket, "DELETE /session/{session} HTTP/1.1\r\nHost: {address}\r\n\r\n")?;
+        let mut line = String::new();
+        BufReader::new(socket).read_line(&mut line)?;
+        Ok(line)
+    }
+
     pub(super) async fn start() -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
