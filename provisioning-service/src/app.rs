@@ -105,7 +105,7 @@ impl App {
             sources: Arc::new(HubSources::new(hub.clone())),
             sealer: Arc::clone(&sealer),
             clock: Arc::clone(&clock),
-            folder: config.data.join("jobs"),
+            folder: config.data.clone(),
             instance: instance.clone(),
             lease_for: config.job_lease,
             keep_log: config.log_retention,

@@ -10,7 +10,6 @@ use scim_sync::cycle::CycleOptions;
 use scim_sync::guard::GuardStop;
 use scim_sync::rules::Release;
 use scim_sync::rules::graph::JobSchema;
-use scim_sync::run::Reset;
 use scim_sync_connectors::Beside;
 use scim_sync_connectors::remote::RemoteConnector;
 use serde::Serialize;
@@ -208,6 +207,7 @@ impl Jobs {
             Command::Restart(resets) => {
                 self.act(by, "job.restart", json!({ "resetScope": resets }))
             }
+            Command::Allow(digest) => self.act(by, "job.allow", json!({ "digest": digest })),
         };
         let effects = kept::change(&*self.0.records, key, act, |job| {
             let (state, effects) = job.state.command(command, job.is_configured())?;
@@ -303,10 +303,10 @@ impl Jobs {
         let waits = |plan: &StoppedPlan| {
             plan.stop.digest == digest || digest.len() >= 8 && plan.stop.digest.starts_with(&digest)
         };
-        if !self.stopped_plans(key).await?.iter().any(waits) {
-            return Err(JobError::Missing { what: "stopped plan", id: digest });
+        match self.stopped_plans(key).await?.into_iter().find(waits) {
+            Some(plan) => self.command(key, &Command::Allow(plan.stop.digest), by).await,
+            None => Err(JobError::Missing { what: "stopped plan", id: digest }),
         }
-        self.command(key, &Command::Restart(BTreeSet::from([Reset::ForceDeletes])), by).await
     }
 
     /// The mapping that is in force.

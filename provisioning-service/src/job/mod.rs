@@ -69,7 +69,7 @@ pub struct JobParts {
     pub sealer: Arc<Sealer>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The folder below which each job has its own, for the state of its synchronisation.
+    /// The folder of the service. Each job has one of its own below it for the state of its synchronisation.
     pub folder: PathBuf,
     /// What this process is called among those that share the records.
     pub instance: String,
@@ -115,6 +115,8 @@ impl Jobs {
     pub fn new(parts: JobParts) -> Self {
         let JobParts { records, sources, sealer, clock, folder, instance, lease_for, keep_log } =
             parts;
+        // Working copies of what a database keeps come and go; what is here alone must not be taken for one of them.
+        let folder = folder.join(if records.states().is_some() { "copies" } else { "jobs" });
         let (running, wake) = (schedule::RunningJobs::default(), Notify::new());
         Self(Arc::new(Inner {
             records,

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use scim_sync::Connector;
 use scim_sync::cycle::{CycleInput, CycleOptions, Outcome, RandomSource, run_cycle};
 use scim_sync::observer::{Event, Observer, Phase};
+use scim_sync::run::allow;
 use scim_sync::stop::Stop;
 
 use super::Mode;
@@ -53,6 +54,8 @@ pub(super) struct Work {
     pub(super) names: Names,
     pub(super) place: Place,
     pub(super) systems: Systems,
+    /// The digest of the stopped plan that somebody looked at and let through.
+    pub(super) allowed: Option<String>,
     pub(super) status: JobStatus,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stop: Stop,
@@ -62,7 +65,7 @@ pub(super) struct Work {
 
 /// Runs a cycle to its end.
 pub(super) fn cycle(work: Work) -> Ended {
-    let Work { names, place, systems, mut status, clock, stop, shown, log } = work;
+    let Work { names, place, systems, allowed, mut status, clock, stop, shown, log } = work;
     let mut plan = None;
     let outcome = (|| {
         let held = place.hold()?;
@@ -70,6 +73,12 @@ pub(super) fn cycle(work: Work) -> Ended {
         let targets = BTreeSet::from([systems.mapping.target.clone()]);
         // What a service left that died in the middle.
         status.observe(&store, &names.job, &targets, &Told::default())?;
+        // Another plan may have been stopped since somebody looked: that one waits.
+        if let Some(digest) = &allowed
+            && allow(&mut store, &targets, digest)?.is_none()
+        {
+            tracing::warn!(job = names.job, digest, "the plan that was allowed waits no more");
+        }
         let source = Watched::new(Arc::clone(&systems.source));
         let target = Probing::new(Arc::clone(&systems.target), &systems.mapping);
         let target = Watched::new(Arc::new(target));

@@ -279,9 +279,10 @@ impl Inner {
             }
         };
         (systems.options.reset, systems.options.mode) = job.state.next_cycle();
+        let allowed = job.state.restart.as_ref().and_then(|asked| asked.allowed.clone());
         let ended = {
             let keeping = self.keep(claim, lease, &job);
-            let running = self.on_a_thread(claim, lease, systems, begun);
+            let running = self.on_a_thread(claim, lease, (systems, allowed), begun);
             tokio::select! {
                 () = keeping => return Err(JobError::Internal("the lease is kept for ever".to_owned())),
                 ended = running => ended?,
@@ -298,7 +299,7 @@ impl Inner {
         &self,
         claim: &Claim,
         lease: &Lease,
-        systems: run::Systems,
+        (systems, allowed): (run::Systems, Option<String>),
         status: JobStatus,
     ) -> Result<run::Ended, JobError> {
         let (log, writing) = self.log_writer(&claim.key);
@@ -306,6 +307,7 @@ impl Inner {
             names: self.names(&claim.key, &systems, None),
             place: self.place(&claim.key, lease),
             systems,
+            allowed,
             status: status.clone(),
             clock: Arc::clone(&self.clock),
             stop: claim.running.stop.clone(),

@@ -39,12 +39,15 @@ pub enum Switch {
 }
 
 /// A restart that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requested {
     /// Which request.
     pub number: u64,
     /// What is forgotten.
     pub resets: BTreeSet<Reset>,
+    /// The digest of the stopped plan that is let through, and of no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<String>,
 }
 
 /// What an administrator asks of a job.
@@ -56,6 +59,8 @@ pub enum Command {
     Pause,
     /// To begin anew, after forgetting this.
     Restart(BTreeSet<Reset>),
+    /// To let the stopped plan with this digest through, once.
+    Allow(String),
 }
 
 /// What has to be done beside keeping the new state.
@@ -108,13 +113,14 @@ impl JobState {
     /// [`Refused`].
     pub fn command(&self, command: &Command, configured: bool) -> Result<(Self, Effects), Refused> {
         let mut next = self.clone();
-        let resets = match command {
+        let (resets, allowed) = match command {
             Command::Pause => {
                 next.switch = Switch::Paused;
                 return Ok((next, Effects { stop: true, wake: false }));
             }
-            Command::Start => BTreeSet::from([Reset::QuarantineState]),
-            Command::Restart(resets) => resets.clone(),
+            Command::Start => (BTreeSet::from([Reset::QuarantineState]), None),
+            Command::Restart(resets) => (resets.clone(), None),
+            Command::Allow(digest) => (BTreeSet::new(), Some(digest.clone())),
         };
         if !configured {
             return Err(Refused::NotConfigured);
@@ -122,11 +128,13 @@ impl JobState {
         // What a running cycle works with is not taken away from under it, and it would go on with what is to be forgotten.
         let stop = resets.iter().any(|reset| rereads(*reset) || *reset == Reset::Escrows);
         next.switch = Switch::On;
-        if !resets.is_empty() {
-            let mut all = self.restart.clone().map_or_else(BTreeSet::new, |asked| asked.resets);
-            all.extend(resets);
+        if !resets.is_empty() || allowed.is_some() {
             next.requests += 1;
-            next.restart = Some(Requested { number: next.requests, resets: all });
+            let mut asked = self.restart.clone().unwrap_or_default();
+            asked.number = next.requests;
+            asked.resets.extend(resets);
+            asked.allowed = allowed.or(asked.allowed);
+            next.restart = Some(asked);
         }
         Ok((next, Effects { stop, wake: true }))
     }
@@ -329,10 +337,13 @@ mod tests {
     #[test]
     fn to_allow_deletes_stops_nothing_and_reads_no_more_than_usual() {
         let on = told(&JobState::default(), &Command::Start).after_cycle(Some(1), Outcome::Done);
-        let allow = Command::Restart(BTreeSet::from([Reset::ForceDeletes]));
-        let (allowed, effects) = on.command(&allow, true).unwrap();
-        assert_eq!(effects, Effects { stop: false, wake: true });
-        assert_eq!(allowed.next_cycle().1, CycleMode::Incremental);
+        let force = Command::Restart(BTreeSet::from([Reset::ForceDeletes]));
+        for allow in [force, Command::Allow("5eed".to_owned())] {
+            let (allowed, effects) = on.command(&allow, true).unwrap();
+            assert_eq!(effects, Effects { stop: false, wake: true });
+            assert_eq!(allowed.next_cycle().1, CycleMode::Incremental);
+            assert_eq!(allowed.after_cycle(Some(2), Outcome::Done).restart, None);
+        }
     }
 
     fn command() -> impl Strategy<Value = Command> {
@@ -348,6 +359,7 @@ mod tests {
             Just(Command::Start),
             Just(Command::Pause),
             prop::collection::btree_set(reset, 0..4).prop_map(Command::Restart),
+            "[0-9a-f]{8}".prop_map(Command::Allow),
         ]
     }
 
@@ -359,6 +371,7 @@ mod tests {
             steps in prop::collection::vec((command(), prop::option::of(any::<bool>())), 1..20)
         ) {
             let (mut state, mut asked) = (JobState::default(), BTreeSet::new());
+            let mut allowed = None;
             for (command, cycle) in steps {
                 state = state.command(&command, true).unwrap().0;
                 let on = command != Command::Pause;
@@ -366,15 +379,18 @@ mod tests {
                     Command::Start => asked.extend([Reset::QuarantineState]),
                     Command::Pause => {}
                     Command::Restart(resets) => asked.extend(resets.iter().copied()),
+                    Command::Allow(digest) => allowed = Some(digest.clone()),
                 }
                 prop_assert_eq!(state.schedule() == ScheduleState::Active, on);
                 prop_assert_eq!(&state.next_cycle().0, &asked);
+                prop_assert_eq!(state.restart.as_ref().and_then(|it| it.allowed.as_ref()), allowed.as_ref());
                 if let Some(ended) = cycle {
                     let number = state.restart.as_ref().map(|asked| asked.number);
                     let outcome = if ended { Outcome::Done } else { Outcome::Stopped };
                     state = state.after_cycle(number, outcome);
                     if ended {
                         asked.clear();
+                        allowed = None;
                     }
                 }
             }

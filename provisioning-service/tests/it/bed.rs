@@ -199,7 +199,7 @@ impl Kept {
             clock: Arc::new(FixedClock::at(start)),
             records: Arc::new(records),
             sealer: Arc::new(sealer),
-            folder: folder.join("jobs"),
+            folder: folder.to_owned(),
         }
     }
 

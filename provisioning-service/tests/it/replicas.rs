@@ -162,6 +162,24 @@ async fn one_that_was_suspended_and_wakes_up_cannot_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_a_service_that_had_no_database_stays_where_it_is() {
+    let (bed, server) = (Bed::new(), Postgres::start());
+    bed.people(5);
+    let alone = bed.service();
+    let key = bed.running(&alone.jobs).await;
+    alone.stop().await;
+    let state = bed.jobs_folder().join(key.tenant.as_str()).join(&key.id).join("job.db");
+    let before = std::fs::read(&state).unwrap();
+
+    // The same folder with a database that knows none of its jobs, for a whole cycle of another job.
+    let shared = Kept::replica(bed.folder.path(), &server.database(), None).await;
+    let service = shared.service(&bed.way);
+    bed.running(&service.jobs).await;
+    service.stop().await;
+    assert_eq!(std::fs::read(&state).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_share_a_job_and_never_run_it_at_once() {
     let (bed, server) = (Bed::new(), Postgres::start());
     let address = server.database();

@@ -95,6 +95,42 @@ async fn the_threshold_of_the_notifications_counts_and_a_restart_without_force_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_allowed_is_the_plan_that_was_seen_and_no_later_one() {
+    let bed = Bed::new();
+    let all = bed.people(40);
+    let service = bed.service();
+    let jobs = &service.jobs;
+    let key = bed.running(jobs).await;
+    let leave = |range: std::ops::Range<usize>| {
+        for guid in &all[range] {
+            bed.ad.delete(*guid);
+        }
+    };
+    leave(0..8);
+    assert_eq!(bed.next(jobs, &key).await.status.code, StatusCode::Quarantine);
+    let seen = jobs.stopped_plans(&key).await.unwrap().remove(0).stop;
+
+    // Somebody allows it while a cycle finds that far more is gone.
+    leave(8..30);
+    let found = bed.after(jobs, &key, TimeDelta::hours(1)).await;
+    assert_eq!(found.status.code, StatusCode::Quarantine);
+    let stopped = jobs.stopped_plans(&key).await.unwrap().remove(0).stop;
+    assert_ne!(stopped.digest, seen.digest);
+    let before = last(&status(jobs, &key).await);
+    jobs.command(&key, &Command::Allow(seen.digest.clone()), &actor()).await.unwrap();
+    let still = bed.ended(jobs, &key, before).await;
+    assert_eq!((still.status.code, bed.held().len()), (StatusCode::Quarantine, 41));
+    let refused = jobs.allow(&key, &seen.digest, &actor()).await.unwrap_err();
+    assert!(matches!(refused, JobError::Missing { .. }), "{refused}");
+
+    let before = last(&status(jobs, &key).await);
+    jobs.allow(&key, &stopped.digest[..8], &actor()).await.unwrap();
+    succeeded(&bed.ended(jobs, &key, before).await);
+    assert_eq!(bed.held().len(), 11);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_is_quarantine_until_it_is_mended() {
     let bed = Bed::new();
     let all = bed.people(5);
