@@ -241,12 +241,12 @@ impl Guard {
     fn reasons(&self, plan: &ExportPlan, baseline: &Baseline) -> Vec<StopReason> {
         let counts = plan.counts();
         let mut reasons = Vec::new();
-        let taken = counts.disable + counts.delete + counts.replace;
+        let delete = counts.delete + counts.replace;
+        let disable = counts.disable + counts.switched_off;
+        let taken = delete + disable + counts.references_removed;
         if baseline.first_run && taken > 0 && self.first_run == FirstRun::Stop {
-            reasons.push(StopReason::FirstRun {
-                delete: counts.delete + counts.replace,
-                disable: counts.disable,
-            });
+            let references = counts.references_removed;
+            reasons.push(StopReason::FirstRun { delete, disable, references });
         }
         if let Limit::Of(threshold) = &self.deletes
             && counts.guarded() > threshold.of(baseline.linked)
@@ -326,6 +326,9 @@ pub enum StopReason {
         delete: u64,
         /// Objects that would be disabled.
         disable: u64,
+        /// References that would be taken away, of groups to their members among them.
+        #[serde(default)]
+        references: u64,
     },
     /// Too many objects would be removed or switched off.
     Deletes {
@@ -371,11 +374,16 @@ pub enum StopReason {
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::FirstRun { delete, disable } => write!(
-                f,
-                "this is the first cycle for this target and it would delete {delete} and disable {disable} objects, \
-                 which a first cycle never should"
-            ),
+            Self::FirstRun { delete, disable, references } => {
+                write!(
+                    f,
+                    "this is the first cycle for this target and it would delete {delete} and disable {disable} objects"
+                )?;
+                if *references > 0 {
+                    write!(f, " and take {references} members or other references away")?;
+                }
+                f.write_str(", which a first cycle never should")
+            }
             Self::Deletes { delete, disable, switched_off, left_scope, linked, threshold } => {
                 let all = delete + disable + switched_off;
                 write!(f, "{all} objects would be taken away (delete {delete}, disable {disable}")?;

@@ -393,6 +393,27 @@ pub(crate) fn exported(
     store.put_fact(&exported_fact(target), Some(&now.to_rfc3339()))
 }
 
+fn read_whole_fact(connector: &ConnectorId) -> String {
+    format!("read.whole.{connector}")
+}
+
+/// When a connector was read whole last.
+pub(crate) fn read_whole(
+    store: &dyn SyncStore,
+    connector: &ConnectorId,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    read_fact(store, &read_whole_fact(connector))
+}
+
+/// Keeps that. Called within a transaction.
+pub(crate) fn keep_read_whole(
+    store: &mut dyn SyncStore,
+    connector: &ConnectorId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    write_fact(store, &read_whole_fact(connector), &now)
+}
+
 /// The digest of the rules that all objects have passed.
 pub(crate) fn rules_digest(store: &dyn SyncStore) -> Result<Option<String>, StoreError> {
     store.fact(RULES)

@@ -27,9 +27,11 @@ pub(super) fn run(session: &Session) -> Result<Exit> {
     }
     tracing::info!(every = %schedule.every, mode = %session.config.settings.mode, "the agent runs");
     let mut log = ObjectLog::new(state.log(), clock::now);
+    // Whoever starts it means now: what it rested for may be mended.
+    let mut first = true;
     loop {
         let begin = clock::now();
-        if rests(session, &store)? {
+        if !std::mem::take(&mut first) && rests(session, &store)? {
             health.rests();
         } else {
             let mut options = session.options();

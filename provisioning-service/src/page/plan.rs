@@ -71,8 +71,9 @@ fn counts(plan: &StoppedPlan) -> Markup {
     let mut all: Vec<(&str, u64)> = Vec::new();
     for reason in &plan.stop.reasons {
         match reason {
-            StopReason::FirstRun { delete, disable } => {
+            StopReason::FirstRun { delete, disable, references } => {
                 all.extend([("Deletions", *delete), ("Disabled", *disable)]);
+                all.push(("Members lost", *references));
             }
             StopReason::Deletes { delete, disable, switched_off, left_scope, linked, .. } => {
                 all.extend([("Deletions", *delete), ("Disabled", *disable)]);

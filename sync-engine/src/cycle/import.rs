@@ -104,6 +104,7 @@ impl Import<'_> {
         let mut pages = self.connector.import(request);
         let mut staging = Staging::begin(&mut *self.store, id, kind, self.now)?
             .with_shape(self.digest)
+            .with_types(self.shape.types.keys().cloned().collect())
             .with_retry(self.retry.clone());
         let (mut told, mut expected) = (0, None);
         loop {

@@ -351,25 +351,35 @@ impl Cycle<'_, '_> {
             let shape = self.input.rules.shape(id);
             let digest = shape_digest(&shape);
             let state = self.input.store.connector(id)?;
-            let full = self.input.options.mode == CycleMode::Initial
+            let mut full = self.input.options.mode == CycleMode::Initial
                 || !state.complete
                 || state.shape.as_deref() != Some(digest.as_str())
                 || state.watermark.is_none();
-            if full && !sources.contains(id) && !self.is_due(&state, &digest) {
-                continue;
+            if !sources.contains(id) {
+                let due = self.is_due(id, &state, &digest)?;
+                if full && !due {
+                    continue;
+                }
+                // The changes of most targets do not tell what is gone.
+                full = due;
             }
             self.import(id, &shape, &digest, full).await?;
         }
         Ok(())
     }
 
-    /// Whether a target that does not tell changes has to be read.
-    fn is_due(&self, state: &ConnectorState, digest: &str) -> bool {
-        let age = state.last_import.map(|last| (self.input.now)() - last);
-        self.input.options.mode == CycleMode::Initial
+    /// Whether a target has to be read whole.
+    fn is_due(
+        &self,
+        id: &ConnectorId,
+        state: &ConnectorState,
+        digest: &str,
+    ) -> Result<bool, StoreError> {
+        let age = run::read_whole(self.input.store, id)?.map(|last| (self.input.now)() - last);
+        Ok(self.input.options.mode == CycleMode::Initial
             || !state.complete
             || state.shape.as_deref() != Some(digest)
-            || age.is_none_or(|age| age >= self.input.options.read_targets_every)
+            || age.is_none_or(|age| age >= self.input.options.read_targets_every))
     }
 
     async fn import(
@@ -392,6 +402,12 @@ impl Cycle<'_, '_> {
         };
         match import.run(full).await {
             Ok(report) => {
+                if report.full {
+                    let now = (self.input.now)();
+                    run::transaction(self.input.store, |store| {
+                        run::keep_read_whole(store, id, now)
+                    })?;
+                }
                 self.report.imports.insert(id.clone(), report);
             }
             Err(ImportEnded::Stopped) => self.report.stopped = true,

@@ -1,5 +1,7 @@
 //! Finds an object in the target that may have been made already, and takes it for the one that was to be made.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt, stream};
 
 use super::{ExportError, ExportOptions, Told, Work};
@@ -163,15 +165,16 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Keeps the references of an object that was read, to objects that are known.
+    /// Keeps the references of an object that was read, to objects that are known; gives those that nobody knew of.
     pub(super) fn edges_as_found(
         &mut self,
         object: &SpaceObject,
         found: &ImportedObject,
-    ) -> Result<(), ExportError> {
+    ) -> Result<BTreeSet<(AttributeName, SpaceId)>, ExportError> {
         use crate::connector::ReferenceTo;
+        let mut news = BTreeSet::new();
         for (attribute, references) in &found.references {
-            let mut there = std::collections::BTreeSet::new();
+            let mut there = BTreeSet::new();
             for reference in references {
                 let known = match reference {
                     ReferenceTo::Anchor(anchor) => {
@@ -180,7 +183,9 @@ impl Work<'_> {
                     ReferenceTo::Dn(dn) => self.with.store.object_by_dn(&self.target, dn)?,
                 };
                 if let Some(to) = known {
-                    self.with.store.add_edge(object.id, attribute, to)?;
+                    if self.with.store.add_edge(object.id, attribute, to)? {
+                        news.insert((attribute.clone(), to));
+                    }
                     there.insert(to);
                 }
             }
@@ -196,7 +201,7 @@ impl Work<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(news)
     }
 
     /// Removes an edge, and with the last one a placeholder that it led to. Called within a transaction.

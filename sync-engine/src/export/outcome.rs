@@ -466,7 +466,10 @@ impl Work<'_> {
         }
         self.transaction(|work| {
             work.put(&object)?;
-            work.edges_as_found(&object, found)?;
+            let news = work.edges_as_found(&object, found)?;
+            if work.takes_away(&object, &news)? {
+                work.settled.insert(object.id);
+            }
             if let Some(link) = &object.link {
                 work.with.store.mark_dirty(link.metaverse)?;
             }

@@ -314,20 +314,42 @@ impl Work<'_> {
         }
         group.object.hologram = found.attributes.clone();
         group.object.version.clone_from(&found.version);
-        self.transaction(|work| {
+        let news = self.transaction(|work| {
             work.put(&group.object)?;
-            work.edges_as_found(&group.object, &found)?;
+            let news = work.edges_as_found(&group.object, &found)?;
             if let Some(link) = &group.object.link {
                 work.with.store.mark_dirty(link.metaverse)?;
             }
-            Ok(())
+            Ok(news)
         })?;
-        if group.retried {
+        if group.retried || self.takes_away(&group.object, &news)? {
             self.leave(&group.object, &failure.message)?;
             return Ok(None);
         }
         let again = self.group(group.object)?;
         Ok(again.map(|again| Group { retried: true, written: group.written, ..again }))
+    }
+
+    /// Whether some of these references would be taken away. Where nobody knew of them no plan says so, and nobody has
+    /// seen it: they wait for the next plan.
+    pub(super) fn takes_away(
+        &self,
+        object: &SpaceObject,
+        news: &BTreeSet<(AttributeName, SpaceId)>,
+    ) -> Result<bool, ExportError> {
+        let attributes: BTreeSet<&AttributeName> = news.iter().map(|(name, _)| name).collect();
+        for attribute in attributes {
+            let found = Edits::of(self.with.references, self.with.store, object, attribute)?;
+            let Some(mut edits) = found else { continue };
+            while let Some(edit) = edits.next(self.with.store)? {
+                if let Edit::Remove(id) = edit
+                    && news.contains(&(attribute.clone(), id))
+                {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Reads the objects that a group was to refer to: those that are gone are told to the next synchronisation.

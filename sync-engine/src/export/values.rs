@@ -7,11 +7,12 @@ use chrono::{DateTime, Utc};
 use futures::future::{self, BoxFuture, FutureExt as _, MaybeDone};
 
 use super::adopt::{Found, locate};
-use super::{ExportEnd, ExportError, Work};
+use super::{ExportEnd, ExportError, Told, Work};
 use crate::connector::{
     AttributeEdit, ConnectorError, ExportOperation, ExportOutcome, ExportWrite, Exported,
 };
 use crate::metaverse::Life;
+use crate::observer::StepStatus;
 use crate::plan::references::leaves;
 use crate::plan::{Phase, hold, type_of, value_step};
 use crate::space::{ExportKind, PendingExport, SpaceObject};
@@ -51,11 +52,8 @@ impl<'a> Work<'a> {
             let Some(last) = page.last().map(|object| object.id) else { return Ok(()) };
             let ended = page.len() < PAGE;
             after = Some(last);
-            let sent = |object: &SpaceObject| {
-                object.pending_export.as_ref().is_some_and(|pending| pending.sent.is_some())
-            };
             let (making, other): (Vec<_>, Vec<_>) =
-                page.into_iter().filter(sent).partition(|object| object.anchor.is_none());
+                page.into_iter().filter(was_sent).partition(|object| object.anchor.is_none());
             let Some(unmade) = self.not_there_yet(making).await? else { return Ok(()) };
             self.transaction(|work| {
                 for object in &unmade {
@@ -329,6 +327,7 @@ impl<'a> Work<'a> {
         let found = locate(self.with.connector, self.with.options, doubtful).await;
         for (object, found) in found {
             match found {
+                Found::None { asked: false } if was_sent(&object) => self.unknowable(&object)?,
                 Found::None { .. } => plain.push(object),
                 Found::One(one, by) => {
                     self.transaction(|work| work.adopt(&object, &one, &by))?;
@@ -344,6 +343,26 @@ impl<'a> Work<'a> {
         }
         plain.sort_by_key(|object| object.id);
         Ok(Some(plain))
+    }
+
+    /// An object that was sent to be made, and that the target cannot be asked for: its mark stays, and somebody is told.
+    fn unknowable(&mut self, object: &SpaceObject) -> Result<(), ExportError> {
+        self.settled.insert(object.id);
+        if hold(self.with.store, object.id, self.now())?.is_some() {
+            return Ok(());
+        }
+        let message = "it was sent to be made, no answer came, and the target cannot be asked whether it is there by the \
+             attributes that the rules match by: look there. Once the target can be asked it goes on by itself; \
+             otherwise reset ConnectorDataStore, by which the target is read whole";
+        self.transaction(|work| work.fail(object, EscrowStage::Export, message))?;
+        self.tell(Told {
+            object,
+            action: ExportKind::Add,
+            status: StepStatus::Failure,
+            changes: Vec::new(),
+            message,
+        });
+        Ok(())
     }
 
     /// Whether the identity of an object lives: what was sent to be made may have been released since.
@@ -385,6 +404,11 @@ impl<'a> Work<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether a write was sent and nobody knows what became of it.
+fn was_sent(object: &SpaceObject) -> bool {
+    object.pending_export.as_ref().is_some_and(|pending| pending.sent.is_some())
 }
 
 /// The write of an object, as it is pending, without references.

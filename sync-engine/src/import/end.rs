@@ -1,9 +1,15 @@
 //! The end of a read: what may be concluded from what it did not tell.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{PAGE, ReadKind, Staged, Staging, StagingError};
-use crate::space::PendingImport;
+use crate::connector::SourceScope;
+use crate::space::{PendingImport, SpaceKind, SpaceObject};
 use crate::store::{Escrow, EscrowStage, Which};
-use crate::{Anchor, SpaceId};
+use crate::{Anchor, AttributeName, ObjectType, SpaceId};
+
+/// So many objects of a type may be gone at once.
+const FEW: u64 = 5;
 
 impl Staging<'_> {
     /// Carries out the end of the read, where it was told and nothing has to be read before; whether it did.
@@ -88,53 +94,87 @@ impl Staging<'_> {
         Ok(())
     }
 
-    /// A complete read that told of nothing is what a wrong search base and a lost right look like.
+    /// A complete read that told of nothing, or of nothing of a type, is what a wrong search base and a lost right look
+    /// like.
     fn refuse_empty(&self, read: u64) -> Result<(), StagingError> {
-        if self.told > 0 {
-            return Ok(());
-        }
-        let mut known = 0;
-        self.each_unseen(read, |this, id| {
-            known += u64::from(this.load(id)?.pending_import != PendingImport::Delete);
-            Ok(())
-        })?;
-        match known {
-            0 => Ok(()),
-            known => Err(StagingError::Empty { connector: self.connector.clone(), known }),
-        }
-    }
-
-    fn each_unseen(
-        &self,
-        read: u64,
-        mut work: impl FnMut(&Self, SpaceId) -> Result<(), StagingError>,
-    ) -> Result<(), StagingError> {
+        let mut known: BTreeMap<Option<ObjectType>, u64> = BTreeMap::new();
         let mut after = None;
         loop {
             let page = self.store.unseen(&self.connector, read, after, PAGE)?;
             for id in &page {
-                work(self, *id)?;
+                let row = self.load(*id)?;
+                if row.pending_import != PendingImport::Delete {
+                    *known.entry(row.object_type).or_default() += 1;
+                }
             }
             if page.len() < PAGE {
-                return Ok(());
+                break;
             }
             after = page.last().copied();
         }
+        let empty = |object_type, known| {
+            Err(StagingError::Empty { connector: self.connector.clone(), object_type, known })
+        };
+        if self.told == 0 {
+            return match known.into_values().sum() {
+                0 => Ok(()),
+                known => empty(None, known),
+            };
+        }
+        for (object_type, known) in known {
+            let Some(object_type) = object_type else { continue };
+            if known > FEW && self.is_read(&object_type) && !self.told_types.contains(&object_type)
+            {
+                return empty(Some(object_type), known);
+            }
+        }
+        Ok(())
     }
 
-    /// What was not told is gone.
+    fn is_read(&self, object_type: &ObjectType) -> bool {
+        self.types.as_ref().is_none_or(|types| types.contains(object_type))
+    }
+
+    /// What was not told is gone, where it was asked for.
     fn sweep(&mut self, read: u64, staged: &mut Staged) -> Result<(), StagingError> {
         let mut after = None;
         loop {
             let page = self.store.unseen(&self.connector, read, after, PAGE)?;
             for id in &page {
                 let row = self.load(*id)?;
-                self.gone(row, staged)?;
+                match &row.object_type {
+                    Some(object_type) if !self.is_read(object_type) => {
+                        self.read_no_more(row, staged)?;
+                    }
+                    _ => self.gone(row, staged)?,
+                }
             }
             if page.len() < PAGE {
                 return Ok(());
             }
             after = page.last().copied();
         }
+    }
+    /// An object of a type that no rule is about any more. It may be there still: it leaves the scope.
+    fn read_no_more(
+        &mut self,
+        mut row: SpaceObject,
+        staged: &mut Staged,
+    ) -> Result<(), StagingError> {
+        let out = SourceScope::Out("no rule is about objects of its type".to_owned());
+        if row.kind != SpaceKind::Staged
+            || row.pending_import == PendingImport::Delete
+            || row.scope == out
+        {
+            return Ok(());
+        }
+        row.scope = out;
+        if row.pending_import == PendingImport::None {
+            let scope = AttributeName::new(PendingImport::SCOPE);
+            row.pending_import = PendingImport::Update(BTreeSet::from([scope]));
+        }
+        self.store.put_object(&row)?;
+        staged.updated += 1;
+        Ok(())
     }
 }

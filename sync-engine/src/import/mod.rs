@@ -26,7 +26,7 @@ use crate::connector::{ImportChange, ImportEnd, ImportPage, ImportedObject};
 use crate::escrow::RetrySchedule;
 use crate::space::{PendingImport, SpaceKind, SpaceObject};
 use crate::store::{EscrowStage, StoreError, SyncStore, Which};
-use crate::{Anchor, AttributeName, ConnectorId, SpaceId};
+use crate::{Anchor, AttributeName, ConnectorId, ObjectType, SpaceId};
 
 /// How many rows are asked of the store at a time.
 const PAGE: usize = 1_000;
@@ -78,15 +78,18 @@ pub enum StagingError {
     /// The state failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A complete read told of no object where there were some.
+    /// A complete read told of no object, or of none of a type, where there were some.
     #[error(
-        "{connector} answered a complete read with no object at all, and {known} are known of it: nothing was deleted; \
+        "{connector} answered a complete read with no {} at all, and {known} are known of it: nothing was deleted; \
          see whether the search base is right and whether the account may still read below it, and throw the state of \
-         {connector} away if it really is empty now"
+         {connector} away if there really are none now",
+        .object_type.as_ref().map_or("object", ObjectType::as_str)
     )]
     Empty {
         /// Who answered.
         connector: ConnectorId,
+        /// The type of which there were none, where there were others.
+        object_type: Option<ObjectType>,
         /// How many objects of it are known.
         known: u64,
     },
@@ -128,8 +131,12 @@ pub struct Staging<'s> {
     shape: Option<String>,
     /// The number of this read, from its first page on.
     read: Option<u64>,
-    /// How many times an object was told to be there.
+    /// How many times an object was told to be there,
     told: u64,
+    /// and of which types.
+    told_types: BTreeSet<ObjectType>,
+    /// The types that are read; `None` for all.
+    types: Option<BTreeSet<ObjectType>>,
     /// What was named in [`Staged::unknown`],
     asked: BTreeSet<Anchor>,
     /// and has not been read back.
@@ -171,6 +178,8 @@ impl<'s> Staging<'s> {
             shape: None,
             read: None,
             told: 0,
+            told_types: BTreeSet::new(),
+            types: None,
             asked: BTreeSet::new(),
             outstanding: BTreeSet::new(),
             end: None,
@@ -189,6 +198,13 @@ impl<'s> Staging<'s> {
     #[must_use]
     pub fn with_shape(mut self, digest: impl Into<String>) -> Self {
         self.shape = Some(digest.into());
+        self
+    }
+
+    /// Reads these types only: nothing is concluded about objects of others but that no rule asks for them.
+    #[must_use]
+    pub fn with_types(mut self, types: BTreeSet<ObjectType>) -> Self {
+        self.types = Some(types);
         self
     }
 
@@ -315,6 +331,7 @@ impl<'s> Staging<'s> {
                 if row.kind != SpaceKind::Placeholder
                     && row.pending_import != PendingImport::Delete =>
             {
+                self.told_types.extend(row.object_type);
                 self.seen(row.id)?;
                 staged.unchanged += 1;
             }

@@ -28,6 +28,7 @@ impl Staging<'_> {
         staged: &mut Staged,
     ) -> Result<(), StagingError> {
         self.told += 1;
+        self.told_types.insert(told.object_type.clone());
         self.outstanding.remove(&told.anchor);
         let before = match self.by_anchor(&told.anchor)? {
             Some(row) => Some(row),
@@ -71,6 +72,7 @@ impl Staging<'_> {
                 && (row.kind != SpaceKind::Transient || told.dn.is_some())
         });
         self.told += 1;
+        self.told_types.insert(told.object_type.clone());
         let Some(before) = row else {
             self.ask(told.anchor, staged);
             return Ok(());

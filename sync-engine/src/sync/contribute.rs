@@ -16,6 +16,25 @@ pub(super) struct Held {
     pub(super) references: BTreeMap<AttributeName, Vec<ReferenceSource>>,
 }
 
+impl Held {
+    /// Keeps what objects gave that have left the scope: they may come back, and what becomes of an object of a target
+    /// until then is made of these values.
+    pub(super) fn keep(&mut self, before: &MetaverseObject, silent: &BTreeSet<SpaceId>) {
+        for (name, contribution) in &before.attributes {
+            if contribution.from.iter().all(|from| silent.contains(from)) {
+                self.attributes.entry(name.clone()).or_insert_with(|| contribution.clone());
+            }
+        }
+        for (name, sources) in &before.references {
+            if !self.references.contains_key(name)
+                && sources.iter().all(|source| silent.contains(&source.from))
+            {
+                self.references.insert(name.clone(), sources.clone());
+            }
+        }
+    }
+}
+
 /// What one rule offers for one attribute of an identity.
 pub(super) struct Offered<'r> {
     pub(super) rule: &'r Rule,

@@ -30,6 +30,8 @@ pub(super) struct Contributor<'r> {
     pub(super) object: SpaceId,
     /// The types of identity that it holds where its rules take it in.
     may_hold: Vec<&'r ObjectType>,
+    /// Whether the identity was made of it and no rule is about its type any more: nothing says that it is gone.
+    unread: bool,
     pub(super) rules: Vec<Numbered<'r>>,
     pub(super) offers: Vec<Offered<'r>>,
 }
@@ -62,6 +64,10 @@ impl<'r> Run<'_, 'r> {
         }
         if self.sync.programs.inbound(&object).is_none() {
             match &object.link {
+                // No rule is about objects of its type any more: they are as out of scope.
+                Some(Link { metaverse, origin: LinkOrigin::Projected { .. } }) => {
+                    self.recompute(*metaverse, None, None)?;
+                }
                 Some(link) => self.store.mark_dirty(link.metaverse)?,
                 None => self.requeue_planned(&object)?,
             }
@@ -120,7 +126,7 @@ impl<'r> Run<'_, 'r> {
             }
             return Ok(Vec::new());
         }
-        let view = ObjectView::load(&*self.store, object, &program.read)?;
+        let view = ObjectView::load(&*self.store, object, &self.groups, &program.read)?;
         let mut rules = Vec::new();
         for (number, rule) in &program.rules {
             let holds = rule.scope.holds(&view)?;
@@ -145,7 +151,7 @@ impl<'r> Run<'_, 'r> {
         let sync = self.sync;
         let program = sync.programs.inbound(object);
         let read = program.map_or(&nothing, |program| &program.read);
-        let view = ObjectView::load(&*self.store, object, read)?;
+        let view = ObjectView::load(&*self.store, object, &self.groups, read)?;
         let surroundings = self.sync.surroundings();
         let mut offers = Vec::new();
         for (number, rule) in &rules {
@@ -162,7 +168,9 @@ impl<'r> Run<'_, 'r> {
         let may_hold = program.map_or(&[][..], |program| program.rules.as_slice()).iter();
         let may_hold = may_hold.filter(|(_, rule)| rule.link.holds());
         let may_hold = may_hold.map(|(_, rule)| &rule.metaverse_type).collect();
-        Ok(Contributor { object: object.id, may_hold, rules, offers })
+        let made_of_it = |link: &Link| matches!(link.origin, LinkOrigin::Projected { .. });
+        let unread = program.is_none() && object.link.as_ref().is_some_and(made_of_it);
+        Ok(Contributor { object: object.id, may_hold, unread, rules, offers })
     }
 
     /// An object that has its identity: its values flow, or its link ends.
@@ -270,16 +278,23 @@ impl<'r> Run<'_, 'r> {
         }
         let held = contributors.iter().any(Contributor::holds);
         // An object that held the identity and may do so again.
-        let may_hold = |it: &Contributor<'_>| it.may_hold.contains(&&before.object_type);
+        let may_hold =
+            |it: &Contributor<'_>| it.unread || it.may_hold.contains(&&before.object_type);
         let waiting = contributors.iter().any(may_hold);
+        let life = self.life(&before.life, held, waiting);
+        let silent: BTreeSet<SpaceId> =
+            contributors.iter().filter(|it| it.rules.is_empty()).map(|it| it.object).collect();
         let offers = contributors.into_iter().flat_map(|contributor| contributor.offers).collect();
-        let settled = settle(offers, Some(&before));
+        let mut settled = settle(offers, Some(&before));
+        if matches!(life, Life::Released { cause: ReleaseCause::OutOfScope, .. }) {
+            settled.keep(&before, &silent);
+        }
         let after = MetaverseObject {
             id,
             object_type: before.object_type.clone(),
             attributes: settled.attributes,
             references: settled.references,
-            life: self.life(&before.life, held, waiting),
+            life,
         };
         if before.life == Life::Held && after.life != Life::Held {
             self.report.released += 1;

@@ -92,7 +92,7 @@ impl<'r> Run<'_, 'r> {
         let nothing = std::collections::BTreeSet::new();
         let program = self.sync.programs.inbound(object);
         let read = program.map_or(&nothing, |program| &program.read);
-        let view = ObjectView::load(&*self.store, object, read)?;
+        let view = ObjectView::load(&*self.store, object, &self.groups, read)?;
         let Some(first) = group.conditions.first() else { return Ok(Vec::new()) };
         let mut hits: Vec<MetaverseObject> = Vec::new();
         for value in view.values(&first.from).iter() {

@@ -209,6 +209,7 @@ impl<'r> Synchronizer<'r> {
         let Some(before) = store.object(object)? else { return Ok(explanation) };
         explanation.import = Some(ImportSection::of(&before, store.edge_counts(object)?));
         let mut run = Run::new(self, store, &mut events);
+        run.groups = run.scope_groups(&crate::run::scope_groups(&*run.store)?)?;
         run.trace = Some(explanation);
         run.one(object, Pass::Joining)?;
         if let Some(link) = run.store.object(object)?.and_then(|object| object.link) {

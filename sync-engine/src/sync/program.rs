@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scim_core::text::fold;
 
-use crate::metaverse::MetaverseObject;
+use crate::metaverse::{Life, MetaverseObject, ReleaseCause};
 use crate::rules::{Direction, Rule, RuleSet, Source, text_of};
 use crate::space::SpaceObject;
 use crate::store::JoinKey;
@@ -152,6 +152,10 @@ impl<'r> Programs<'r> {
     /// The values by which an identity is found.
     pub(super) fn keys_of_identity(&self, identity: &MetaverseObject) -> Vec<JoinKey> {
         let mut keys = BTreeSet::new();
+        // Its values are what it had; nothing new comes to it by them.
+        if matches!(identity.life, Life::Released { cause: ReleaseCause::OutOfScope, .. }) {
+            return Vec::new();
+        }
         for name in self.identity_keys.get(&identity.object_type).into_iter().flatten() {
             let values = identity.attributes.get(name).map_or(&[][..], |held| &held.values);
             keys.extend(values.iter().map(|value| key(name, value)));

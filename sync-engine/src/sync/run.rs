@@ -28,6 +28,8 @@ pub(super) struct Run<'a, 'r> {
     pub(super) requeued: BTreeSet<SpaceId>,
     /// Systems that have to wait.
     pub(super) held: BTreeSet<ConnectorId>,
+    /// The groups by which scopes decide.
+    pub(super) groups: ScopeGroups,
     /// Where everything is written down, when one object is explained.
     pub(super) trace: Option<Explanation>,
 }
@@ -46,6 +48,7 @@ impl<'a, 'r> Run<'a, 'r> {
             again: BTreeSet::new(),
             requeued: BTreeSet::new(),
             held: BTreeSet::new(),
+            groups: ScopeGroups::new(),
             trace: None,
         }
     }
@@ -59,8 +62,9 @@ impl<'a, 'r> Run<'a, 'r> {
         let (sources, targets) = (self.sync.rules.sources(), self.sync.rules.targets());
         let connectors: BTreeSet<ConnectorId> =
             sources.union(&targets).filter(|id| !self.held.contains(*id)).cloned().collect();
-        let groups = self.scope_groups()?;
         let found_before = run::scope_groups(&*self.store)?;
+        let groups = self.scope_groups(&found_before)?;
+        self.groups.clone_from(&groups);
         let reread = self.changed_groups(&groups, &found_before)?;
         let due = self.due()?;
         let open = run::open(&*self.store)?;
@@ -144,13 +148,15 @@ impl<'a, 'r> Run<'a, 'r> {
         Ok(lacking)
     }
 
-    /// The groups by which a scope decides, as they are found now.
-    fn scope_groups(&self) -> Result<ScopeGroups, StoreError> {
+    /// The groups by which a scope decides, as they are found now. One that has another name since it was found last is
+    /// the same group still.
+    pub(super) fn scope_groups(&self, before: &ScopeGroups) -> Result<ScopeGroups, StoreError> {
         let mut groups = ScopeGroups::new();
         for (connector, named) in self.sync.programs.memberships() {
             let found = groups.entry(connector.clone()).or_default();
             for name in named {
-                let group = group_named(&*self.store, &connector, &name)?;
+                let known = before.get(&connector).and_then(|found| *found.get(&name)?);
+                let group = group_named(&*self.store, &connector, &name, known)?;
                 found.insert(name, group.map(|group| group.id));
             }
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::metaverse::MetaverseObject;
 use crate::rules::scope::Subject;
+use crate::run::ScopeGroups;
 use crate::space::{PendingImport, SpaceObject};
 use crate::{
     Anchor, AttributeName, AttributeValue, ConnectorId, Dn, SpaceId, StoreError, SyncStore, Values,
@@ -20,6 +21,8 @@ const SHOWN_REFERENCES: usize = 10_000;
 pub(super) struct ObjectView<'a> {
     pub(super) object: &'a SpaceObject,
     store: &'a dyn SyncStore,
+    /// The groups by which scopes decide.
+    groups: &'a ScopeGroups,
     /// How many references there are, by attribute.
     counts: BTreeMap<AttributeName, u64>,
     /// The names of what is referred to, for the attributes that expressions and clauses read.
@@ -31,6 +34,7 @@ impl<'a> ObjectView<'a> {
     pub(super) fn load(
         store: &'a dyn SyncStore,
         object: &'a SpaceObject,
+        groups: &'a ScopeGroups,
         read: &BTreeSet<AttributeName>,
     ) -> Result<Self, StoreError> {
         let counts: BTreeMap<_, _> = store.edge_counts(object.id)?.into_iter().collect();
@@ -46,7 +50,7 @@ impl<'a> ObjectView<'a> {
             shown.sort();
             names.insert(attribute.clone(), shown);
         }
-        Ok(Self { object, store, counts, names })
+        Ok(Self { object, store, groups, counts, names })
     }
 
     /// How many references the attribute has.
@@ -66,18 +70,25 @@ impl<'a> ObjectView<'a> {
     }
 }
 
-/// The group that a clause names by its anchor or else by its name; one that was deleted is none.
+/// The group that a clause names by its anchor, or else the one that was `known` by this name, or else the one that has
+/// it; one that was deleted is none.
 pub(super) fn group_named(
     store: &dyn SyncStore,
     connector: &ConnectorId,
     group: &str,
+    known: Option<SpaceId>,
 ) -> Result<Option<SpaceObject>, StoreError> {
-    let mut found = store.object_by_anchor(connector, &Anchor::new(group))?;
-    if found.is_none() {
-        found = store.object_by_dn(connector, &Dn::new(group))?;
+    let there = |id: Option<SpaceId>| -> Result<Option<SpaceObject>, StoreError> {
+        let found = id.map(|id| store.object(id)).transpose()?.flatten();
+        Ok(found.filter(|group| group.pending_import != PendingImport::Delete))
+    };
+    if let Some(id) = store.object_by_anchor(connector, &Anchor::new(group))? {
+        return there(Some(id));
     }
-    let found = found.map(|id| store.object(id)).transpose()?.flatten();
-    Ok(found.filter(|group| group.pending_import != PendingImport::Delete))
+    match there(known)? {
+        Some(group) => Ok(Some(group)),
+        None => there(store.object_by_dn(connector, &Dn::new(group))?),
+    }
 }
 
 /// The name of an object, or else its anchor.
@@ -136,8 +147,8 @@ impl Subject for ObjectView<'_> {
     }
 
     fn is_member_of(&self, group: &str) -> Result<bool, StoreError> {
-        let group = group_named(self.store, &self.object.connector, group)?;
-        let Some(group) = group.map(|group| group.id) else { return Ok(false) };
+        let groups = self.groups.get(&self.object.connector);
+        let Some(group) = groups.and_then(|groups| *groups.get(group)?) else { return Ok(false) };
         let before = self.object.id.0.checked_sub(1).map(SpaceId);
         for (attribute, _) in self.store.edge_counts(group)? {
             let membership =

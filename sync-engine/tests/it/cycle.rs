@@ -6,12 +6,13 @@ use chrono::TimeDelta;
 use scim_sync::cycle::Outcome;
 use scim_sync::escrow::QuarantineReason;
 use scim_sync::observer::{Event, StepStatus};
+use scim_sync::rules::RuleSet;
 use scim_sync::run::{self, CycleMode, Reset};
 use scim_sync::space::ExportKind;
 use scim_sync::{AttributeValue, SyncStore};
 
 use crate::simulated::{Dice, Faults, ReadFault, Resource};
-use crate::world::{World, name, text};
+use crate::world::{RULES, World, name, text};
 
 fn always(faults: Faults) -> (Faults, Dice) {
     (faults, Dice::new(1))
@@ -381,4 +382,83 @@ fn what_is_written_in_vain_follows_the_schedule_for_what_failed() {
         assert_eq!(world.differences(), Vec::<String>::new());
         assert_eq!(world.store.escrows(None, None, 9).unwrap(), []);
     }
+}
+
+/// Whatever the state says: two of one group are worse than none, and somebody can look.
+#[test]
+fn what_may_have_been_made_is_not_made_again_where_the_target_cannot_be_asked() {
+    let mut world = World::new();
+    world.user("ada");
+    world.cycle();
+    world.target.finds = false;
+    world.target.watermarks = true;
+    world.group("Staff", &[]);
+    *world.target.faults.lock().unwrap() = always(Faults { lost_after: 100, ..Faults::default() });
+    world.cycle();
+    *world.target.faults.lock().unwrap() = always(Faults::default());
+    for _ in 0..3 {
+        world.cycle();
+        world.now += TimeDelta::hours(30);
+    }
+    assert_eq!(world.resources().len(), 2);
+    let escrows = world.store.escrows(None, None, 9).unwrap();
+    assert!(escrows[0].1.message.contains("look there"), "{escrows:?}");
+    world.target.finds = true;
+    world.cycle();
+    world.cycle();
+    assert_eq!(world.resources().len(), 2);
+    assert_eq!(world.differences(), Vec::<String>::new());
+    assert_eq!(world.store.escrows(None, None, 9).unwrap(), []);
+}
+
+#[test]
+fn what_is_gone_from_a_target_that_tells_changes_only_is_noticed_within_a_day() {
+    let mut world = World::new();
+    world.target.watermarks = true;
+    world.user("ada");
+    world.user("bob");
+    world.cycle();
+    let (anchor, _) = world.find("ada").unwrap();
+    world.target.state.lock().unwrap().resources.remove(&anchor);
+    assert_eq!(world.cycle().writes(), 0);
+    world.now += TimeDelta::days(1);
+    world.cycle();
+    assert_eq!(world.differences(), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_given_once_is_there_still_when_somebody_comes_back_into_the_scope() {
+    let mut world = World::new();
+    let once = RULES.replacen("to = \"title\"\n", "to = \"title\"\napply = \"on-create\"\n", 1);
+    world.rules = RuleSet::from_toml(&once).unwrap();
+    let ada = world.user("ada");
+    world.set(&ada, "title", "Countess");
+    world.cycle();
+    world.set(&ada, "title", "Programmer");
+    world.change(&ada, |entry| entry.in_scope = false);
+    world.cycle();
+    world.change(&ada, |entry| entry.in_scope = true);
+    world.cycle();
+    let (_, account) = world.find("ada").unwrap();
+    assert_eq!(text(&account.attributes, "title"), "Countess");
+    assert_eq!(account.attributes.first(&name("active")), Some(&true.into()));
+}
+
+/// A type that no rule is about any more is not a type of which everything was deleted.
+#[test]
+fn rules_that_are_switched_off_release_as_a_scope_does() {
+    let mut world = World::new();
+    let ada = world.user("ada");
+    world.group("Staff", &[&ada]);
+    world.cycle();
+    let off = RULES.replacen("name = \"In user\"", "name = \"In user\"\nenabled = false", 1);
+    world.rules = RuleSet::from_toml(&off).unwrap();
+    world.cycle();
+    world.cycle();
+    let (_, account) = world.find("ada").expect("it was deleted");
+    assert_eq!(account.attributes.first(&name("active")), Some(&false.into()));
+    world.rules = RuleSet::from_toml(RULES).unwrap();
+    world.cycle();
+    world.cycle();
+    assert_eq!(world.differences(), Vec::<String>::new());
 }

@@ -157,6 +157,27 @@ fn a_first_cycle_takes_nothing_away() {
 }
 
 #[test]
+fn a_first_cycle_takes_no_members_away_and_switches_nobody_off() {
+    let mut world = World::new();
+    let ada = world.user("ada");
+    let bob = world.user("bob");
+    let staff = world.group("Staff", &[&ada, &bob]);
+    world.cycle();
+    // The same company, with a state that knows nothing and a group that somebody looked after by hand.
+    world.options.guard = Guard::default();
+    world.store = scim_sync::MemoryStore::new();
+    world.change(&staff, |entry| {
+        entry.references.entry(name("member")).or_default().remove(&bob);
+    });
+    world.set(&ada, "enabled", false);
+    let before = world.resources();
+    let report = world.cycle();
+    assert_eq!((report.outcome(), report.writes()), (Outcome::GuardStopped, 0));
+    assert_eq!(world.resources(), before);
+    insta::assert_snapshot!(report.targets[0].stop.as_ref().unwrap().to_string());
+}
+
+#[test]
 fn a_share_is_one_of_the_objects_that_the_target_has() {
     let (mut world, users) = company(20);
     let refused = Faults { refused: 100, ..Faults::default() };
@@ -174,4 +195,31 @@ fn a_share_is_one_of_the_objects_that_the_target_has() {
     assert_eq!((report.outcome(), report.writes()), (Outcome::GuardStopped, 0));
     let stop = report.targets[0].stop.as_ref().unwrap();
     assert!(matches!(stop.reasons[..], [StopReason::Deletes { linked: 20, .. }]), "{stop}");
+}
+
+/// What others did in the target is known when it is read, and may be known in the middle of an export: nobody has seen a
+/// plan that takes it away.
+#[test]
+fn members_that_nobody_knew_of_are_not_taken_away_before_a_plan_says_so() {
+    for values_too in [false, true] {
+        let (mut world, users) = company(120);
+        let staff = world.group("Staff", &users[..40].iter().collect::<Vec<_>>());
+        assert_eq!(world.cycle().outcome(), Outcome::Done);
+        let (group, _) = world.find("Staff").unwrap();
+        let accounts = users[40..115].iter().map(|user| world.account(user));
+        *world.target.joined.lock().unwrap() = Some((group.clone(), accounts.collect()));
+        world.change(&staff, |entry| {
+            entry.references.entry(name("member")).or_default().insert(users[119].clone());
+        });
+        if values_too {
+            world.set(&staff, "cn", "All staff");
+        }
+        let members = |world: &World| world.resources()[&group].references[&name("members")].len();
+        world.cycle();
+        assert!(members(&world) >= 115, "{}", members(&world));
+        let report = world.cycle();
+        assert_eq!(report.outcome(), Outcome::GuardStopped);
+        assert_eq!(report.targets[0].plan.counts().references_removed, 75);
+        assert!(members(&world) >= 115, "{}", members(&world));
+    }
 }

@@ -479,6 +479,13 @@ impl World {
     }
 
     /// The resource of the target with this user name or display name.
+    /// Who somebody is in the target.
+    pub(crate) fn account(&self, person: &Anchor) -> Anchor {
+        let of = |resource: &Resource| text(&resource.attributes, "externalId") == person.as_str();
+        let resources = self.resources();
+        resources.into_iter().find(|(_, resource)| of(resource)).unwrap().0
+    }
+
     pub(crate) fn find(&self, called: &str) -> Option<(Anchor, Resource)> {
         self.resources().into_iter().find(|(_, resource)| {
             let user_name = text(&resource.attributes, "userName");

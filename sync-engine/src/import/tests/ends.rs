@@ -1,6 +1,7 @@
 //! What is concluded at the end of a read, and what is not.
 
 use super::*;
+use crate::ObjectType;
 
 #[test]
 fn what_a_full_read_did_not_tell_is_gone() {
@@ -87,6 +88,40 @@ fn a_complete_read_of_nothing_is_refused() {
         let after = store.connector(&ad()).unwrap();
         assert_eq!(after.watermark, before.watermark);
         assert_eq!(row(&store, "a").pending_import, PendingImport::Add);
+    }
+}
+
+#[test]
+fn a_complete_read_of_nothing_of_a_type_is_refused_where_there_were_some() {
+    let groups = |count: usize| (0..count).map(|number| group(&format!("g{number}"), &[]));
+    let mut store = MemoryStore::new();
+    full(&mut store, groups(6).chain([user("a")]).collect());
+    let mut staging = Staging::begin(&mut store, &ad(), ReadKind::Full, at(9)).unwrap();
+    staging.page(page(vec![told(user("a"))])).unwrap();
+    let error = staging.page(end(9, true)).unwrap_err();
+    assert!(matches!(error, StagingError::Empty { known: 6, .. }), "{error}");
+    assert!(error.to_string().contains("no group at all"), "{error}");
+    assert_eq!(row(&store, "g0").pending_import, PendingImport::Add);
+
+    let mut store = MemoryStore::new();
+    full(&mut store, groups(5).chain([user("a")]).collect());
+    full(&mut store, vec![user("a")]);
+    assert_eq!(row(&store, "g0").pending_import, PendingImport::Delete, "a few may go");
+}
+
+#[test]
+fn what_is_read_no_more_is_not_gone() {
+    let mut store = MemoryStore::new();
+    full(&mut store, vec![user("a"), group("g", &[])]);
+    synchronise(&mut store);
+    for _ in 0..2 {
+        let mut staging = Staging::begin(&mut store, &ad(), ReadKind::Full, at(9)).unwrap();
+        staging = staging.with_types([ObjectType::new("user")].into());
+        staging.page(page(vec![told(user("a"))])).unwrap();
+        staging.page(end(9, true)).unwrap();
+        let scope = row(&store, "g").scope;
+        assert!(matches!(scope, SourceScope::Out(_)), "{scope:?}");
+        assert_eq!(row(&store, "g").pending_import, update(&["scope"]));
     }
 }
 

@@ -161,7 +161,13 @@ impl World {
 
     /// A complete read: what is not in it is gone.
     pub(super) fn import(&mut self, connector: &ConnectorId, objects: Vec<ImportedObject>) {
-        let changes = objects.into_iter().map(ImportChange::Object).collect();
+        // What is gone is told, as by a directory that tells deletions: that nothing of a type is left is not believed of a
+        // read that does not say so.
+        let known = self.store.objects(connector, Which::All, None, 1_000).unwrap();
+        let known = known.into_iter().filter_map(|row| row.anchor);
+        let gone = known.filter(|anchor| objects.iter().all(|object| object.anchor != *anchor));
+        let mut changes: Vec<_> = gone.map(ImportChange::Deleted).collect();
+        changes.extend(objects.into_iter().map(ImportChange::Object));
         self.stage(connector, ReadKind::Full, changes);
     }
 

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use scim_sync::connector::{
     ConnectorSchema, ExportFailure, ExportOperation, ExportOutcome, ExportWrite, Exported,
-    FailureKind, ImportChange, ImportEnd, ImportPage, ImportRequest, ImportShape, ImportedObject,
-    MatchQuery, RefusedReference, SourceScope, ValueKind,
+    FailureKind, ImportChange, ImportEnd, ImportMode, ImportPage, ImportRequest, ImportShape,
+    ImportedObject, MatchQuery, RefusedReference, SourceScope, ValueKind, Watermark,
 };
 use scim_sync::{
     Anchor, AttributeName, AttributeSet, AttributeValue, Connector, ConnectorError, ConnectorId,
@@ -72,6 +72,9 @@ pub(crate) struct Faults {
     pub(crate) find_fails: u64,
 }
 
+/// A group, and who is to be in it.
+type Joined = Option<(Anchor, BTreeSet<Anchor>)>;
+
 /// The connector of the target.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
@@ -90,6 +93,12 @@ pub(crate) struct Target {
     pub(crate) loses: Arc<Mutex<Option<u64>>>,
     /// Whether it makes capital letters of every `displayName`.
     pub(crate) shouts: bool,
+    /// Whether it can be asked for objects by their values.
+    pub(crate) finds: bool,
+    /// Whether it tells changes, of which there are none: what others do there is told by a whole read only.
+    pub(crate) watermarks: bool,
+    /// Somebody adds these members to this group before it is written next.
+    pub(crate) joined: Arc<Mutex<Joined>>,
 }
 
 const UNIQUE: &str = "userName";
@@ -106,6 +115,9 @@ impl Target {
             gone_after: Arc::default(),
             loses: Arc::default(),
             shouts: false,
+            finds: true,
+            watermarks: false,
+            joined: Arc::default(),
         }
     }
 
@@ -133,12 +145,24 @@ impl Target {
         {
             resource.version += 1;
         }
+        self.join(&mut state, write);
         let outcome = self.carry_out(&mut state, write);
         drop(state);
         if matches!(outcome, ExportOutcome::Done(_)) && self.fails(|f| f.lost_after) {
             return failed(FailureKind::Unknown, "the connection broke before the answer came");
         }
         outcome
+    }
+
+    fn join(&self, state: &mut TargetState, write: &ExportWrite) {
+        let ExportOperation::Update { anchor, .. } = &write.operation else { return };
+        let joined = self.joined.lock().unwrap().take_if(|(group, _)| group == anchor);
+        if let Some((group, members)) = joined
+            && let Some(resource) = state.resources.get_mut(&group)
+        {
+            resource.references.entry(AttributeName::new("members")).or_default().extend(members);
+            resource.version += 1;
+        }
     }
 
     fn carry_out(&self, state: &mut TargetState, write: &ExportWrite) -> ExportOutcome {
@@ -347,9 +371,15 @@ impl Connector for Target {
 
     fn import<'a>(
         &'a self,
-        _request: ImportRequest,
+        request: ImportRequest,
     ) -> BoxStream<'a, Result<ImportPage, ConnectorError>> {
         let breaks = self.fails(|f| f.read_breaks);
+        let watermark = self.watermarks.then(|| Watermark("so far".into()));
+        if matches!(request.mode, ImportMode::Delta(_)) {
+            let end = Some(ImportEnd { watermark, sweep: false });
+            let page = ImportPage { changes: Vec::new(), expected: None, end };
+            return stream::iter([Ok(page)]).boxed();
+        }
         let state = self.state.lock().unwrap();
         let told: Vec<ImportChange> = state
             .resources
@@ -364,7 +394,7 @@ impl Connector for Target {
             pages.truncate(pages.len() / 2);
             pages.push(Err(ConnectorError::Unreachable("502 bad gateway".to_owned())));
         } else {
-            let end = Some(ImportEnd { watermark: None, sweep: true });
+            let end = Some(ImportEnd { watermark, sweep: true });
             pages.push(Ok(ImportPage { changes: Vec::new(), expected: None, end }));
         }
         stream::iter(pages).boxed()
@@ -393,6 +423,9 @@ impl Connector for Target {
     ) -> Result<Vec<ImportedObject>, ConnectorError> {
         if self.fails(|f| f.find_fails) {
             return Err(ConnectorError::Unreachable("503".to_owned()));
+        }
+        if !self.finds {
+            return Err(ConnectorError::Unsupported("no filters here".to_owned()));
         }
         self.there()?;
         let state = self.state.lock().unwrap();
