@@ -339,6 +339,7 @@ impl fmt::Display for Demo {
         let [north, south] = self.agents.each_ref().map(|agent| agent.pid().unwrap_or_default());
         writeln!(f, "\nEverything runs; the first cycle is done: {}.\n", self.held)?;
         writeln!(f, "  provisioning service  {service}")?;
+        writeln!(f, "  page for operators    {service}/console (sign in with the token)")?;
         writeln!(f, "  administrator's token {}", self.service.token())?;
         writeln!(f, "  cloud directory       {}", self.target.url())?;
         writeln!(f, "  its token             {}", testkit::server::TOKEN)?;

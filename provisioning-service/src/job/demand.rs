@@ -113,12 +113,22 @@ impl Jobs {
         let claim = Claim::take(&self.0, key).ok_or_else(busy)?;
         let lease = self.0.lease(key).await?.ok_or_else(busy)?;
         request.place = Some(self.0.place(key, &lease));
-        let (log, writing) = self.0.log_writer(key);
-        let done = on_thread(key, move || request.run(Some(log))).await;
-        let _ = writing.await;
-        self.0.release(&lease).await;
-        drop(claim);
-        done?
+        let (inner, key) = (Arc::clone(&self.0), key.clone());
+        // Whoever asked may go away; what was begun is ended, with its claim and its lease.
+        let work = tokio::spawn(async move {
+            let (log, writing) = inner.log_writer(&key);
+            let done = tokio::select! {
+                () = inner.keep(&claim, &lease, &job) => {
+                    Err(JobError::Internal("the lease is kept for ever".to_owned()))
+                }
+                done = on_thread(&key, move || request.run(Some(log))) => done,
+            };
+            let _ = writing.await;
+            inner.release(&lease).await;
+            drop(claim);
+            done?
+        });
+        work.await.map_err(|error| JobError::Internal(error.to_string()))?
     }
 }
 

@@ -13,14 +13,14 @@ use scim_sync::rules::graph::JobSchema;
 use scim_sync_connectors::Beside;
 use scim_sync_connectors::remote::RemoteConnector;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::connectors::Probing;
 use super::error::JobError;
 use super::kept::{self, Act, JOB, JobKey, PLAN, SECRETS};
 use super::mapping::{Difference, Mapping, differences};
 use super::planned::Planned;
-use super::record::{Deprovision, JobRecord, JobSettings, MappingVersion, Mode};
+use super::record::{Deprovision, JobRecord, MappingVersion, Mode};
 use super::run::{self, Systems};
 use super::schedule::Running;
 use super::state::{Command, JobState};
@@ -125,26 +125,27 @@ impl Jobs {
         Ok(self.0.told(&key, job, &JobStatus::default()))
     }
 
-    /// Gives a job other settings. They hold from its next cycle on.
+    /// Gives a job other settings: those that are named, each as a whole; `null` for what is usual. The others stay. They
+    /// hold from its next cycle on.
     ///
     /// # Errors
     /// [`JobError::Missing`], [`JobError::Invalid`], [`JobError::Records`].
     pub async fn configure(
         &self,
         key: &JobKey,
-        settings: JobSettings,
+        named: &Map<String, Value>,
         by: &Actor,
     ) -> Result<wire::SynchronizationJob, JobError> {
-        settings.check().map_err(JobError::Invalid)?;
-        let act = self.act(by, "job.configure", kept::json(&settings)?);
+        let act = self.act(by, "job.configure", Value::Object(named.clone()));
         kept::change(&*self.0.records, key, act, |job| {
+            let settings = job.settings.with(named).map_err(JobError::Invalid)?;
             if job.settings.mode == Mode::Staging && settings.mode == Mode::Active {
                 return Err(JobError::Invalid(
                     "a job in staging mode begins to write when it goes live (goLive), not by its settings"
                         .to_owned(),
                 ));
             }
-            job.settings = settings.clone();
+            job.settings = settings;
             Ok(((), Vec::new()))
         })
         .await?;
@@ -422,6 +423,7 @@ impl Jobs {
         loop {
             let mut sealed = kept::secrets(&*self.0.records, key).await?;
             let before = sealed.value.clone();
+            secrets::same_place(&before, &self.0.sealer, &key.tenant, &key.id, pairs)?;
             secrets::seal(&mut sealed.value, &self.0.sealer, &key.tenant, &key.id, pairs)?;
             let write = sealed.replace(key.record(SECRETS), &sealed.value)?;
             if before == sealed.value {
@@ -499,7 +501,7 @@ impl Jobs {
         &self,
         by: &'a Actor,
         action: &'static str,
-        details: serde_json::Value,
+        details: Value,
     ) -> Act<'a> {
         Act { by, action, details, at: self.0.clock.now() }
     }

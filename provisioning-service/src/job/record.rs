@@ -10,6 +10,7 @@ use scim_sync::rules::Release;
 use scim_sync::rules::graph::JobSchema;
 use scim_sync_connectors::remote::RemoteScope;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::duration::IsoDuration;
 use super::pilot::Pilot;
@@ -94,6 +95,24 @@ const fn one_day() -> IsoDuration {
 }
 
 impl JobSettings {
+    /// These settings with others, each as a whole; `null` for what is usual.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn with(&self, named: &Map<String, Value>) -> Result<Self, String> {
+        let mut all = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        for (name, value) in named {
+            match (all.as_object_mut(), value) {
+                (Some(all), Value::Null) => drop(all.remove(name)),
+                (Some(all), value) => drop(all.insert(name.clone(), value.clone())),
+                (None, _) => {}
+            }
+        }
+        let all: Self = serde_json::from_value(all).map_err(|error| error.to_string())?;
+        all.check()?;
+        Ok(all)
+    }
+
     /// The usual settings for a directory that the agents of a group read.
     #[must_use]
     pub fn new(group: &str, directory: &str) -> Self {

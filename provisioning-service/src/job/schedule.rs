@@ -365,7 +365,7 @@ impl Inner {
 
     /// Keeps the lease while a cycle runs, and stops the cycle when the lease is lost or somebody wants it stopped. Never
     /// ends.
-    async fn keep(&self, claim: &Claim, lease: &Lease, job: &JobRecord) {
+    pub(super) async fn keep(&self, claim: &Claim, lease: &Lease, job: &JobRecord) {
         let mut lease = lease.clone();
         loop {
             tokio::time::sleep(self.lease_for / 4).await;

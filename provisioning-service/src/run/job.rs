@@ -81,10 +81,10 @@ pub(super) async fn job(config: &Config, command: JobCommand) -> anyhow::Result<
         }
         JobCommand::Pilot { of, end, group, nested, include, object } => {
             let key = find(&jobs, &of).await?;
-            let mut settings = jobs.get(&key).await?.hybrid;
-            let pilot = Pilot { include, objects: object, group, nested };
-            settings.pilot = (!end).then_some(pilot);
-            jobs.configure(&key, settings, &by).await?;
+            let pilot = (!end).then_some(Pilot { include, objects: object, group, nested });
+            let named =
+                serde_json::Map::from_iter([("pilot".to_owned(), serde_json::to_value(pilot)?)]);
+            jobs.configure(&key, &named, &by).await?;
             let scope = jobs.get(&key).await?.hybrid.pilot;
             let scope =
                 scope.map_or_else(|| "everybody in its scope".to_owned(), |it| it.to_string());

@@ -23,7 +23,7 @@ use scim_provisioning_service::tenant::TenantId;
 use scim_sync::{Connector, ConnectorError};
 use scim_sync_connectors::ldap::{LdapBind, LdapConfig, LdapConnector, LdapScope, LdapServer};
 use scim_sync_connectors::remote::{Directories, Face, Relay, RelayBody, RelayError, RemoteScope};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tempfile::TempDir;
 use testkit::fake_ad::{BASE, PASSWORD};
 use testkit::proxy::Seen;
@@ -405,6 +405,13 @@ pub(crate) fn held(server: &Server) -> BTreeMap<String, Vec<String>> {
 
 pub(crate) fn pair(key: &str, value: &str) -> SecretPair {
     SecretPair { key: key.to_owned(), value: value.to_owned().into() }
+}
+
+/// Settings by their names, all of them.
+pub(crate) fn named(settings: &JobSettings) -> Map<String, Value> {
+    let Ok(Value::Object(mut named)) = serde_json::to_value(settings) else { panic!("no object") };
+    named.entry("pilot").or_insert(Value::Null);
+    named
 }
 
 pub(crate) fn actor() -> Actor {

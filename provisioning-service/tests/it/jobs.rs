@@ -8,7 +8,7 @@ use scim_provisioning_service::records::{Journal, LogQuery};
 use scim_sync::rules::Release;
 use testkit::fake_ad::BASE;
 
-use crate::bed::{Bed, actor, last, now, pair, status, succeeded, until};
+use crate::bed::{Bed, actor, last, named, now, pair, status, succeeded, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_cycle_changes_and_a_quiet_one() {
@@ -256,7 +256,7 @@ async fn who_leaves_is_treated_as_the_job_says() {
     bed.ad.add("organizationalUnit", &aside, &[("ou", "Aside")]);
     let mut settings = jobs.get(&key).await.unwrap().hybrid;
     settings.source.scope.exclude = vec![aside.clone()];
-    jobs.configure(&key, settings.clone(), &actor()).await.unwrap();
+    jobs.configure(&key, &named(&settings), &actor()).await.unwrap();
     bed.next(jobs, &key).await;
     bed.ad.rename(all[0], &format!("CN=User 0,{aside}"));
     bed.next(jobs, &key).await;
@@ -271,7 +271,7 @@ async fn who_leaves_is_treated_as_the_job_says() {
     // With the flag of the API, whoever leaves the scope stays; whoever is deleted is switched off, as the settings say.
     jobs.save_secrets(&key, &[pair("SkipOutOfScopeDeletions", "True")], &actor()).await.unwrap();
     settings.deprovision.on_delete = Release::Disable;
-    jobs.configure(&key, settings, &actor()).await.unwrap();
+    jobs.configure(&key, &named(&settings), &actor()).await.unwrap();
     bed.next(jobs, &key).await;
     bed.ad.rename(all[1], &format!("CN=User 1,{aside}"));
     bed.ad.delete(all[2]);
@@ -310,7 +310,7 @@ async fn a_staging_job_writes_nothing_and_a_deleted_one_leaves_nothing() {
     // Neither its settings nor a look at another plan let it write.
     let mut settings = staged.hybrid;
     settings.mode = Mode::Active;
-    let error = jobs.configure(&key, settings, &actor()).await.unwrap_err();
+    let error = jobs.configure(&key, &named(&settings), &actor()).await.unwrap_err();
     assert!(error.to_string().contains("goLive"), "{error}");
     let error = jobs.go_live(&key, Some("0123456789"), &actor()).await.unwrap_err();
     assert!(error.to_string().contains("look at it again"), "{error}");
@@ -357,7 +357,7 @@ async fn a_pilot_is_for_some_and_to_leave_it_passes_the_guard() {
     // A pilot of fewer is a plan that takes away many: it stops, and says for whom the job is.
     let mut settings = jobs.get(&key).await.unwrap().hybrid;
     settings.pilot = Some(some(0..2));
-    jobs.configure(&key, settings.clone(), &actor()).await.unwrap();
+    jobs.configure(&key, &named(&settings), &actor()).await.unwrap();
     let _ = bed.written();
     assert_eq!(bed.next(jobs, &key).await.status.code, StatusCode::Quarantine);
     assert_eq!(bed.written(), []);
@@ -368,7 +368,7 @@ async fn a_pilot_is_for_some_and_to_leave_it_passes_the_guard() {
 
     // For everybody: the rest comes, and the group with all its members.
     settings.pilot = None;
-    jobs.configure(&key, settings, &actor()).await.unwrap();
+    jobs.configure(&key, &named(&settings), &actor()).await.unwrap();
     let before = last(&status(jobs, &key).await);
     jobs.command(&key, &Command::Start, &actor()).await.unwrap();
     succeeded(&bed.ended(jobs, &key, before).await);

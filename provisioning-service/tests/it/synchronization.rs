@@ -120,6 +120,7 @@ async fn a_job_from_its_making_to_its_end() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(wrong["error"]["message"].as_str().unwrap().contains("Everything"), "{wrong}");
 
+    let secrets_path = format!("{path}/secrets");
     let settings = json!({ "hybrid": {
         "source": { "group": "corp", "directory": "corp-ad", "scope": { "include": ["OU=People,DC=corp"] } },
         "interval": "PT30M",
@@ -127,6 +128,24 @@ async fn a_job_from_its_making_to_its_end() {
     } });
     let (status, job) = client.send(Method::PATCH, &path, settings).await;
     assert_eq!((status, &job["schedule"]["interval"]), (StatusCode::OK, &json!("PT30M")), "{job}");
+    // What is not named stays as it is.
+    let named = json!({ "hybrid": { "name": "Corp", "interval": null } });
+    let (_, job) = client.send(Method::PATCH, &path, named).await;
+    assert_eq!(job["hybrid"]["source"]["scope"]["include"], json!(["OU=People,DC=corp"]), "{job}");
+    assert_eq!(job["hybrid"]["deprovision"]["onOutOfScope"], "keep");
+    assert_eq!(
+        (&job["hybrid"]["name"], &job["schedule"]["interval"]),
+        (&json!("Corp"), &json!("PT2M"))
+    );
+    // A token is for the place that it was given with.
+    let secret = |address: &str| json!({ "value": [{ "key": "BaseAddress", "value": address }] });
+    let put = |value| client.send(Method::PUT, &secrets_path, value);
+    let (status, wrong) = put(secret("https://elsewhere.example/scim/v2")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(wrong["error"]["message"].as_str().unwrap().contains("SecretToken"), "{wrong}");
+    let (status, _) = put(secret("https://target.example/scim/v3")).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+
     let wrong = json!({ "hybrid": { "source": { "group": "corp" } } });
     let (status, wrong) = client.send(Method::PATCH, &path, wrong).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
@@ -138,7 +157,16 @@ async fn a_job_from_its_making_to_its_end() {
     let names: Vec<&str> = acts.iter().rev().map(|act| act.entry.action.as_str()).collect();
     assert_eq!(
         names,
-        ["job.create", "job.secrets", "job.start", "job.pause", "job.restart", "job.configure"]
+        [
+            "job.create",
+            "job.secrets",
+            "job.start",
+            "job.pause",
+            "job.restart",
+            "job.configure",
+            "job.configure",
+            "job.secrets"
+        ]
     );
     assert!(!format!("{acts:?}").contains("t0p-s3cret"));
 }

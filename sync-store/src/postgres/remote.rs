@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::{Guard, StateKey};
 
-/// Connections at most: one for each cycle that runs.
+/// Connections at most: one for each cycle that runs, and some for what they keep beside.
 const CONNECTIONS: usize = 16;
 /// The form of the rows.
 const FORMAT: i32 = 1;
@@ -200,7 +200,17 @@ impl Session {
     where
         F: Future<Output = Result<T, tokio_postgres::Error>> + Send + 'static,
     {
-        self.remote.run(work(Arc::clone(&self.client)))?.map_err(failed)
+        let client = Arc::clone(&self.client);
+        let working = work(Arc::clone(&client));
+        let done = self.remote.run(async move {
+            let done = working.await;
+            if done.is_err() {
+                // The pool looks at nothing: whoever has the connection next must not be within a transaction that failed.
+                let _ = client.batch_execute("ROLLBACK").await;
+            }
+            done
+        });
+        done?.map_err(failed)
     }
 
     /// Begins a commit on top of the revision `base`, with its first rows. Everything is sent at once, and taken back where

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use scim_sync::undo::{UndoEntry, UndoSink};
 
 use super::mirror::LOST;
-use super::remote::{Remote, Session};
+use super::remote::Remote;
 use super::{Guard, StateKey};
 
 /// The lines of one cycle; a flush means that they are in the database.
 pub struct PostgresUndo {
     remote: Arc<Remote>,
-    session: Option<Session>,
     key: StateKey,
     cycle: String,
     guard: Option<Guard>,
@@ -37,7 +36,7 @@ impl PostgresUndo {
         cycle: String,
         guard: Option<Guard>,
     ) -> Self {
-        Self { remote, session: None, key, cycle, guard, next: 1, lines: Vec::new() }
+        Self { remote, key, cycle, guard, next: 1, lines: Vec::new() }
     }
 }
 
@@ -51,10 +50,8 @@ impl UndoSink for PostgresUndo {
         if self.lines.is_empty() {
             return Ok(());
         }
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => self.remote.connect().map_err(io::Error::other)?,
-        };
+        // Not kept between flushes: the state of the cycle has a connection for as long as it runs.
+        let session = self.remote.connect().map_err(io::Error::other)?;
         let lines = std::mem::take(&mut self.lines);
         let count = i64::try_from(lines.len()).map_err(io::Error::other)?;
         let kept = session.undo(&self.key, self.guard.clone(), &self.cycle, self.next, lines);
@@ -62,7 +59,6 @@ impl UndoSink for PostgresUndo {
             return Err(io::Error::other(LOST));
         }
         self.next += count;
-        self.session = Some(session);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::job::wire::{
     Collection, NewJob, ProvisionOnDemand, Restart, Secrets, SynchronizationJob,
     ValidateCredentials,
 };
-use crate::job::{Command, JobKey, JobSettings, Jobs, OnDemand, Planned, StoppedPlan};
+use crate::job::{Command, JobKey, Jobs, OnDemand, Planned, StoppedPlan};
 
 type Answer<T> = Result<Json<T>, Problem>;
 
@@ -44,11 +44,11 @@ pub(super) async fn get(
     Ok(Json(jobs.get(&key(&caller, &job)).await?))
 }
 
-/// What of a job can be changed.
+/// What of a job can be changed: the settings that are named; the others stay.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    hybrid: JobSettings,
+    hybrid: serde_json::Map<String, serde_json::Value>,
 }
 
 pub(super) async fn configure(
@@ -58,7 +58,7 @@ pub(super) async fn configure(
     Body(change): Body<Change>,
 ) -> Answer<SynchronizationJob> {
     let actor = caller.0.actor();
-    Ok(Json(jobs.configure(&key(&caller, &job), change.hybrid, &actor).await?))
+    Ok(Json(jobs.configure(&key(&caller, &job), &change.hybrid, &actor).await?))
 }
 
 pub(super) async fn delete(

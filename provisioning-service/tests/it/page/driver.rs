@@ -38,6 +38,30 @@ impl Drop for Browser {
     }
 }
 
+/// Starts the driver, and gives its port.
+fn driver() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is missing: install it (Debian: apt-get install chromium chromium-driver)");
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port = lines.find_map(|line| {
+        let line = line.ok()?;
+        let (_, rest) = line.split_once("successfully on port ")?;
+        rest.trim_end_matches('.').parse::<u16>().ok()
+    });
+    let Some(port) = port else {
+        let _ = driver.wait();
+        return None;
+    };
+    // Whoever no longer reads would make it wait some day.
+    std::thread::spawn(move || lines.for_each(drop));
+    Some((driver, port))
+}
+
 impl Browser {
     /// Ends the browser, and gives the first line of the answer.
     fn quit(&self) -> io::Result<String> {
@@ -51,23 +75,8 @@ impl Browser {
     }
 
     pub(super) async fn start() -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is missing: install it (Debian: apt-get install chromium chromium-driver)");
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = lines
-            .find_map(|line| {
-                let line = line.ok()?;
-                let (_, rest) = line.split_once("successfully on port ")?;
-                rest.trim_end_matches('.').parse::<u16>().ok()
-            })
-            .expect("chromedriver said no port");
-        // Whoever no longer reads would make it wait some day.
-        std::thread::spawn(move || lines.for_each(drop));
+        // It takes a free port of one family of addresses and ends where somebody has it in the other.
+        let (driver, port) = (0..5).find_map(|_| driver()).expect("chromedriver said no port");
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let profile = TempDir::with_prefix("page-browser-").unwrap();
         let data = format!("--user-data-dir={}", profile.path().display());

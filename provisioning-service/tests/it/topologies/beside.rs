@@ -6,7 +6,7 @@ use scim_sync::rules::Release;
 use serde_json::{Value, json};
 
 use super::{Forest, World, anchor};
-use crate::bed::{actor, succeeded};
+use crate::bed::{actor, named, succeeded};
 
 /// Somebody else makes a user, and gives it an identifier of theirs.
 fn made_by_other(world: &World, name: &str, external: &str, title: &str) -> Value {
@@ -122,7 +122,7 @@ async fn a_pilot_beside_an_existing_synchronisation() {
     // The pilot ends, and the rest comes: joined, and nothing made twice.
     let mut settings = world.jobs().get(&key).await.unwrap().hybrid;
     settings.pilot = None;
-    world.jobs().configure(&key, settings, &actor()).await.unwrap();
+    world.jobs().configure(&key, &named(&settings), &actor()).await.unwrap();
     succeeded(&world.next(&key).await);
     succeeded(&world.next(&key).await);
     let held = world.held();
