@@ -151,7 +151,8 @@ impl Jobs {
         let mut wait = LOOK;
         for (key, job) in kept::all(&*self.0.records).await? {
             if !job.deleted {
-                let status = kept::status(&*self.0.records, &key).await?;
+                let status = kept::status(&*self.0.records, &key).await;
+                let Some(status) = kept::readable(&key, status)? else { continue };
                 match due(&job, &status.value, now) {
                     Due::Now | Due::TooLate => {}
                     Due::At(at) => {
