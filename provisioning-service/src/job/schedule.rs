@@ -25,7 +25,7 @@ use super::state::{Due, Switch};
 use super::status::JobStatus;
 use super::{Inner, Jobs};
 use crate::audit::Actor;
-use crate::logs::Names;
+use crate::logs::{self, Names};
 use crate::records::{Batch, Journal, Key, Lease, LogEntry, RecordsError, Write};
 
 /// How often the jobs are looked at where nothing wakes the scheduler: other processes change them too.
@@ -338,7 +338,7 @@ impl Inner {
                     entries.push(next);
                 }
                 let count = entries.len();
-                let kept = records.append(&tenant, Journal::Provisioning, entries);
+                let kept = logs::append(&*records, &tenant, entries);
                 if let Err(error) = handle.block_on(kept) {
                     tracing::error!(%tenant, count, "entries of the provisioning log are lost: {error}");
                 }
