@@ -8,6 +8,7 @@
 //! their own or in the environment.
 
 mod load;
+mod network;
 mod notify;
 mod values;
 
@@ -20,6 +21,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Flags, Loaded, load, process_environment};
+pub use network::Network;
 pub use notify::{MailSettings, MailTls, NotificationSettings, TenantWebhook, WebhookSettings};
 pub use values::{LogFormat, PublicUrl, TlsMode, parse_duration, show_duration};
 
@@ -46,6 +48,11 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// Names and addresses, besides that of `public_url` and the loopback ones, for the certificate of `tls = "own"`.
     pub names: Vec<String>,
+    /// The proxies in front, as addresses or networks: what one of these says in `X-Forwarded-For` is where a request comes from.
+    pub trusted_proxies: Vec<Network>,
+    /// Connections that one address may have at once, links of agents and trusted proxies aside. With `tls = "off"` it counts
+    /// where `trusted_proxies` says which addresses are proxies.
+    pub connections_per_address: usize,
     /// The folder that holds everything kept; with `database`, the working copies of this replica.
     pub data: PathBuf,
     /// The PostgreSQL database that holds everything kept, shared by replicas; without it, files in the data folder.
@@ -120,6 +127,8 @@ impl Default for Config {
             tls_cert: None,
             tls_key: None,
             names: Vec::new(),
+            trusted_proxies: Vec::new(),
+            connections_per_address: 256,
             data: PathBuf::from("provisioning-data"),
             database: None,
             key_file: None,
@@ -180,6 +189,9 @@ impl Config {
                 );
             }
             _ => {}
+        }
+        if self.connections_per_address == 0 {
+            return fault("connections_per_address", "nobody could connect");
         }
         self.check_nats()?;
         if self.code_lifetime > 7 * day {
