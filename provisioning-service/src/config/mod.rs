@@ -22,10 +22,13 @@ use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Flags, Loaded, load, process_environment};
 pub use network::Network;
+pub(crate) use notify::is_loopback;
 pub use notify::{MailSettings, MailTls, NotificationSettings, TenantWebhook, WebhookSettings};
 pub use values::{LogFormat, PublicUrl, TlsMode, parse_duration, show_duration};
 
 use values::human;
+
+use crate::reach::Reach;
 
 /// Everything an operator can decide, with its defaults in [`Config::default`].
 ///
@@ -76,6 +79,9 @@ pub struct Config {
     pub nats_ca: Option<PathBuf>,
     /// What all subjects on NATS begin with; replicas of one service have the same.
     pub nats_prefix: String,
+    /// Names, addresses and networks that targets of jobs may have though they are not public, like `scim.corp.example` or
+    /// `10.1.0.0/16`. Others are not reached, whatever an administrator of a tenant writes.
+    pub private_targets: Vec<String>,
     /// How long an enrolment code is good.
     #[serde(with = "human")]
     pub code_lifetime: Duration,
@@ -137,6 +143,7 @@ impl Default for Config {
             nats_credentials: None,
             nats_ca: None,
             nats_prefix: "sync-link".to_owned(),
+            private_targets: Vec::new(),
             code_lifetime: Duration::from_secs(30 * MINUTE),
             certificate_lifetime: Duration::from_secs(90 * DAY),
             renew_before: Duration::from_secs(30 * DAY),
@@ -157,6 +164,12 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What the targets of jobs may be.
+    #[must_use]
+    pub fn targets(&self) -> Reach {
+        Reach::new("private_targets", &self.private_targets)
+    }
+
     /// Where the key that seals secrets is, unless it is in the environment.
     #[must_use]
     pub fn key_path(&self) -> PathBuf {

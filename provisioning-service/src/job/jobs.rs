@@ -461,7 +461,8 @@ impl Jobs {
         };
         let version = kept::mapping(&*self.0.records, key, job.mapping).await?;
         let mapping = Mapping::of(&version.schema, &job.settings.deprovision)?;
-        let target = opened.connector(mapping.target.clone(), &job.settings.target)?;
+        let target =
+            opened.connector(mapping.target.clone(), &job.settings.target, &self.0.targets)?;
         let probing = Probing::new(Arc::new(target), &mapping);
         let told = probing.schema().await;
         told.map(drop).map_err(|error| JobError::Credentials(error.to_string()))
@@ -573,7 +574,7 @@ impl Inner {
             relay,
         )
         .with_known(self.known_schema(key));
-        let target = opened.connector(mapping.target.clone(), &settings.target)?;
+        let target = opened.connector(mapping.target.clone(), &settings.target, &self.targets)?;
         let read_targets_every = chrono::TimeDelta::from_std(settings.read_target_every.get());
         let options = CycleOptions {
             export: settings.mode == Mode::Active,
