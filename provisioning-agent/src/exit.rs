@@ -15,7 +15,7 @@ pub enum Exit {
     SomeFailed,
     /// Stopped by the guard before the first write.
     Guard,
-    /// The service does not want this agent: revoked, expired, or too old. Starting again changes nothing.
+    /// The service itself says that it does not want this agent: revoked, expired, or too old. Starting again changes nothing.
     Unwanted,
 }
 

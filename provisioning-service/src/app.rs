@@ -105,6 +105,7 @@ impl App {
             sources: Arc::new(HubSources::new(hub.clone())),
             sealer: Arc::clone(&sealer),
             clock: Arc::clone(&clock),
+            targets: config.targets(),
             folder: config.data.clone(),
             instance: instance.clone(),
             lease_for: config.job_lease,

@@ -16,6 +16,7 @@ pub mod net;
 pub mod notify;
 pub mod page;
 pub mod problem;
+pub mod reach;
 pub mod records;
 #[cfg(feature = "nats")]
 pub mod replicas;

@@ -1,6 +1,7 @@
 //! This service as one of several replicas, with NATS between them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use scim_sync_link::nats::{Nats, NatsConfig, ReplicaOptions, Replicas};
@@ -11,15 +12,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 
+/// Before the others are looked for again.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// The other replicas, before this one has a hub.
 #[derive(Debug, Clone)]
 pub struct Others(Replicas);
 
 impl Others {
-    /// Connects to NATS, where the configuration names one.
+    /// Begins to connect to NATS, where the configuration names one. This replica works meanwhile, with its own agents.
     ///
     /// # Errors
-    /// Where a file cannot be read, or NATS is not reached or does not let this replica in.
+    /// Where a file cannot be read, or the settings make no sense.
     pub async fn find(config: &Config) -> anyhow::Result<Option<Self>> {
         let Some(servers) = &config.nats else { return Ok(None) };
         let read = |path: &std::path::Path| {
@@ -30,7 +34,7 @@ impl Others {
         nats.credentials =
             config.nats_credentials.as_deref().map(read).transpose()?.map(SecretString::from);
         nats.ca_pem = config.nats_ca.as_deref().map(read).transpose()?;
-        let nats = Nats::connect(&nats).await?;
+        let nats = Nats::begin(&nats).await?;
         let mut options = ReplicaOptions::default();
         options.prefix.clone_from(&config.nats_prefix);
         Ok(Some(Self(Replicas::new(nats, options))))
@@ -47,8 +51,12 @@ impl Others {
         let (replicas, hub) = (self.0.clone(), hub.clone());
         tokio::spawn(async move {
             tracing::info!(replica = replicas.name(), "one of several replicas");
-            if let Err(error) = replicas.run(&hub, stop).await {
-                tracing::error!(%error, "this replica is alone from now on");
+            while let Err(error) = replicas.run(&hub, stop.clone()).await {
+                tracing::error!(%error, "this replica is alone; it looks for the others again");
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = tokio::time::sleep(AGAIN) => {}
+                }
             }
         })
     }

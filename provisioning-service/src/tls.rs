@@ -1,7 +1,9 @@
 //! TLS: the service's certificate, and client certificates of its own authority.
 
+mod files;
+
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,9 +14,9 @@ use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls_pki_types::{PrivatePkcs8KeyDer, UnixTime};
 
+use self::files::FileCertificate;
 use crate::authority::{Authority, AuthorityError};
 use crate::clock::Clock;
 use crate::config::{Config, PublicUrl, TlsMode};
@@ -82,8 +84,7 @@ pub fn server(
     let mut tls = match (config.tls, &config.tls_cert, &config.tls_key) {
         (TlsMode::Off, ..) => return Ok(None),
         (TlsMode::Files, Some(cert), Some(key)) => {
-            let (chain, key) = read_pair(cert, key)?;
-            builder.with_single_cert(chain, key)?
+            builder.with_cert_resolver(Arc::new(FileCertificate::open(cert, key, clock)?))
         }
         _ => {
             let own = OwnCertificate::new(authority, clock, names(config))?;
@@ -105,26 +106,6 @@ fn names(config: &Config) -> Vec<String> {
     names.sort();
     names.dedup();
     names
-}
-
-fn read_pair(
-    cert: &Path,
-    key: &Path,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
-    let wrong = |what, path: &Path, problem: String| TlsError::File {
-        what,
-        path: path.to_owned(),
-        problem,
-    };
-    let chain = CertificateDer::pem_file_iter(cert)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong("certificate chain", cert, error.to_string()))?;
-    if chain.is_empty() {
-        return Err(wrong("certificate chain", cert, "it holds no certificate in PEM".to_owned()));
-    }
-    let key = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| wrong("private key", key, error.to_string()))?;
-    Ok((chain, key))
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -2,10 +2,12 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use reqwest::dns::Resolve;
 use secrecy::{ExposeSecret, SecretBox, SecretSlice};
 
 use crate::transport::{ParsedUrl, Transport, TransportError, TransportErrorKind};
@@ -39,6 +41,7 @@ impl ReqwestTransport {
             identity: None,
             tls: None,
             proxy: ProxyUse::Environment,
+            resolver: None,
         }
     }
 }
@@ -52,6 +55,7 @@ pub struct ReqwestBuilder {
     identity: Option<SecretSlice<u8>>,
     tls: Option<rustls::ClientConfig>,
     proxy: ProxyUse,
+    resolver: Option<Arc<dyn Resolve>>,
 }
 
 /// Through which proxy requests go.
@@ -132,6 +136,15 @@ impl ReqwestBuilder {
         self
     }
 
+    /// Looks names up with this, which may leave out addresses that must not be reached.
+    ///
+    /// It is not asked for a host that is an address already, and is asked for the name of a proxy instead of that of the target.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolve + 'static) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
     /// Builds the transport.
     ///
     /// # Errors
@@ -156,6 +169,9 @@ impl ReqwestBuilder {
             ProxyUse::Direct => builder.no_proxy(),
             ProxyUse::Through(url) => builder.proxy(reqwest::Proxy::all(url).map_err(unusable)?),
         };
+        if let Some(resolver) = self.resolver {
+            builder = builder.dns_resolver(resolver);
+        }
         if let Some(tls) = self.tls {
             builder = builder.tls_backend_preconfigured(tls);
         }

@@ -6,6 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::FrameError;
 
+/// The longest reason that the other side may give, in characters.
+pub(crate) const REASON: usize = 500;
+
+/// What the other side says, fit for logs and lists: one line of `most` characters at most, none of which moves the cursor or
+/// turns the text around.
+pub(crate) fn short(text: &str, most: usize) -> String {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().take(most).map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()
+}
+
 /// Why a request has no answer, or an answer no end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -54,20 +64,25 @@ pub struct Ended {
     pub code: EndCode,
     /// Whether the other side said so; otherwise this side did or the transport broke.
     pub by_peer: bool,
-    /// In words, for the log.
+    /// In words, for the log: one line of 500 characters at most, also where they are the other side's.
     pub reason: String,
 }
 
 impl Ended {
-    pub(crate) fn new(code: EndCode, reason: impl Into<String>) -> Self {
-        Self { code, by_peer: false, reason: reason.into() }
+    pub(crate) fn new(code: EndCode, reason: impl AsRef<str>) -> Self {
+        // What a transport broke with may be in the other side's words, too.
+        Self { code, by_peer: false, reason: short(reason.as_ref(), REASON) }
     }
 
-    pub(crate) fn protocol(reason: impl Into<String>) -> Self {
+    pub(crate) fn by_peer(code: EndCode, reason: &str) -> Self {
+        Self { by_peer: true, ..Self::new(code, reason) }
+    }
+
+    pub(crate) fn protocol(reason: impl AsRef<str>) -> Self {
         Self::new(EndCode::Protocol, reason)
     }
 
-    pub(crate) fn lost(reason: impl Into<String>) -> Self {
+    pub(crate) fn lost(reason: impl AsRef<str>) -> Self {
         Self::new(EndCode::Lost, reason)
     }
 }
@@ -112,4 +127,18 @@ pub enum EndCode {
     /// One that this version does not know.
     #[serde(other)]
     Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EndCode, Ended, REASON, short};
+
+    #[test]
+    fn words_of_the_other_side_are_one_short_line() {
+        assert_eq!(short("a\nb\u{1b}[2Jc\u{202e}d\u{2028}e", 100), "a b [2Jc d e");
+        assert_eq!(short("äöü", 2), "äö");
+        let ended = Ended::by_peer(EndCode::Drained, &"x\n".repeat(10_000));
+        assert_eq!(ended.reason.chars().count(), REASON);
+        assert!(ended.by_peer && !ended.reason.contains('\n'));
+    }
 }

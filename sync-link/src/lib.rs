@@ -14,7 +14,6 @@ pub mod memory;
 pub mod nats;
 mod outbox;
 mod pump;
-pub mod reconnect;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
 pub mod websocket;

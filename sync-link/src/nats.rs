@@ -11,7 +11,11 @@ mod presence;
 mod relay;
 mod replicas;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, ServerAddr, Subscriber};
 use bytes::Bytes;
@@ -95,14 +99,44 @@ impl Nats {
     /// # Errors
     /// [`NatsError`].
     pub async fn connect(config: &NatsConfig) -> Result<Self, NatsError> {
+        let nats = Self::open(config, false).await?;
+        nats.ready().await?;
+        Ok(nats)
+    }
+
+    /// Begins to connect, and goes on trying for as long as it takes; see [`Nats::ready`].
+    ///
+    /// # Errors
+    /// [`NatsError::Address`], [`NatsError::Credentials`], [`NatsError::Tls`]: what does not pass by itself.
+    pub async fn begin(config: &NatsConfig) -> Result<Self, NatsError> {
+        Self::open(config, true).await
+    }
+
+    /// Waits until the server is there, and looks whether it takes what the link needs.
+    ///
+    /// # Errors
+    /// [`NatsError::TooSmall`].
+    pub async fn ready(&self) -> Result<(), NatsError> {
+        let closed = || NatsError::Connect("the connection is closed".to_owned());
+        self.up.clone().wait_for(|up| *up).await.map_err(|_| closed())?;
+        // What the server says of itself is known a little later than that it is there, and before this is done.
+        self.client.flush().await.map_err(|_| closed())?;
+        match self.client.server_info().max_payload {
+            most if most < MAX_MESSAGE => Err(NatsError::TooSmall(most)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn open(config: &NatsConfig, patient: bool) -> Result<Self, NatsError> {
         let servers = config
             .servers
             .split(',')
             .map(|server| server.trim().parse::<ServerAddr>())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| NatsError::Address(error.to_string()))?;
-        let (sender, up) = watch::channel(true);
+        let (sender, up) = watch::channel(!patient);
         let sender = Arc::new(sender);
+        let said = Arc::new(Mutex::new(String::new()));
         let tls_wanted = servers.iter().any(ServerAddr::tls_required);
         let mut options = ConnectOptions::new()
             .name("provisioning-service")
@@ -114,16 +148,20 @@ impl Nats {
                 Duration::from_millis((50 * attempt as u64).min(2000))
             })
             .event_callback(move |event| {
-                let sender = Arc::clone(&sender);
+                let (sender, said) = (Arc::clone(&sender), Arc::clone(&said));
                 async move {
                     match event {
-                        Event::Connected => drop(sender.send_replace(true)),
+                        Event::Connected => {
+                            tell_once(&said, String::new());
+                            sender.send_replace(true);
+                        }
                         Event::Disconnected | Event::Closed => drop(sender.send_replace(false)),
                         Event::SlowConsumer(_) => {
                             tracing::warn!(
                                 "NATS brings more than is taken: some requests are lost"
                             );
                         }
+                        Event::ClientError(error) => tell_once(&said, error.to_string()),
                         other => tracing::debug!(%other, "NATS"),
                     }
                 }
@@ -136,14 +174,13 @@ impl Nats {
         if let Some(credentials) = &config.credentials {
             options = with_credentials(options, credentials.expose_secret().trim())?;
         }
+        if patient {
+            options = options.retry_on_initial_connect();
+        }
         let client = options
             .connect(servers)
             .await
             .map_err(|error| NatsError::Connect(crate::websocket::plain(&error)))?;
-        let most = client.server_info().max_payload;
-        if most < MAX_MESSAGE {
-            return Err(NatsError::TooSmall(most));
-        }
         Ok(Self { client, up })
     }
 
@@ -165,6 +202,17 @@ impl Nats {
         let nobody = self.client.request(self.client.new_inbox(), Bytes::new());
         drop(timeout(PATIENCE, nobody).await.map_err(TransportError::new)?);
         Ok(subscriber)
+    }
+}
+
+/// Says what is in the way of a connection, once until it is something else.
+fn tell_once(said: &Mutex<String>, trouble: String) {
+    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+    if *said != trouble {
+        if !trouble.is_empty() {
+            tracing::warn!("NATS is not reached: {trouble}");
+        }
+        *said = trouble;
     }
 }
 

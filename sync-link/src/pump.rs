@@ -99,7 +99,7 @@ impl Reader {
                     Frame::Ping { nonce } => self.outbox.pong(nonce),
                     Frame::Pong { .. } | Frame::Unknown => {}
                     Frame::Bye { code, reason } => {
-                        return Err(Ended { code, by_peer: true, reason });
+                        return Err(Ended::by_peer(code, &reason));
                     }
                     other @ (Frame::Hello(_)
                     | Frame::Request { .. }

@@ -81,7 +81,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts a service on a free port that keeps everything below `folder`, with settings by their names in its
+    /// Starts a service on a free port, with targets on this machine allowed, that keeps everything below `folder`, with settings by their names in its
     /// environment, like `PROVISIONING_BOOTSTRAP_INTERVAL`. The token is the one that its first start prints.
     #[must_use]
     #[track_caller]
@@ -96,6 +96,7 @@ impl Service {
             running: None,
         };
         service.set("PROVISIONING_LISTEN", &address);
+        service.set("PROVISIONING_PRIVATE_TARGETS", "127.0.0.1");
         let data = service.data.clone();
         set(&mut service.environment, "PROVISIONING_DATA", data.as_os_str());
         for (name, value) in settings {

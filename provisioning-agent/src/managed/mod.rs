@@ -18,7 +18,7 @@ use anyhow::Result;
 use scim_sync::stop::Stop;
 use scim_sync_link::gateway::BootstrapResponse;
 use scim_sync_link::{Agent, AgentOptions, Connection, Control, EndCode, Ended};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::answer::{Answering, Beside, Counts};
 use self::gateway::Gateway;
@@ -44,6 +44,8 @@ const GOOD: Duration = Duration::from_secs(60);
 /// Bootstraps are never further apart, and never nearer, whatever the service says.
 const OFTEN: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(3600);
+/// How often an agent whose certificate has expired looks at the clock, which may have been wrong.
+const GLANCE: Duration = Duration::from_secs(10);
 /// Clocks that are further apart are told.
 const SKEW: i64 = 60;
 
@@ -92,6 +94,8 @@ struct Running<'a> {
     flaws: Trouble,
     /// What was said of the clock, in seconds.
     skew: i64,
+    /// When it was tried last with a certificate that has expired, by this machine's clock.
+    expired: Option<Instant>,
     groups: Option<Vec<String>>,
 }
 
@@ -133,6 +137,7 @@ impl<'a> Running<'a> {
             trouble: Trouble::default(),
             flaws: Trouble::default(),
             skew: 0,
+            expired: None,
             groups: None,
         })
     }
@@ -252,6 +257,13 @@ impl<'a> Running<'a> {
 
     async fn bootstrap(&mut self) -> Result<BootstrapResponse, Next> {
         let before = clock::now();
+        let until = self.identity.validity().map(|(_, until)| until);
+        let expired = until.filter(|until| before >= *until);
+        // No more than now and then; but at once when the clock is put right.
+        if expired.is_some() && self.expired.is_some_and(|tried| tried.elapsed() < SELDOM) {
+            return Err(Next::Wait(GLANCE));
+        }
+        self.expired = None;
         let mut untried = false;
         let asked = match renewal::settle(&self.way, &self.folder).await {
             Ok(Some(taken)) => Ok(self.take(taken)),
@@ -286,16 +298,17 @@ impl<'a> Running<'a> {
             Err(error) => {
                 let text = error.to_string();
                 let service = self.way.service();
-                if let Some((_, until)) = self.identity.validity()
-                    && clock::now() >= until
-                {
+                if let Some(until) = expired {
                     tracing::error!(
                         "{service} is not reached ({text}), and this agent's certificate expired on {until}, by the clock of \
                          this machine: if the clock is right, get a new code and run `provisioning-agent setup --service \
-                         {service} --code CODE --force`"
+                         {service} --code CODE --force`. It is tried again every hour, and when the clock is put back"
                     );
-                    self.told.unwanted("the certificate has expired");
-                    return Err(Next::End(Exit::Unwanted));
+                    self.told.trouble(&format!(
+                        "the certificate expired on {until}, by this machine's clock; {text}"
+                    ));
+                    self.expired = Some(Instant::now());
+                    return Err(Next::Wait(GLANCE));
                 }
                 match self.trouble.failed(&text) {
                     Said::First => {

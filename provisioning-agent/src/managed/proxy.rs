@@ -1,6 +1,7 @@
 //! The proxy on the way to the service: one answer for every connection, whatever it carries.
 
 use anyhow::{Result, bail};
+use scim_sync_link::websocket::Proxy;
 use url::Url;
 
 use crate::config::Environment;
@@ -16,7 +17,9 @@ pub(crate) fn of(
 ) -> Result<Option<Url>> {
     let text = match configured.trim() {
         "none" => return Ok(None),
-        "" => match from_environment(service, environment) {
+        // Without TLS it is on this machine.
+        "" if service.scheme() != "https" => return Ok(None),
+        "" => match Proxy::named(service, |name| environment.get(name)) {
             Some(text) => text,
             None => return Ok(None),
         },
@@ -27,38 +30,6 @@ pub(crate) fn of(
     match Url::parse(&full) {
         Ok(url) if url.scheme() == "http" && url.host_str().is_some() => Ok(Some(url)),
         _ => bail!("the proxy {:?} should be http://host:port", without_password(&full)),
-    }
-}
-
-fn from_environment(service: &Url, environment: &dyn Environment) -> Option<String> {
-    let first = |names: [&str; 2]| {
-        names.iter().find_map(|name| environment.get(name).filter(|value| !value.trim().is_empty()))
-    };
-    if service.scheme() != "https" {
-        return None;
-    }
-    let host = service.host_str()?;
-    let excepted = first(["NO_PROXY", "no_proxy"]).unwrap_or_default();
-    if excepted.split(',').map(str::trim).any(|exception| matches(exception, host)) {
-        return None;
-    }
-    first(["HTTPS_PROXY", "https_proxy"]).or_else(|| first(["ALL_PROXY", "all_proxy"]))
-}
-
-/// `*` for all, a name with everything below it, or an address.
-fn matches(exception: &str, host: &str) -> bool {
-    if exception == "*" {
-        return true;
-    }
-    let exception = exception.split(':').next().unwrap_or_default().to_lowercase();
-    let exception = exception.trim_start_matches('*').trim_start_matches('.');
-    let host = host.to_lowercase();
-    match exception {
-        "" => false,
-        exception => {
-            host == exception
-                || host.strip_suffix(exception).is_some_and(|before| before.ends_with('.'))
-        }
     }
 }
 
@@ -78,8 +49,15 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        let service = Url::parse("https://sync.corp.example:8443").unwrap();
-        of(configured, &service, &environment)
+        proxy_for("https://sync.corp.example:8443", configured, &environment)
+    }
+
+    fn proxy_for(
+        service: &str,
+        configured: &str,
+        environment: &dyn Environment,
+    ) -> Result<Option<String>, String> {
+        of(configured, &Url::parse(service).unwrap(), environment)
             .map(|url| url.map(|url| url.to_string()))
             .map_err(|error| error.to_string())
     }
@@ -97,8 +75,22 @@ mod tests {
             let variables = [("https_proxy", "env:1"), ("no_proxy", exception)];
             assert_eq!(proxy("", &variables), Ok(None), "{exception}");
         }
+        let variables = [("https_proxy", "env:1"), ("HTTPS_PROXY", "http://other:1")];
+        assert_eq!(proxy("", &variables), Ok(Some("http://env:1/".to_owned())));
         let variables = [("https_proxy", "env:1"), ("no_proxy", "p.example")];
         assert_eq!(proxy("", &variables), Ok(Some("http://env:1/".to_owned())));
+    }
+
+    #[test]
+    fn networks_are_excepted() {
+        let environment = |name: &str| match name {
+            "HTTPS_PROXY" => Some("http://env:1".to_owned()),
+            "NO_PROXY" => Some("10.0.0.0/8".to_owned()),
+            _ => None,
+        };
+        let proxy = |service| proxy_for(service, "", &environment);
+        assert_eq!(proxy("https://10.1.2.3"), Ok(None));
+        assert_eq!(proxy("https://11.1.2.3"), Ok(Some("http://env:1/".to_owned())));
     }
 
     #[test]

@@ -197,6 +197,29 @@ fn a_revoked_agent_ends_with_a_sentence() {
 }
 
 #[test]
+fn an_expired_certificate_without_a_service_is_tried_again() {
+    // The agent's clock is a year ahead of the one by which its certificate was made, as after a machine woke up.
+    let past = SystemClock::new().now() - TimeDelta::days(365);
+    let clock = Arc::new(FixedClock::at(past));
+    let mut service = Service::with_clock(Config { tls: TlsMode::Off, ..Config::default() }, clock);
+    let home = Home::new();
+    home.enrol(service.url(), &service.code());
+    service.end();
+    let mut run = home.start();
+    run.says("certificate expired on");
+    run.says("tried again every hour");
+    let (_, text) = home.run(&["status"]);
+    assert!(text.contains("by this machine's clock"), "{text}");
+    assert!(run.is_running(), "{}", run.log());
+    run.terminate();
+    assert_eq!(run.code(), 0);
+    // With the service there, its clock is the one that counts.
+    service.begin();
+    let _again = home.start();
+    service.linked();
+}
+
+#[test]
 fn an_old_agent_is_told_so() {
     let service =
         Service::with(Config { minimum_agent_version: "99.0.0".to_owned(), ..Config::default() });

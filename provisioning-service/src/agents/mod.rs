@@ -175,7 +175,10 @@ impl Agents {
             let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
             for (key, record) in page {
-                found.push((key.tenant, key.id, read(record.value)?));
+                match read(record.value) {
+                    Ok(agent) => found.push((key.tenant, key.id, agent)),
+                    Err(error) => tracing::error!(%key, "an agent cannot be read: {error}"),
+                }
             }
         }
         Ok(found)

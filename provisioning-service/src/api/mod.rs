@@ -30,7 +30,7 @@ use crate::app::App;
 use crate::gateway::{self, Peer};
 use crate::page;
 use crate::problem::Problem;
-use crate::tokens::Role;
+use crate::tokens::{Role, TokenError};
 
 /// What a request must bring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,10 +171,6 @@ async fn admitted(guard: &Guard, mut request: Request) -> Result<Request, Proble
         }
         Access::Role(role) => {
             let address = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
-            if let Some(seconds) = address.and_then(|address| app.throttle.wait(address)) {
-                let detail = "too many wrong credentials from this address";
-                return Err(Problem::later(StatusCode::TOO_MANY_REQUESTS, detail, seconds));
-            }
             let token = gateway::bearer(&request).ok_or_else(|| {
                 Problem::new(
                     StatusCode::UNAUTHORIZED,
@@ -183,11 +179,16 @@ async fn admitted(guard: &Guard, mut request: Request) -> Result<Request, Proble
             })?;
             let caller = match app.tokens.authenticate(token).await {
                 Ok(caller) => caller,
+                Err(error @ TokenError::Records(_)) => return Err(error.into()),
                 Err(error) => {
-                    if let Some(address) = address {
-                        app.throttle.failed(address);
-                    }
-                    return Err(error.into());
+                    let wait = address.and_then(|address| app.throttle.failed(address));
+                    return Err(wait.map_or_else(
+                        || error.into(),
+                        |seconds| {
+                            let detail = "too many wrong credentials from this address";
+                            Problem::later(StatusCode::TOO_MANY_REQUESTS, detail, seconds)
+                        },
+                    ));
                 }
             };
             if caller.role < role {

@@ -311,6 +311,7 @@ mod tests {
             ("PROVISIONING_LOG", "error"),
             ("PROVISIONING_NAMES", "a.example, 10.0.0.1"),
             ("PROVISIONING_RENEW_BEFORE", ""),
+            ("PROVISIONING_TRUSTED_PROXIES", "10.1.0.0/16,::1"),
             ("PROVISIONING_OTHER", "x"),
             ("PROVISIONING_SEAL_KEY", "k"),
             ("PROVISIONING_DATABASE", "postgres://u:hush@h/d"),
@@ -321,6 +322,7 @@ mod tests {
         assert_eq!(config.data, folder.path().join("state"));
         assert_eq!(config.code_lifetime, Duration::from_secs(300));
         assert_eq!(config.names, ["a.example", "10.0.0.1"]);
+        assert!(config.trusted_proxies[0].contains("10.1.2.3".parse().unwrap()));
         assert!(config.seal_key.is_some());
         assert!(!format!("{config:?}").contains("\"k\""));
         assert_eq!(config.database.as_ref().unwrap().to_string(), "postgres://u@h:5432/d");
@@ -373,10 +375,12 @@ mod tests {
             ("PROVISIONING_TLS", "files", "tls_cert"),
             ("PROVISIONING_TLS", "off", "public_url"),
             ("PROVISIONING_TLS_KEY", "key.pem", "tls_key"),
+            ("PROVISIONING_CONNECTIONS_PER_ADDRESS", "0", "connections_per_address"),
             ("PROVISIONING_CODE_LIFETIME", "8d", "code_lifetime"),
             ("PROVISIONING_CERTIFICATE_LIFETIME", "30d", "renew_before"),
             ("PROVISIONING_BOOTSTRAP_INTERVAL", "2h", "bootstrap_interval"),
             ("PROVISIONING_REMOVED_AFTER", "1m", "removed_after"),
+            ("PROVISIONING_TRUSTED_PROXIES", "proxy.example", "PROVISIONING_TRUSTED_PROXIES"),
             ("PROVISIONING_PUBLIC_URL", "http://a", "PROVISIONING_PUBLIC_URL"),
             ("PROVISIONING_NATS", "10.0.0.1", "nats"),
             ("PROVISIONING_NATS", "http://localhost", "nats"),

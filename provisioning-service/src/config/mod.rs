@@ -8,6 +8,7 @@
 //! their own or in the environment.
 
 mod load;
+mod network;
 mod notify;
 mod values;
 
@@ -20,10 +21,14 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Flags, Loaded, load, process_environment};
+pub use network::Network;
+pub(crate) use notify::is_loopback;
 pub use notify::{MailSettings, MailTls, NotificationSettings, TenantWebhook, WebhookSettings};
 pub use values::{LogFormat, PublicUrl, TlsMode, parse_duration, show_duration};
 
 use values::human;
+
+use crate::reach::Reach;
 
 /// Everything an operator can decide, with its defaults in [`Config::default`].
 ///
@@ -46,6 +51,11 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// Names and addresses, besides that of `public_url` and the loopback ones, for the certificate of `tls = "own"`.
     pub names: Vec<String>,
+    /// The proxies in front, as addresses or networks: what one of these says in `X-Forwarded-For` is where a request comes from.
+    pub trusted_proxies: Vec<Network>,
+    /// Connections that one address may have at once, links of agents and trusted proxies aside. With `tls = "off"` it counts
+    /// where `trusted_proxies` says which addresses are proxies.
+    pub connections_per_address: usize,
     /// The folder that holds everything kept; with `database`, the working copies of this replica.
     pub data: PathBuf,
     /// The PostgreSQL database that holds everything kept, shared by replicas; without it, files in the data folder.
@@ -69,6 +79,9 @@ pub struct Config {
     pub nats_ca: Option<PathBuf>,
     /// What all subjects on NATS begin with; replicas of one service have the same.
     pub nats_prefix: String,
+    /// Names, addresses and networks that targets of jobs may have though they are not public, like `scim.corp.example` or
+    /// `10.1.0.0/16`. Others are not reached, whatever an administrator of a tenant writes.
+    pub private_targets: Vec<String>,
     /// How long an enrolment code is good.
     #[serde(with = "human")]
     pub code_lifetime: Duration,
@@ -120,6 +133,8 @@ impl Default for Config {
             tls_cert: None,
             tls_key: None,
             names: Vec::new(),
+            trusted_proxies: Vec::new(),
+            connections_per_address: 256,
             data: PathBuf::from("provisioning-data"),
             database: None,
             key_file: None,
@@ -128,6 +143,7 @@ impl Default for Config {
             nats_credentials: None,
             nats_ca: None,
             nats_prefix: "sync-link".to_owned(),
+            private_targets: Vec::new(),
             code_lifetime: Duration::from_secs(30 * MINUTE),
             certificate_lifetime: Duration::from_secs(90 * DAY),
             renew_before: Duration::from_secs(30 * DAY),
@@ -148,6 +164,12 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What the targets of jobs may be.
+    #[must_use]
+    pub fn targets(&self) -> Reach {
+        Reach::new("private_targets", &self.private_targets)
+    }
+
     /// Where the key that seals secrets is, unless it is in the environment.
     #[must_use]
     pub fn key_path(&self) -> PathBuf {
@@ -180,6 +202,9 @@ impl Config {
                 );
             }
             _ => {}
+        }
+        if self.connections_per_address == 0 {
+            return fault("connections_per_address", "nobody could connect");
         }
         self.check_nats()?;
         if self.code_lifetime > 7 * day {

@@ -294,7 +294,7 @@ fn secret(variable: Option<String>, file: Option<&Path>) -> Result<Option<Secret
 }
 
 /// Whether a host is this machine, by its name alone.
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     let address: Option<IpAddr> = host.parse().ok();
     match (Host::parse(host), address) {

@@ -24,13 +24,6 @@ pub(crate) async fn enroll(
     Body(request): Body<EnrollRequest>,
 ) -> Result<Json<EnrollResponse>, Problem> {
     let address = peer.address.ip();
-    if let Some(seconds) = app.throttle.wait(address) {
-        return Err(Problem::later(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too many wrong enrolment codes from this address",
-            seconds,
-        ));
-    }
     match app.agents.enrol(&request).await {
         Ok(response) => {
             tracing::info!(
@@ -45,8 +38,11 @@ pub(crate) async fn enroll(
                 error,
                 AgentError::UnknownCode | AgentError::UsedCode | AgentError::ExpiredCode
             ) {
-                app.throttle.failed(address);
                 tracing::warn!(%address, %error, "an enrolment was refused");
+                if let Some(seconds) = app.throttle.failed(address) {
+                    let detail = "too many wrong enrolment codes from this address";
+                    return Err(Problem::later(StatusCode::TOO_MANY_REQUESTS, detail, seconds));
+                }
             }
             Err(error.into())
         }

@@ -15,7 +15,7 @@ pub(crate) use credential::Credentials;
 pub(crate) use guard::{LinkedAgent, agent_of, bearer, linked_of};
 pub(crate) use handlers::{bootstrap, challenge, enroll, renew};
 pub(crate) use poll::{poll, result};
-pub(crate) use throttle::Throttle;
+pub(crate) use throttle::{Throttle, network};
 pub(crate) use watch::look;
 pub use watch::watch;
 
@@ -26,7 +26,7 @@ use rustls_pki_types::CertificateDer;
 /// Who is at the other end of a connection, as far as TCP and TLS know.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// The address; that of the proxy, where there is one.
+    /// The address; where a trusted proxy is in front, that of whom it serves.
     pub address: SocketAddr,
     /// The client certificate, verified against the service's own authority.
     pub certificate: Option<CertificateDer<'static>>,

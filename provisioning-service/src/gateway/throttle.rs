@@ -27,7 +27,7 @@ impl Throttle {
     }
 
     /// Seconds that this address has to wait, where it has to.
-    pub(crate) fn wait(&self, address: IpAddr) -> Option<u64> {
+    fn wait(&self, address: IpAddr) -> Option<u64> {
         let now = self.clock.now();
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let (count, since) = failures.get(&network(address))?;
@@ -36,8 +36,16 @@ impl Throttle {
         waits.then(|| u64::try_from(left.num_seconds()).unwrap_or(0) + 1)
     }
 
-    /// Notes a failure.
-    pub(crate) fn failed(&self, address: IpAddr) {
+    /// Notes a failure; gives the seconds to wait where there were too many already.
+    ///
+    /// Who brings what is good is never made to wait: behind a proxy, or at a company, others have the same address.
+    pub(crate) fn failed(&self, address: IpAddr) -> Option<u64> {
+        let wait = self.wait(address);
+        self.note(address);
+        wait
+    }
+
+    fn note(&self, address: IpAddr) {
         let now = self.clock.now();
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() >= ADDRESSES {
@@ -56,7 +64,7 @@ impl Throttle {
 }
 
 /// An IPv6 host has a network of its own to choose addresses from.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
         v4 @ IpAddr::V4(_) => v4,
@@ -75,14 +83,12 @@ mod tests {
         let (one, other): (IpAddr, IpAddr) =
             ("2001:db8::1".parse().unwrap(), "2001:db8:0:1::1".parse().unwrap());
         for _ in 0..FAILURES {
-            assert_eq!(throttle.wait(one), None);
-            throttle.failed(one);
+            assert_eq!(throttle.failed(one), None);
         }
-        assert_eq!(throttle.wait("2001:db8::ffff".parse().unwrap()), Some(61));
-        assert_eq!(throttle.wait(other), None);
+        assert_eq!(throttle.failed("2001:db8::ffff".parse().unwrap()), Some(61));
+        assert_eq!(throttle.failed(other), None);
         clock.advance(TimeDelta::seconds(60));
-        assert_eq!(throttle.wait(one), None);
-        throttle.failed(one);
-        assert_eq!(throttle.wait(one), None);
+        assert_eq!(throttle.failed(one), None);
+        assert_eq!(throttle.failed(one), None);
     }
 }

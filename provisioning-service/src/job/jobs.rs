@@ -463,7 +463,8 @@ impl Jobs {
         };
         let version = kept::mapping(&*self.0.records, key, job.mapping).await?;
         let mapping = Mapping::of(&version.schema, &job.settings.deprovision)?;
-        let target = opened.connector(mapping.target.clone(), &job.settings.target)?;
+        let target =
+            opened.connector(mapping.target.clone(), &job.settings.target, &self.0.targets)?;
         let probing = Probing::new(Arc::new(target), &mapping);
         let told = probing.schema().await;
         told.map(drop).map_err(|error| JobError::Credentials(error.to_string()))
@@ -497,12 +498,7 @@ impl Jobs {
         logs::lines(&*self.0.records, tenant, query).await
     }
 
-    pub(super) fn act<'a>(
-        &self,
-        by: &'a Actor,
-        action: &'static str,
-        details: Value,
-    ) -> Act<'a> {
+    pub(super) fn act<'a>(&self, by: &'a Actor, action: &'static str, details: Value) -> Act<'a> {
         Act { by, action, details, at: self.0.clock.now() }
     }
 }
@@ -575,7 +571,7 @@ impl Inner {
             relay,
         )
         .with_known(self.known_schema(key));
-        let target = opened.connector(mapping.target.clone(), &settings.target)?;
+        let target = opened.connector(mapping.target.clone(), &settings.target, &self.targets)?;
         let read_targets_every = chrono::TimeDelta::from_std(settings.read_target_every.get());
         let options = CycleOptions {
             export: settings.mode == Mode::Active,

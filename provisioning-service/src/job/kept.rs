@@ -89,6 +89,17 @@ pub(super) async fn get<T: DeserializeOwned>(
     Ok(Some(Read { version: record.version, value: typed(&key, record.value)? }))
 }
 
+/// What was read, or nothing where it is damaged, which is told: the other jobs go on.
+pub(super) fn readable<T>(key: &JobKey, read: Result<T, JobError>) -> Result<Option<T>, JobError> {
+    match read {
+        Err(error @ JobError::Records(RecordsError::Damaged(_))) => {
+            tracing::error!(tenant = %key.tenant, job = key.id, "{error}");
+            Ok(None)
+        }
+        read => read.map(Some),
+    }
+}
+
 /// A job that is there and not being deleted.
 pub(super) async fn job(records: &dyn Records, key: &JobKey) -> Result<Read<JobRecord>, JobError> {
     get::<JobRecord>(records, key.record(JOB))

@@ -49,6 +49,7 @@ pub use state::{Command, Due, Effects, Found, JobState, Refused, Requested, Swit
 pub use status::{JobStatus, Told, cycle_id};
 
 use crate::clock::Clock;
+use crate::reach::Reach;
 use crate::records::Records;
 use crate::seal::Sealer;
 use crate::tenant::TenantId;
@@ -69,6 +70,8 @@ pub struct JobParts {
     pub sealer: Arc<Sealer>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Which targets may be reached.
+    pub targets: Reach,
     /// The folder of the service. Each job has one of its own below it for the state of its synchronisation.
     pub folder: PathBuf,
     /// What this process is called among those that share the records.
@@ -88,6 +91,7 @@ struct Inner {
     sources: Arc<dyn Sources>,
     sealer: Arc<Sealer>,
     clock: Arc<dyn Clock>,
+    targets: Reach,
     folder: PathBuf,
     instance: String,
     lease_for: Duration,
@@ -113,8 +117,17 @@ impl Jobs {
     /// The jobs of a service; none runs before [`Jobs::run`].
     #[must_use]
     pub fn new(parts: JobParts) -> Self {
-        let JobParts { records, sources, sealer, clock, folder, instance, lease_for, keep_log } =
-            parts;
+        let JobParts {
+            records,
+            sources,
+            sealer,
+            clock,
+            targets,
+            folder,
+            instance,
+            lease_for,
+            keep_log,
+        } = parts;
         // Working copies of what a database keeps come and go; what is here alone must not be taken for one of them.
         let folder = folder.join(if records.states().is_some() { "copies" } else { "jobs" });
         let (running, wake) = (schedule::RunningJobs::default(), Notify::new());
@@ -123,6 +136,7 @@ impl Jobs {
             sources,
             sealer,
             clock,
+            targets,
             folder,
             instance,
             lease_for,

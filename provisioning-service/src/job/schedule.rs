@@ -25,7 +25,7 @@ use super::state::{Due, Switch};
 use super::status::JobStatus;
 use super::{Inner, Jobs};
 use crate::audit::Actor;
-use crate::logs::Names;
+use crate::logs::{self, Names};
 use crate::records::{Batch, Journal, Key, Lease, LogEntry, RecordsError, Write};
 
 /// How often the jobs are looked at where nothing wakes the scheduler: other processes change them too.
@@ -151,7 +151,8 @@ impl Jobs {
         let mut wait = LOOK;
         for (key, job) in kept::all(&*self.0.records).await? {
             if !job.deleted {
-                let status = kept::status(&*self.0.records, &key).await?;
+                let status = kept::status(&*self.0.records, &key).await;
+                let Some(status) = kept::readable(&key, status)? else { continue };
                 match due(&job, &status.value, now) {
                     Due::Now | Due::TooLate => {}
                     Due::At(at) => {
@@ -339,7 +340,7 @@ impl Inner {
                     entries.push(next);
                 }
                 let count = entries.len();
-                let kept = records.append(&tenant, Journal::Provisioning, entries);
+                let kept = logs::append(&*records, &tenant, entries);
                 if let Err(error) = handle.block_on(kept) {
                     tracing::error!(%tenant, count, "entries of the provisioning log are lost: {error}");
                 }

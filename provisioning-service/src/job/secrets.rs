@@ -7,12 +7,16 @@ use scim_client::{Auth, Client, TargetProfile};
 use scim_sync::ConnectorId;
 use scim_sync::guard::{Guard, Limit, Threshold};
 use scim_sync_connectors::scim::{BulkUse, ScimConnector};
+use scim_sync_link::websocket::Proxy;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use url::Url;
 
 use super::error::JobError;
 use super::record::TargetSettings;
 use super::wire::SecretPair;
+use crate::config::is_loopback;
+use crate::reach::Reach;
 use crate::seal::Sealer;
 use crate::tenant::TenantId;
 
@@ -34,7 +38,7 @@ pub(super) type Sealed = BTreeMap<String, String>;
 /// What the secrets of a job say.
 #[derive(Debug, Default)]
 pub(super) struct Opened {
-    base: Option<String>,
+    base: Option<Url>,
     token: Option<SecretString>,
     /// How many deletions are too many; `Some(None)` where the limit is switched off.
     threshold: Option<Option<u64>>,
@@ -170,16 +174,22 @@ impl Opened {
     fn take(&mut self, name: &str, text: &str) -> Result<(), JobError> {
         match name {
             "BaseAddress" => {
-                let url = url::Url::parse(text).map_err(|error| {
+                let url = Url::parse(text).map_err(|error| {
                     JobError::Invalid(format!("BaseAddress is no address: {error}"))
                 })?;
-                if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() {
+                let host = url.host_str().unwrap_or_default();
+                let sealed = match url.scheme() {
+                    "https" => true,
+                    "http" => is_loopback(host),
+                    _ => false,
+                };
+                if !sealed || !url.username().is_empty() || url.password().is_some() {
                     return Err(JobError::Invalid(
-                        "BaseAddress is an address with https, without a name and a password"
+                        "BaseAddress is an address with https (http is for this machine only), without a name and a password"
                             .to_owned(),
                     ));
                 }
-                self.base = Some(text.to_owned());
+                self.base = Some(url);
             }
             "SecretToken" => self.token = Some(text.to_owned().into()),
             "SyncNotificationSettings" => {
@@ -231,8 +241,9 @@ impl Opened {
         &self,
         id: ConnectorId,
         settings: &TargetSettings,
+        reach: &Reach,
     ) -> Result<ScimConnector, JobError> {
-        let connector = ScimConnector::new(id, self.client(settings)?);
+        let connector = ScimConnector::new(id, self.client(settings, reach)?);
         let connector =
             connector.bulk(if settings.bulk { BulkUse::Always } else { BulkUse::Never });
         Ok(match settings.parallel {
@@ -241,18 +252,24 @@ impl Opened {
         })
     }
 
-    fn client(&self, settings: &TargetSettings) -> Result<Client, JobError> {
+    fn client(&self, settings: &TargetSettings, reach: &Reach) -> Result<Client, JobError> {
         let missing = |name: &str| JobError::Invalid(format!("the secret {name} is missing"));
-        let base = self.base.as_deref().ok_or_else(|| missing("BaseAddress"))?;
+        let base = self.base.as_ref().ok_or_else(|| missing("BaseAddress"))?;
         let token = self.token.clone().ok_or_else(|| missing("SecretToken"))?;
         let wrong =
             |error: &dyn std::fmt::Display| JobError::Invalid(format!("the target: {error}"));
+        reach.check(base).map_err(|error| wrong(&error))?;
         let mut transport = ReqwestTransport::builder();
+        // A proxy looks names up itself: what may be reached through it is for the proxy to say.
+        transport = match proxy_for(base) {
+            Some(proxy) => transport.proxy(Some(&proxy)),
+            None => transport.proxy(None).resolver(reach.clone()),
+        };
         if !settings.ca_pem.is_empty() {
             transport = transport.root_certificates(settings.ca_pem.clone().into_bytes());
         }
         let transport = transport.build().map_err(|error| wrong(&error))?;
-        let mut builder = Client::builder(base)
+        let mut builder = Client::builder(base.as_str())
             .auth(Auth::Bearer(token))
             .transport(transport)
             .user_agent(concat!("provisioning-service/", env!("CARGO_PKG_VERSION")));
@@ -262,6 +279,13 @@ impl Opened {
         }
         builder.build().map_err(|error| wrong(&error))
     }
+}
+
+/// The proxy on the way to a target, as the environment names it; what is on this machine needs none.
+fn proxy_for(base: &Url) -> Option<String> {
+    let proxy = Proxy::named(base, |name| std::env::var(name).ok());
+    let proxy = proxy.filter(|_| base.scheme() == "https")?;
+    Some(if proxy.contains("://") { proxy } else { format!("http://{proxy}") })
 }
 
 /// Mail addresses with commas or semicolons between.
@@ -286,6 +310,38 @@ mod tests {
         SecretPair { key: key.to_owned(), value: value.to_owned().into() }
     }
 
+    /// Nothing private is allowed.
+    fn nowhere() -> Reach {
+        Reach::new("private_targets", &[])
+    }
+
+    #[tokio::test]
+    async fn a_private_target_is_reached_where_the_operator_says_so_only() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let allowed = Reach::new("private_targets", &["127.0.0.1".to_owned()]);
+        let client = |host: &str, reach: &Reach| {
+            let base = format!("http://{host}:{port}/scim");
+            let opened = of(&[pair("BaseAddress", &base), pair("SecretToken", "t")]).unwrap();
+            opened.client(&TargetSettings::default(), reach).map_err(|error| error.to_string())
+        };
+        let error = client("127.0.0.1", &nowhere()).unwrap_err();
+        assert!(error.contains("private_targets does not name it"), "{error}");
+        client("127.0.0.1", &allowed).unwrap();
+        // A name is found out when it is looked up, and nobody is connected to.
+        let asked = client("localhost", &nowhere()).unwrap();
+        let error = asked.discovery().service_provider_config().await.unwrap_err();
+        let mut told = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            told = format!("{told}: {error}");
+            cause = error.source();
+        }
+        assert!(told.contains("private_targets does not name it"), "{told}");
+        let nobody = std::time::Duration::ZERO;
+        assert!(tokio::time::timeout(nobody, listener.accept()).await.is_err());
+    }
+
     #[test]
     fn what_is_sealed_is_opened_in_its_own_place_only() {
         let sealer = Sealer::parse(&Sealer::new_key()).unwrap();
@@ -296,7 +352,7 @@ mod tests {
         seal(&mut kept, &sealer, &tenant, "one", &pairs).unwrap();
         assert!(!format!("{kept:?}").contains("t0p"));
         let opened = open(&kept, &sealer, &tenant, "one").unwrap();
-        opened.client(&TargetSettings::default()).unwrap();
+        opened.client(&TargetSettings::default(), &nowhere()).unwrap();
         assert!(!format!("{opened:?}").contains("t0p"));
         assert!(open(&kept, &sealer, &tenant, "two").is_err());
         let other = TenantId::new("other").unwrap();
@@ -304,7 +360,7 @@ mod tests {
 
         seal(&mut kept, &sealer, &tenant, "one", &[pair("SecretToken", "")]).unwrap();
         let opened = open(&kept, &sealer, &tenant, "one").unwrap();
-        let error = opened.client(&TargetSettings::default()).unwrap_err();
+        let error = opened.client(&TargetSettings::default(), &nowhere()).unwrap_err();
         assert!(error.to_string().contains("SecretToken is missing"), "{error}");
     }
 
@@ -314,6 +370,9 @@ mod tests {
             ("Passwort", "x"),
             ("BaseAddress", "target"),
             ("BaseAddress", "ftp://target.example"),
+            ("BaseAddress", "http://target.example"),
+            ("BaseAddress", "http://10.0.0.1"),
+            ("BaseAddress", "https://:secret@target.example"),
             ("SyncNotificationSettings", "{"),
             ("SkipOutOfScopeDeletions", "perhaps"),
         ] {

@@ -19,8 +19,8 @@ pub struct Standing {
     pub mode: Mode,
     /// Whether it runs.
     pub switch: Switch,
-    /// How it is doing.
-    pub status: JobStatus,
+    /// How it is doing; nothing where that cannot be read.
+    pub status: Option<JobStatus>,
 }
 
 impl Jobs {
@@ -34,7 +34,8 @@ impl Jobs {
             if job.deleted {
                 continue;
             }
-            let status = kept::status(&*self.0.records, &key).await?.value;
+            let status = kept::status(&*self.0.records, &key).await;
+            let status = kept::readable(&key, status)?.map(|read| read.value);
             all.push(Standing {
                 name: job.settings.name,
                 group: job.settings.source.group,

@@ -116,7 +116,7 @@ fn of_job(
         let key = ReasonKey { tenant, kind, object: job.key.id.clone() };
         found.push(Reason { key, name: format!("job {name}"), message, since });
     };
-    let status = &job.status;
+    let Some(status) = &job.status else { return };
     if let Switch::Disabled(why) = &job.switch {
         tell(ReasonKind::JobDisabled, why.clone(), now);
     }
@@ -170,7 +170,7 @@ mod tests {
             group: "corp".to_owned(),
             mode: Mode::Active,
             switch,
-            status,
+            status: Some(status),
         }
     }
 

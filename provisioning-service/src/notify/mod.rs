@@ -12,7 +12,6 @@ mod facts;
 mod mail;
 mod message;
 mod outbox;
-mod reach;
 mod reason;
 mod record;
 mod watch;

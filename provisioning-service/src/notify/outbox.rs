@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::channel::Undelivered;
 use super::record::{
     Delivery, DeliveryOutcome, Destination, NOTIFICATION, Notification, OUTBOX, Outgoing, json,
-    typed,
+    readable,
 };
 use super::{LEASE, Notifier, NotifyError, PAGE};
 use crate::records::{Batch, Key, Lease, RecordsError, Write};
@@ -45,7 +45,7 @@ impl Notifier {
             after = Some(last.clone());
             for (key, record) in page {
                 let version = record.version;
-                let waits: Outgoing = typed(&key, record)?;
+                let Some(waits) = readable::<Outgoing>(&key, record) else { continue };
                 let way = Way::of(&key.tenant, &waits.to);
                 let row = (key.tenant.clone(), waits.notification.clone(), waits.to.clone());
                 let due = waits.next <= self.0.clock.now();
@@ -128,9 +128,10 @@ impl Notifier {
             // The reason may be forgotten by now.
             if let Some(record) = self.0.records.get(&reason).await? {
                 let read = record.version;
-                let mut value: Notification = typed(&reason, record)?;
-                value.note(delivery.clone());
-                writes.push(Write::replace(reason.clone(), read, json(&value)?));
+                if let Some(mut value) = readable::<Notification>(&reason, record) {
+                    value.note(delivery.clone());
+                    writes.push(Write::replace(reason.clone(), read, json(&value)?));
+                }
             }
             match self.write(writes, lease).await {
                 Err(NotifyError::Records(RecordsError::Conflict(at))) if at == reason => {}

@@ -159,13 +159,11 @@ pub(super) struct Outgoing {
     pub(super) error: Option<String>,
 }
 
-/// A typed value out of a record.
-pub(super) fn typed<T: serde::de::DeserializeOwned>(
-    key: &Key,
-    record: Record,
-) -> Result<T, RecordsError> {
+/// A typed value out of a record. One that is damaged is told and left out: others must not wait for it.
+pub(super) fn readable<T: serde::de::DeserializeOwned>(key: &Key, record: Record) -> Option<T> {
     serde_json::from_value(record.value)
-        .map_err(|error| RecordsError::Damaged(format!("{key}: {error}")))
+        .inspect_err(|error| tracing::error!(%key, "a record is damaged: {error}"))
+        .ok()
 }
 
 /// A value for a record.

@@ -8,12 +8,12 @@ use super::facts::{Facts, Reasons};
 use super::message::Message;
 use super::reason::{Reason, ReasonKey};
 use super::record::{
-    Delivery, DeliveryOutcome, Event, NOTIFICATION, Notification, OUTBOX, Outgoing, json, typed,
+    Delivery, DeliveryOutcome, Event, NOTIFICATION, Notification, OUTBOX, Outgoing, json, readable,
 };
 use super::{Listed, Notifier, NotifyError, PAGE, Waiting};
 use crate::agents::delta;
 use crate::job::JobKey;
-use crate::records::{Batch, Key, Lease, Records, RecordsError, Write};
+use crate::records::{Batch, Expect, Key, Lease, Records, RecordsError, Write};
 use crate::tenant::TenantId;
 
 /// How long a reason is listed after it is over.
@@ -42,7 +42,13 @@ impl Notifier {
             authority: parts.agents.authority().expires(),
         };
         let reasons = facts.reasons(&parts.settings, now);
-        let known = known(&*parts.records).await?;
+        let mut known = known(&*parts.records).await?;
+        // What cannot be seen is not over.
+        let unseen: BTreeSet<_> =
+            facts.jobs.iter().filter(|job| job.status.is_none()).map(|job| &job.key).collect();
+        known.retain(|key, _| {
+            !key.kind.is_of_job() || !unseen.contains(&JobKey::new(&key.tenant, &key.object))
+        });
         for step in steps(&reasons, &known, parts.settings.remind_after.map(delta), now) {
             self.take(step, &known, lease, now).await?;
         }
@@ -95,7 +101,8 @@ impl Notifier {
             0,
             match known.get(&key) {
                 Some(known) => Write::replace(place(&key), known.version, value),
-                None => Write::create(place(&key), value),
+                // One that could not be read gives way.
+                None => Write { key: place(&key), expect: Expect::Any, value: Some(value) },
             },
         );
         self.commit(writes, lease).await
@@ -234,7 +241,7 @@ async fn known(records: &dyn Records) -> Result<KnownReasons, RecordsError> {
         after = Some(last.clone());
         for (key, record) in page {
             let version = record.version;
-            let notification: Notification = typed(&key, record)?;
+            let Some(notification) = readable::<Notification>(&key, record) else { continue };
             all.insert(notification.key(&key.tenant), Known { version, notification });
         }
     }
@@ -263,7 +270,8 @@ pub(super) async fn of_tenant(
         let Some((last, _)) = page.last() else { break };
         after = Some(last.clone());
         for (id, record) in page {
-            let waits: Outgoing = typed(&Key::new(tenant, OUTBOX, id), record)?;
+            let key = Key::new(tenant, OUTBOX, id);
+            let Some(waits) = readable::<Outgoing>(&key, record) else { continue };
             waiting.entry(waits.notification).or_default().push(Waiting {
                 event: waits.message.event,
                 to: waits.to.to_string(),
@@ -280,7 +288,8 @@ pub(super) async fn of_tenant(
         let Some((last, _)) = page.last() else { return Ok(all) };
         after = Some(last.clone());
         for (id, record) in page {
-            let notification = typed(&Key::new(tenant, NOTIFICATION, id.as_str()), record)?;
+            let key = Key::new(tenant, NOTIFICATION, id.as_str());
+            let Some(notification) = readable(&key, record) else { continue };
             all.push(Listed { waiting: waiting.remove(&id).unwrap_or_default(), id, notification });
         }
     }

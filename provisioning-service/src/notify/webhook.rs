@@ -9,13 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret as _, SecretString};
-use url::{Host, Url};
 
 use super::channel::{ChannelError, Undelivered};
 use super::mail::causes;
 use super::message::Message;
-use super::reach::{Guarded, is_public};
 use crate::config::WebhookSettings;
+use crate::reach::Reach;
 use crate::tenant::TenantId;
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -28,18 +27,20 @@ const ENCODED: &str = "whsec_";
 pub(super) struct Webhooks {
     client: reqwest::Client,
     settings: WebhookSettings,
+    reach: Reach,
 }
 
 impl Webhooks {
     pub(super) fn new(settings: &WebhookSettings) -> Result<Self, ChannelError> {
         let wrong = |problem| ChannelError { setting: "webhook.ca_file", problem };
+        let reach = Reach::new("webhook.allow_private", &settings.allow_private);
         let mut client = reqwest::Client::builder()
             .redirect(Policy::none())
             // A proxy would look names up itself, behind the check of addresses.
             .no_proxy()
             .connect_timeout(CONNECT)
             .timeout(ANSWER)
-            .dns_resolver(Guarded::new(&settings.allow_private))
+            .dns_resolver(reach.clone())
             .user_agent(concat!("provisioning-service/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &settings.ca_file {
             let told = |error: String| wrong(format!("{}: {error}", path.display()));
@@ -49,7 +50,7 @@ impl Webhooks {
             client = client.tls_certs_merge(certificates);
         }
         let client = client.build().map_err(|error| wrong(causes(&error)))?;
-        Ok(Self { client, settings: settings.clone() })
+        Ok(Self { client, settings: settings.clone(), reach })
     }
 
     pub(super) fn is_for(&self, tenant: &TenantId) -> bool {
@@ -68,7 +69,7 @@ impl Webhooks {
         };
         // Its path may be a secret: the receiver is told by its host.
         let host = url.host_str().unwrap_or_default();
-        self.may_reach(url).map_err(|why| {
+        self.reach.check(url).map_err(|why| {
             Undelivered::Closed(format!("the webhook at {host} is not called: {why}"))
         })?;
         let body = serde_json::to_string(message)
@@ -103,23 +104,6 @@ impl Webhooks {
             413 | 422 => Undelivered::Refused(sentence),
             _ => Undelivered::Later(sentence),
         })
-    }
-
-    /// What is no name is not looked up, so it is checked here.
-    fn may_reach(&self, url: &Url) -> Result<(), String> {
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => address.into(),
-            Some(Host::Ipv6(address)) => address.into(),
-            Some(Host::Domain(_)) => return Ok(()),
-            None => return Err("the address names no host".to_owned()),
-        };
-        let named = url.host_str().is_some_and(|host| self.settings.allows(host));
-        if named || is_public(address) {
-            Ok(())
-        } else {
-            Err("the address is a private one, and webhook.allow_private does not name it"
-                .to_owned())
-        }
     }
 }
 

@@ -72,10 +72,6 @@ pub(super) async fn post(
 ) -> Answer {
     let next = form.text("next");
     let address = peer.map(|Extension(peer)| peer.address.ip());
-    if let Some(seconds) = address.and_then(|address| app.throttle.wait(address)) {
-        let words = format!("Too many wrong tokens from this address. Try again in {seconds} s.");
-        return Ok(page(StatusCode::TOO_MANY_REQUESTS, next, Some(&words)));
-    }
     match app.tokens.authenticate(form.text("token")).await {
         Ok(caller) => {
             let cookie = session::begin(&app, &caller).await?;
@@ -88,8 +84,13 @@ pub(super) async fn post(
         Err(TokenError::Records(error)) => Err(error.into()),
         Err(error) => {
             if let Some(address) = address {
-                app.throttle.failed(address);
                 tracing::warn!(%address, %error, "a sign-in was refused");
+                if let Some(seconds) = app.throttle.failed(address) {
+                    let words = format!(
+                        "Too many wrong tokens from this address. Try again in {seconds} s."
+                    );
+                    return Ok(page(StatusCode::TOO_MANY_REQUESTS, next, Some(&words)));
+                }
             }
             let words = match error {
                 TokenError::Revoked => "The token was revoked.",

@@ -24,6 +24,7 @@ pub(super) async fn job(config: &Config, command: JobCommand) -> anyhow::Result<
         sources: Arc::new(HubSources::new(Hub::new())),
         sealer: Arc::clone(&parts.sealer),
         clock: Arc::clone(&parts.clock),
+        targets: config.targets(),
         folder: config.data.clone(),
         instance: format!("command-{}", std::process::id()),
         lease_for: Duration::from_secs(60),

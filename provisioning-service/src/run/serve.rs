@@ -29,7 +29,8 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let parts = Parts::open(&config).await?;
     let server = Server::bind(config.listen)
         .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
+        .with_context(|| format!("cannot listen on {}", config.listen))?
+        .configured(&config);
     let scheme = if config.tls == TlsMode::Off { "http" } else { "https" };
     let listening = format!("{scheme}://{}", reachable(server.local_addr()));
     let origin = config.public_url.as_ref().map_or_else(|| listening.clone(), ToString::to_string);

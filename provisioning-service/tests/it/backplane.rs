@@ -48,6 +48,20 @@ async fn an_agent_of_one_replica_answers_the_jobs_of_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_start_without_nats_and_find_each_other_when_it_comes() {
+    let mut nats = testkit::Nats::start();
+    nats.stop();
+    let [one, two] = Service::replicas(&nats.url()).await;
+    let agent = one.enrol(&["g"]).await;
+    let _linked = link(&one, &agent).await;
+    assert_eq!(ask(&one, "g", "/x").await.unwrap(), "you asked for /x");
+    assert_eq!(ask(&two, "g", "/x").await.unwrap_err(), LinkError::NoAgent);
+    nats.start_again();
+    until("the other replica knows", async || !two.app.hub.everywhere("acme").is_empty()).await;
+    assert_eq!(ask(&two, "g", "/x").await.unwrap(), "you asked for /x");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_moves_to_the_replica_that_is_left() {
     let nats = testkit::Nats::start();
     let [one, two] = Service::replicas(&nats.url()).await;

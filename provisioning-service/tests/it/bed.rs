@@ -17,6 +17,7 @@ use scim_provisioning_service::job::wire::{
     NewJob, SecretPair, Status, StatusCode, SynchronizationJob, TaskState,
 };
 use scim_provisioning_service::job::{Command, JobKey, JobParts, JobSettings, Jobs, Sources};
+use scim_provisioning_service::reach::Reach;
 use scim_provisioning_service::records::{PostgresRecords, Records, SqliteRecords};
 use scim_provisioning_service::seal::Sealer;
 use scim_provisioning_service::tenant::TenantId;
@@ -222,6 +223,7 @@ impl Kept {
             sources,
             sealer: Arc::clone(&self.sealer),
             clock: self.clock.clone(),
+            targets: Reach::new("private_targets", &["127.0.0.1".to_owned()]),
             folder: self.folder.clone(),
             instance: format!("test-{:x}", rand::random::<u64>()),
             lease_for: Duration::from_secs(60),

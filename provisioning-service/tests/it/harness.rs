@@ -66,7 +66,8 @@ pub(crate) async fn app(tls: TlsMode, origin: &str) -> (Arc<App>, Arc<FixedClock
     let clock = Arc::new(FixedClock::at(SystemClock::new().now()));
     let records: Arc<dyn Records> = Arc::new(SqliteRecords::in_memory().unwrap());
     let sealer = Arc::new(Sealer::parse(&Sealer::new_key()).unwrap());
-    let config = Config { tls, ..Config::default() };
+    let private_targets = vec!["127.0.0.1".to_owned()];
+    let config = Config { tls, private_targets, ..Config::default() };
     let app = App::new(config, origin, records, clock.clone(), sealer).await.unwrap();
     (app, clock)
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use scim_provisioning_service::job::wire::{ScheduleState, StatusCode, TaskState};
 use scim_provisioning_service::job::{Command, JobError, Mode, Pilot};
 use scim_provisioning_service::logs;
-use scim_provisioning_service::records::{Journal, LogQuery};
+use scim_provisioning_service::records::{Expect, Journal, Key, LogQuery, Write};
 use scim_sync::rules::Release;
 use testkit::fake_ad::BASE;
 
@@ -75,6 +75,27 @@ async fn a_first_cycle_changes_and_a_quiet_one() {
     let (lines, next) = logs::lines(&*bed.kept.records, &bed.tenant, &everything).await.unwrap();
     assert_eq!(next, None);
     assert!(lines.lines().count() >= 25 && lines.lines().all(|line| line.starts_with('{')));
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_status_cannot_be_read_stops_no_other() {
+    let bed = Bed::new();
+    bed.people(1);
+    let service = bed.service();
+    let jobs = &service.jobs;
+    let mut keys = [bed.job(jobs, |_| {}).await, bed.job(jobs, |_| {}).await];
+    // The one that is looked at first.
+    keys.sort();
+    let [damaged, good] = keys;
+    let key = Key::new(&bed.tenant, "job-status", damaged.id.as_str());
+    let value = Some(serde_json::json!(5));
+    bed.kept.records.write(vec![Write { key, expect: Expect::Any, value }]).await.unwrap();
+    jobs.command(&good, &Command::Start, &actor()).await.unwrap();
+    succeeded(&bed.ended(jobs, &good, None).await);
+    let standing = jobs.standing().await.unwrap();
+    let seen: Vec<_> = standing.iter().map(|one| (&one.key, one.status.is_some())).collect();
+    assert_eq!(seen, [(&damaged, false), (&good, true)]);
     service.stop().await;
 }
 

@@ -246,7 +246,9 @@ async fn who_guesses_tokens_is_made_to_wait() {
     for _ in 0..10 {
         assert_eq!(ask("abc").await.status(), StatusCode::UNAUTHORIZED);
     }
-    let answer = ask(&good).await;
+    let answer = ask("abc").await;
     assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
     assert!(answer.headers().contains_key("retry-after"));
+    // Others may have the same address, as behind a proxy: who brings what is good gets in.
+    assert_eq!(ask(&good).await.status(), StatusCode::OK);
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     credit::{Allowance, Credit, Regrant},
-    error::{Ended, LinkError},
+    error::{Ended, LinkError, REASON, short},
     frame::{CHUNK, CancelCode, Frame, Hello, Times},
     outbox::Outbox,
 };
@@ -316,7 +316,7 @@ impl Attached {
             CancelCode::Busy => LinkError::Busy { waiting: 0 },
             // It stopped by itself: as good as lost.
             CancelCode::Cancelled => LinkError::Lost,
-            CancelCode::Failed | CancelCode::Other => LinkError::Refused(reason),
+            CancelCode::Failed | CancelCode::Other => LinkError::Refused(short(&reason, REASON)),
         };
         asked.fail(error);
         Ok(())

@@ -15,11 +15,14 @@ use super::{
 };
 use crate::{
     connection::Connection,
-    error::{EndCode, Ended},
+    error::{EndCode, Ended, short},
     frame::{Frame, Hello, MINOR},
     outbox::Outbox,
     pump::{self, Event, Reader},
 };
+
+/// The longest name and version of a program, in characters.
+const SOFTWARE: usize = 100;
 
 /// Runs the link of one agent.
 pub(super) async fn run(
@@ -45,6 +48,7 @@ pub(super) async fn run(
             Ok(hello) => hello?,
             Err(_) => return Err(Ended::protocol("the agent did not say hello")),
         };
+        hello.software = short(&hello.software, SOFTWARE);
         hello.capacity = hello.capacity.clamp(1, hub.options.capacity.max(1));
         let mut expires = identity.credential_expires;
         let attached = Arc::new(Attached::new(hub, identity, hello, transport, &outbox));

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use crate::hub::{AgentStatus, GroupKey};
 
-/// So many agents go into one message, which stays far below the limit of NATS.
-const PART: usize = 400;
+/// So many bytes of agents go into one message, which stays below what NATS has to take for the link.
+const PART: usize = crate::frame::MAX_MESSAGE / 2;
 
 /// What goes to `here`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,15 +70,28 @@ pub(super) fn told(replica: &str, version: u64, agents: Vec<(String, AgentStatus
             draining: status.draining,
         })
         .collect();
-    // Nobody is told, too.
-    let parts = agents.len().div_ceil(PART).max(1);
-    let mut rest = agents.into_iter();
-    (0..parts)
-        .map(|part| {
-            let agents = rest.by_ref().take(PART).collect();
-            Word::Here(Part { replica: replica.to_owned(), version, part, parts, agents })
-        })
-        .collect()
+    let parts = parted_by_size(agents);
+    let count = parts.len();
+    let word = |(part, agents)| {
+        Word::Here(Part { replica: replica.to_owned(), version, part, parts: count, agents })
+    };
+    parts.into_iter().enumerate().map(word).collect()
+}
+
+/// The agents in parts that each fit into a message: at least one part, because nobody is told, too.
+fn parted_by_size(agents: Vec<Present>) -> Vec<Vec<Present>> {
+    let (mut parts, mut part, mut size) = (Vec::new(), Vec::new(), 0);
+    for agent in agents {
+        let bytes = serde_json::to_vec(&agent).map_or(0, |json| json.len() + 1);
+        if size + bytes > PART && !part.is_empty() {
+            parts.push(std::mem::take(&mut part));
+            size = 0;
+        }
+        size += bytes;
+        part.push(agent);
+    }
+    parts.push(part);
+    parts
 }
 
 /// The other replicas.
@@ -199,7 +212,8 @@ mod tests {
     use proptest::prelude::*;
     use tokio::time::{Duration, Instant};
 
-    use super::{PART, Peers, Word, joined, parted, told};
+    use super::{Peers, Word, joined, parted, told};
+    use crate::frame::MAX_MESSAGE;
     use crate::hub::{AgentStatus, GroupKey};
 
     fn statuses(many: usize) -> Vec<(String, AgentStatus)> {
@@ -231,14 +245,19 @@ mod tests {
     async fn many_agents_come_in_parts_and_count_when_all_are_there() {
         let mut peers = Peers::default();
         let group = GroupKey::new("t", "g");
-        let mut words = told("a", 1, statuses(2 * PART + 1));
+        let many = 2000;
+        let mut words = told("a", 1, statuses(many));
         assert_eq!(words.len(), 3);
+        for word in &words {
+            let size = serde_json::to_vec(word).unwrap().len();
+            assert!(size < MAX_MESSAGE, "{size}");
+        }
         let last = words.remove(0);
         hear(&mut peers, words);
         assert!(!peers.has(&group));
         hear(&mut peers, vec![last]);
         assert!(peers.has(&group));
-        assert_eq!(peers.agents("t").len(), 2 * PART + 1);
+        assert_eq!(peers.agents("t").len(), many);
         assert!(peers.agents("u").is_empty());
         // An older telling that comes late says nothing; a newer one says everything.
         hear(&mut peers, told("a", 3, statuses(1)));

@@ -157,8 +157,12 @@ impl Replicas {
     /// when it comes back, so do they.
     ///
     /// # Errors
-    /// When the connection to NATS is closed for good.
+    /// When NATS takes no messages of the size that the link needs, or its connection is closed for good.
     pub async fn run(&self, hub: &Hub, stop: CancellationToken) -> Result<(), TransportError> {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            ready = self.0.nats.ready() => ready.map_err(TransportError::new)?,
+        }
         Running::new(&self.0, hub).await?.run(stop).await
     }
 }

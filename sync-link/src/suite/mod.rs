@@ -92,6 +92,7 @@ macro_rules! link_suite {
             ]
             rogues: [
                 an_agent_that_answers_what_it_was_not_asked,
+                an_agent_that_talks_too_much,
                 an_agent_that_answers_for_another,
                 an_agent_that_answers_twice,
                 an_agent_that_goes_on_after_its_end,

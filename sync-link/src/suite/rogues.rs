@@ -117,6 +117,26 @@ pub async fn an_agent_that_answers_what_it_was_not_asked(pair: Pair<'_>) {
     assert!(service.reason.contains("was not asked"), "{service}");
 }
 
+pub async fn an_agent_that_talks_too_much(pair: Pair<'_>) {
+    let rig = Arc::new(Rig::new());
+    let Link { agent, service, keep: _keep } = pair().await;
+    let mut rogue = Raw { connection: agent, number: 0 };
+    let service = tokio::spawn({
+        let hub = rig.hub.clone();
+        async move { hub.attach(identity("rogue"), service).await }
+    });
+    let software = format!("rogue\n{}", "x".repeat(60_000));
+    rogue.say(Frame::Hello(Hello { software, ..hello() })).await;
+    eventually("the rogue joins", || rig.hub.agents(&group()).len() == 1).await;
+    let told = rig.hub.agents(&group()).remove(0).software;
+    assert!(told.starts_with("rogue xxx") && told.chars().count() == 100, "{told}");
+    let reason = format!("over\n2026-01-01 INFO forged {}", "x".repeat(60_000));
+    rogue.say(Frame::Bye { code: EndCode::Drained, reason }).await;
+    let service = ended(service).await;
+    assert!(service.by_peer && service.reason.starts_with("over 2026"), "{service}");
+    assert_eq!(service.reason.chars().count(), 500);
+}
+
 pub async fn an_agent_that_answers_for_another(pair: Pair<'_>) {
     let mut scene = scene(pair).await;
     let other = scene.rig.join(pair, "victim").await;

@@ -48,7 +48,7 @@ impl Proxy {
     }
 
     /// The proxy that the usual variables name for an address: `HTTPS_PROXY`, else `ALL_PROXY`, in capitals or not, unless
-    /// `NO_PROXY` has its host, a domain above it, its network or `*`.
+    /// `NO_PROXY` has its host, with or without its port, a domain above it, its network or `*`.
     ///
     /// # Errors
     /// [`DialError::Proxy`] when the variable holds no address of a proxy.
@@ -56,18 +56,19 @@ impl Proxy {
         target: &Url,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Self>, DialError> {
+        Self::named(target, variable).map(|address| Self::parse(&address)).transpose()
+    }
+
+    /// The same as it is written there.
+    pub fn named(target: &Url, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
         let either = |name: &str| {
             variable(&name.to_ascii_lowercase())
                 .filter(|value| !value.trim().is_empty())
                 .or_else(|| variable(name).filter(|value| !value.trim().is_empty()))
         };
-        let Some(address) = either("HTTPS_PROXY").or_else(|| either("ALL_PROXY")) else {
-            return Ok(None);
-        };
-        if either("NO_PROXY").is_some_and(|list| excludes(&list, target)) {
-            return Ok(None);
-        }
-        Self::parse(address.trim()).map(Some)
+        let address = either("HTTPS_PROXY").or_else(|| either("ALL_PROXY"))?;
+        let excluded = either("NO_PROXY").is_some_and(|list| excludes(&list, target));
+        (!excluded).then(|| address.trim().to_owned())
     }
 
     /// What to ask it for.
@@ -129,6 +130,7 @@ fn excludes(list: &str, target: &Url) -> bool {
         if entry == "*" {
             return true;
         }
+        let Some(entry) = of_port(entry, target) else { return false };
         match &host {
             Host::Domain(name) => {
                 let entry = entry.trim_start_matches("*.").trim_start_matches('.');
@@ -140,6 +142,17 @@ fn excludes(list: &str, target: &Url) -> bool {
             Host::Ipv6(ip) => within(entry, IpAddr::V6(*ip)),
         }
     })
+}
+
+/// An entry without its port; nothing where that is another one than the target's.
+fn of_port<'a>(entry: &'a str, target: &Url) -> Option<&'a str> {
+    match entry.rsplit_once(':') {
+        // The colons of an address without brackets are its own.
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            (port.parse().ok() == target.port_or_known_default()).then_some(host)
+        }
+        _ => Some(entry),
+    }
 }
 
 /// Whether an address is the one of an entry, or in its network (`10.0.0.0/8`).
@@ -217,6 +230,9 @@ mod tests {
         assert!(!with("wss://10.1.2.3", "10.1.3.0/24"));
         assert!(!with("wss://10.1.2.3", "10.1.3.0/x"));
         assert!(with("wss://[fd00::1]", "fd00::/8"));
+        assert!(with("wss://[fd00::1]", "[fd00::1]:443") && with("wss://[fd00::1]", "fd00::1"));
+        assert!(with(service, "example.com:443") && !with(service, "example.com:8443"));
+        assert!(with("wss://10.1.2.3:8443", "10.1.2.3:8443"));
         assert!(!with("wss://[fe80::1]", "fd00::/8"));
     }
 

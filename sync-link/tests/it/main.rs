@@ -3,7 +3,6 @@
 
 mod dial;
 mod polls;
-mod reconnect;
 mod replicas;
 mod silence;
 mod sockets;

@@ -214,6 +214,39 @@ async fn without_nats_requests_are_lost_and_come_back_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_that_start_without_nats_find_each_other_when_it_comes() {
+    let mut server = testkit::Nats::start();
+    let config = NatsConfig::new(server.url());
+    server.stop();
+    let back = replica(Nats::begin(&config).await.unwrap(), HubOptions::default());
+    let front = replica(Nats::begin(&config).await.unwrap(), HubOptions::default());
+    let mut rig = Rig::new();
+    (rig.hub, rig.front) = (back.hub.clone(), front.hub.clone());
+    assert_eq!(rig.text("/name").await, Err(LinkError::NoAgent));
+    server.start_again();
+    let _a = rig.join_as(identity("a"), link().await).await;
+    assert_eq!(rig.text("/name").await.unwrap(), "a");
+    for replica in [back, front] {
+        replica.stop.cancel();
+        soon("it stops", replica.running).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_never_finds_nats_can_be_stopped_and_told_why_not() {
+    let mut gone = testkit::Nats::start();
+    let config = NatsConfig::new(gone.url());
+    gone.stop();
+    let alone = replica(Nats::begin(&config).await.unwrap(), HubOptions::default());
+    alone.stop.cancel();
+    soon("it stops", alone.running).await.unwrap();
+    let small = testkit::Nats::with("max_payload: 65536");
+    let nats = Nats::begin(&NatsConfig::new(small.url())).await.unwrap();
+    let refused = soon("it is told", nats.ready()).await;
+    assert!(matches!(refused, Err(NatsError::TooSmall(65536))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_spread_over_replicas_and_each_is_given_once() {
     let scene = scene().await;
     let config = NatsConfig::new(scene.server.url());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use scim_provisioning_service::config::{Config, MailTls};
 use scim_provisioning_service::notify::DeliveryOutcome;
+use scim_provisioning_service::records::{Expect, Key, Write};
 use testkit::SmtpSink;
 use testkit::smtp::{Reply, SmtpTls, Step};
 
@@ -51,6 +52,38 @@ async fn a_mailbox_that_refuses_is_told_no_more_and_the_others_are() {
     let connections = sink.connections();
     teller.turn().await;
     assert_eq!(sink.connections(), connections);
+}
+
+#[tokio::test]
+async fn records_that_cannot_be_read_hold_up_no_other() {
+    let quiet = Quiet::new().await;
+    let sink = SmtpSink::start();
+    let damaged = |kind, id: &str| Write {
+        key: Key::new(&quiet.tenant, kind, id),
+        expect: Expect::Any,
+        value: Some(serde_json::json!(5)),
+    };
+    quiet
+        .kept
+        .records
+        .write(vec![
+            damaged("notification-outbox", "00000000000000"),
+            damaged("notification", "0"),
+            damaged("agent", "0"),
+        ])
+        .await
+        .unwrap();
+    quiet.lost_agent().await;
+    let mut teller = quiet.teller(&mail_to(&sink, &[OPS])).await;
+    teller.turn().await;
+    assert_eq!(told(&sink.mails()).len(), 1);
+    let listed = teller.listed(&quiet.tenant).await;
+    let [lost] = listed.as_slice() else { panic!("{listed:?}") };
+    // A reason that is still so and cannot be read any more is told anew, once.
+    quiet.kept.records.write(vec![damaged("notification", &lost.id)]).await.unwrap();
+    teller.turn().await;
+    teller.turn().await;
+    assert_eq!(told(&sink.mails()).len(), 2);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Which addresses a webhook may reach: public ones, and those of hosts that the configuration names.
+//! Which addresses the service may be sent to by those who are not its operators: public ones, and what the configuration
+//! names.
 //!
 //! A name is looked up once, for the connection itself, and what it resolves to is checked there: a name that changes its
 //! addresses between two look-ups gets nobody in.
@@ -7,34 +8,72 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
 
-/// Looks names up and leaves out what may not be reached.
+use crate::config::Network;
+
+/// What may be reached. As a resolver it looks names up and leaves out what may not.
 #[derive(Debug, Clone)]
-pub(super) struct Guarded {
-    allowed: Arc<[String]>,
+pub struct Reach(Arc<Allowed>);
+
+#[derive(Debug)]
+struct Allowed {
+    setting: &'static str,
+    names: Vec<String>,
+    networks: Vec<Network>,
 }
 
-impl Guarded {
-    /// With these hosts allowed to have private addresses.
-    pub(super) fn new(allowed: &[String]) -> Self {
-        Self { allowed: allowed.iter().map(|name| name.to_ascii_lowercase()).collect() }
+impl Reach {
+    /// With these names, addresses and networks allowed though they are private; `setting` is where they are from.
+    #[must_use]
+    pub fn new(setting: &'static str, allowed: &[String]) -> Self {
+        let (mut names, mut networks) = (Vec::new(), Vec::new());
+        for entry in allowed {
+            match entry.trim_matches(['[', ']']).parse() {
+                Ok(network) => networks.push(network),
+                Err(_) => names.push(entry.to_ascii_lowercase()),
+            }
+        }
+        Self(Arc::new(Allowed { setting, names, networks }))
+    }
+
+    /// Looks at an address whose host is none to be looked up.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn check(&self, url: &Url) -> Result<(), Refused> {
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => address.into(),
+            Some(Host::Ipv6(address)) => address.into(),
+            Some(Host::Domain(_)) => return Ok(()),
+            None => return Err(self.refused("an address without a host")),
+        };
+        if self.admits(address) { Ok(()) } else { Err(self.refused(&address.to_string())) }
+    }
+
+    fn admits(&self, address: IpAddr) -> bool {
+        is_public(address) || self.0.networks.iter().any(|network| network.contains(address))
+    }
+
+    fn refused(&self, host: &str) -> Refused {
+        Refused { host: host.to_owned(), setting: self.0.setting }
     }
 }
 
-impl Resolve for Guarded {
+impl Resolve for Reach {
     fn resolve(&self, name: Name) -> Resolving {
-        let allowed = Arc::clone(&self.allowed);
+        let reach = self.clone();
         Box::pin(async move {
             let host = name.as_str().trim_end_matches('.').to_ascii_lowercase();
             let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
             let found: Vec<SocketAddr> = found.collect();
-            if allowed.contains(&host) {
+            if reach.0.names.contains(&host) {
                 return Ok(Box::new(found.into_iter()) as Addrs);
             }
             let open: Vec<SocketAddr> =
-                found.into_iter().filter(|address| is_public(address.ip())).collect();
+                found.into_iter().filter(|address| reach.admits(address.ip())).collect();
             if open.is_empty() {
-                return Err(Refused(host).into());
+                return Err(reach.refused(&host).into());
             }
             Ok(Box::new(open.into_iter()) as Addrs)
         })
@@ -43,11 +82,14 @@ impl Resolve for Guarded {
 
 /// A host that has private addresses only.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} has no public address, and webhook.allow_private does not name it")]
-pub(super) struct Refused(pub(super) String);
+#[error("{host} has no public address, and {setting} does not name it")]
+pub struct Refused {
+    host: String,
+    setting: &'static str,
+}
 
 /// Whether an address is one of the public network, which no machine of one's own network has.
-pub(super) fn is_public(address: IpAddr) -> bool {
+fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
@@ -163,10 +205,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_with_private_addresses_resolves_where_it_is_allowed_only() {
-        let ask =
-            async |guarded: &Guarded| guarded.resolve(Name::from_str("localhost").unwrap()).await;
-        let Err(error) = ask(&Guarded::new(&[])).await else { panic!("it resolves") };
-        assert!(error.to_string().contains("allow_private"), "{error}");
-        assert!(ask(&Guarded::new(&["LocalHost".to_owned()])).await.unwrap().count() > 0);
+        let ask = async |allowed: &[&str]| {
+            let allowed: Vec<String> = allowed.iter().map(|name| (*name).to_owned()).collect();
+            let reach = Reach::new("the_setting", &allowed);
+            let found = reach.resolve(Name::from_str("localhost").unwrap()).await;
+            found.map(Iterator::count).map_err(|error| error.to_string())
+        };
+        let error = ask(&["example.com", "10.0.0.0/8"]).await.unwrap_err();
+        assert_eq!(error, "localhost has no public address, and the_setting does not name it");
+        assert!(ask(&["LocalHost"]).await.unwrap() > 0);
+        assert!(ask(&["127.0.0.0/8", "::1"]).await.unwrap() > 0);
+    }
+
+    #[test]
+    fn an_address_is_looked_at_as_it_stands() {
+        let reach = Reach::new("the_setting", &["10.1.0.0/16".to_owned(), "[::1]".to_owned()]);
+        let admits = |url: &str| reach.check(&Url::parse(url).unwrap()).is_ok();
+        assert!(
+            admits("https://10.1.2.3/scim") && admits("https://[::1]") && admits("https://8.8.8.8")
+        );
+        // A name is looked at when it is looked up.
+        assert!(admits("https://localhost"));
+        for refused in ["https://10.2.0.1", "https://127.0.0.1", "https://[::ffff:169.254.169.254]"]
+        {
+            assert!(!admits(refused), "{refused}");
+        }
     }
 }
