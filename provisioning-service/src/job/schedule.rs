@@ -3,7 +3,7 @@
 //! Within a process a cycle holds its claim, between processes its lease: what a service that lost its lease writes of a
 //! job is refused by the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +30,8 @@ use crate::records::{Batch, Journal, Key, Lease, LogEntry, RecordsError, Write};
 
 /// How often the jobs are looked at where nothing wakes the scheduler: other processes change them too.
 const LOOK: Duration = Duration::from_secs(5);
+/// How many jobs run at once in one process: each has a thread, a share of the memory and a connection.
+const AT_ONCE: usize = 8;
 /// How long cycles are waited for when the service ends.
 const FAREWELL: Duration = Duration::from_secs(30);
 /// Log entries that a cycle may be ahead of the store.
@@ -149,7 +151,9 @@ impl Jobs {
     async fn look(&self) -> Result<Duration, JobError> {
         let now = self.0.clock.now();
         let mut wait = LOOK;
+        let mut waiting = Vec::new();
         for (key, job) in kept::all(&*self.0.records).await? {
+            let mut began = None;
             if !job.deleted {
                 let status = kept::status(&*self.0.records, &key).await;
                 let Some(status) = kept::readable(&key, status)? else { continue };
@@ -161,7 +165,15 @@ impl Jobs {
                     }
                     Due::Never => continue,
                 }
+                began = status.value.began;
             }
+            waiting.push((began, key));
+        }
+        let running: BTreeSet<JobKey> = {
+            let all = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+            all.keys().cloned().collect()
+        };
+        for key in chosen(waiting, &running) {
             if let Some(claim) = Claim::take(&self.0, &key) {
                 tokio::spawn(async move {
                     let key = claim.key.clone();
@@ -173,6 +185,17 @@ impl Jobs {
         }
         Ok(wait)
     }
+}
+
+/// Of the jobs whose time has come those that begin now: who waits longest, and no more than run at once.
+fn chosen(
+    mut waiting: Vec<(Option<DateTime<Utc>>, JobKey)>,
+    running: &BTreeSet<JobKey>,
+) -> Vec<JobKey> {
+    waiting.sort();
+    let room = AT_ONCE.saturating_sub(running.len());
+    let idle = waiting.into_iter().map(|(_, key)| key).filter(|key| !running.contains(key));
+    idle.take(room).collect()
 }
 
 pub(super) fn due(job: &JobRecord, status: &JobStatus, now: DateTime<Utc>) -> Due {
@@ -507,4 +530,29 @@ pub(super) async fn on_thread<T: Send + 'static>(
         })
         .map_err(|error| JobError::Internal(format!("no thread can be made: {error}")))?;
     done.await.map_err(|_| JobError::Internal("the thread of the job died".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::TenantId;
+
+    #[test]
+    fn who_waits_longest_begins_and_no_more_than_run_at_once() {
+        let key = |number: u32| JobKey::new(&TenantId::default(), &format!("job{number:02}"));
+        let at = |minutes: i64| DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes);
+        let waiting = |numbers: &[u32]| -> Vec<_> {
+            numbers
+                .iter()
+                .map(|number| (Some(at(100 - i64::from(*number))), key(*number)))
+                .collect()
+        };
+        let mut all = waiting(&(0..12).collect::<Vec<_>>());
+        all.push((None, key(99)));
+        let begun = chosen(all.clone(), &BTreeSet::new());
+        let expected: Vec<_> = [99, 11, 10, 9, 8, 7, 6, 5].map(key).into();
+        assert_eq!(begun, expected);
+        let running: BTreeSet<_> = begun.into_iter().take(6).collect();
+        assert_eq!(chosen(all, &running), [6, 5].map(key));
+    }
 }

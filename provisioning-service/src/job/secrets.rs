@@ -101,14 +101,13 @@ pub(super) fn same_place(
     pairs: &[SecretPair],
 ) -> Result<(), JobError> {
     let given = |name: &str| pairs.iter().find(|pair| pair.key == name);
-    let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
+    let origin = |text: &str| Url::parse(text).ok().map(|url| url.origin());
     let Some(address) = given("BaseAddress") else { return Ok(()) };
     if given("SecretToken").is_some() || !kept.contains_key("SecretToken") {
         return Ok(());
     }
     let before = open(kept, sealer, tenant, job)?.base;
-    let moves =
-        before.is_none_or(|before| origin(&before) != origin(address.value.expose_secret()));
+    let moves = before.map(|before| before.origin()) != origin(address.value.expose_secret());
     if moves && !address.value.expose_secret().is_empty() {
         return Err(JobError::Invalid(
             "BaseAddress is at another place: give the SecretToken for it as well".to_owned(),
