@@ -3,9 +3,11 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use smol_str::SmolStr;
 
 use crate::rules::{boolean_of, moment_of, text_of};
@@ -240,7 +242,32 @@ pub type Values = Vec<AttributeValue>;
 /// The attributes of one object, by name. An attribute without values is not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct AttributeSet(BTreeMap<AttributeName, Values>);
+pub struct AttributeSet(#[serde(deserialize_with = "by_name")] BTreeMap<AttributeName, Values>);
+
+/// A map by names, read at once: written in their order, they need not each be looked for.
+pub(crate) fn by_name<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<AttributeName, V>, D::Error> {
+    struct ByName<V>(PhantomData<V>);
+
+    impl<'de, V: Deserialize<'de>> Visitor<'de> for ByName<V> {
+        type Value = BTreeMap<AttributeName, V>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map by names of attributes")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut from: M) -> Result<Self::Value, M::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = from.next_entry()? {
+                entries.push(entry);
+            }
+            Ok(entries.into_iter().collect())
+        }
+    }
+
+    from.deserialize_map(ByName(PhantomData))
+}
 
 impl AttributeSet {
     /// No attributes.

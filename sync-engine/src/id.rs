@@ -79,17 +79,19 @@ impl Dn {
                 blanks += 1;
                 continue;
             }
-            let after_separator =
-                out.is_empty() || (out.ends_with([',', '=', '+']) && !ends_escaped(&out));
-            if blanks > 0 && !separator && !after_separator {
-                out.extend(std::iter::repeat_n(' ', blanks));
+            if blanks > 0 {
+                let after_separator =
+                    out.is_empty() || (out.ends_with([',', '=', '+']) && !ends_escaped(&out));
+                if !separator && !after_separator {
+                    out.extend(std::iter::repeat_n(' ', blanks));
+                }
+                blanks = 0;
             }
-            blanks = 0;
             escaped = !escaped && c == '\\';
-            if separator && c == ';' {
-                out.push(',');
-            } else {
-                out.extend(c.to_lowercase());
+            match c {
+                ';' if separator => out.push(','),
+                c if c.is_ascii() => out.push(c.to_ascii_lowercase()),
+                c => out.extend(c.to_lowercase()),
             }
         }
         SmolStr::new(out)

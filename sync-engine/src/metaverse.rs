@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::attribute::by_name;
 use crate::{AttributeName, MetaverseId, ObjectType, SpaceId, Values};
 
 /// One identity.
@@ -14,13 +15,14 @@ pub struct MetaverseObject {
     pub id: MetaverseId,
     /// What it is.
     pub object_type: ObjectType,
-    /// Its values, each with the object that it came from.
-    pub attributes: BTreeMap<AttributeName, Contribution>,
     /// The reference attributes, each with the space object whose edges are the value. More than one object where the
     /// rules merge.
     pub references: BTreeMap<AttributeName, Vec<ReferenceSource>>,
     /// Whether it lives.
     pub life: Life,
+    /// Its values, each with the object that it came from. Written last: an outline ends before them.
+    #[serde(deserialize_with = "by_name")]
+    pub attributes: BTreeMap<AttributeName, Contribution>,
 }
 
 /// An identity without its values.

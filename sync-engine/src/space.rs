@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::attribute::by_name;
 use crate::connector::SourceScope;
 use crate::{
     Anchor, AttributeName, AttributeSet, ConnectorId, Dn, MetaverseId, ObjectType, SpaceId, Values,
@@ -98,6 +99,7 @@ pub struct PendingExport {
     /// What to do.
     pub kind: ExportKind,
     /// New values; no values clear the attribute.
+    #[serde(deserialize_with = "by_name")]
     pub attributes: BTreeMap<AttributeName, Values>,
     /// The reference attributes to be compared.
     pub references: BTreeSet<AttributeName>,

@@ -213,7 +213,7 @@ impl Work<'_> {
     ) -> Result<(), ExportError> {
         let store = &mut *self.with.store;
         store.remove_edge(from, attribute, to)?;
-        if store.object(to)?.is_some_and(|object| object.kind == SpaceKind::Placeholder)
+        if store.object_outline(to)?.is_some_and(|other| other.kind == SpaceKind::Placeholder)
             && store.referrers(to, None, 1)?.is_empty()
         {
             store.remove_object(to)?;
@@ -227,7 +227,7 @@ impl Work<'_> {
             && let Some(pending) = &mut stored.pending_export
         {
             pending.sent = None;
-            self.put(&stored)?;
+            self.with.store.put_object(&stored)?;
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! Carries out a plan that was admitted.
 //!
 //! Each batch of writes is three steps: what is about to be sent is marked in the state, it is sent, and what became of it
-//! is kept, after the lines of the undo file that take it back. The last step happens while the next batch is under way. A program that dies in between finds the marks, and looks
-//! up an object in the target before it makes it again.
+//! is kept, after the lines of the undo file that take it back. The last step happens while the next batch is under way. A
+//! program that dies in between finds the marks, and looks up an object in the target before it makes it again.
 //!
 //! One object that fails goes to escrow and the others go on. A target that has no time ends the export politely; the next
 //! cycle goes on where it ended.

@@ -56,6 +56,11 @@ impl Work<'_> {
         let inverse = match (pending.kind, &object.anchor) {
             (ExportKind::Add, _) => {
                 let Some(anchor) = exported.anchor.clone() else { return Ok(()) };
+                // An answer that names an object that is known: nothing was made that could be taken back.
+                let known = self.with.store.object_by_anchor(&self.target, &anchor)?;
+                if known.is_some_and(|id| id != object.id) {
+                    return Ok(());
+                }
                 // As the target has them, where it said so: it is what tells apart whether somebody changed them.
                 let kept = |(name, values): (&AttributeName, &Values)| {
                     let observed = exported.observed.as_ref().map(|all| all.get(name).to_vec());
@@ -141,7 +146,7 @@ impl Work<'_> {
     }
 
     pub(super) fn anchor_of(&self, id: SpaceId) -> Result<Option<Anchor>, ExportError> {
-        Ok(self.with.store.object(id)?.and_then(|object| object.anchor))
+        Ok(self.with.store.object_outline(id)?.and_then(|object| object.anchor))
     }
 
     /// Keeps one write that happened. Called within a transaction.

@@ -265,7 +265,8 @@ impl<'a> Work<'a> {
                 if let Some(pending) = &mut object.pending_export {
                     pending.sent = Some(now);
                 }
-                work.put(&object)?;
+                // By which values it is found stays.
+                work.with.store.put_object(&object)?;
                 writes.push(write);
                 sendable.push(object);
             }

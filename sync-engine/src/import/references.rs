@@ -164,7 +164,7 @@ impl Staging<'_> {
     /// Removes a placeholder that nothing refers to any more.
     pub(super) fn drop_unused(&mut self, id: SpaceId) -> Result<(), StagingError> {
         let is_placeholder =
-            self.store.object(id)?.is_some_and(|row| row.kind == SpaceKind::Placeholder);
+            self.store.object_outline(id)?.is_some_and(|row| row.kind == SpaceKind::Placeholder);
         if is_placeholder && self.store.referrers(id, None, 1)?.is_empty() {
             self.store.remove_object(id)?;
         }

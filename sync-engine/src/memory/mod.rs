@@ -15,7 +15,7 @@ use self::tables::{Numbered, Tables};
 use crate::metaverse::MetaverseObject;
 use crate::space::{SpaceKind, SpaceObject};
 use crate::store::{
-    ConnectorState, Escrow, JoinKey, Listed, RunRecord, StoreError, SyncStore, Which,
+    ConnectorState, Escrow, JoinKey, Listed, ObjectOutline, RunRecord, StoreError, SyncStore, Which,
 };
 use crate::{Anchor, AttributeName, ConnectorId, Dn, MetaverseId, ObjectType, SpaceId};
 
@@ -93,6 +93,10 @@ impl SyncStore for MemoryStore {
         Ok(self.tables.objects.get(&id).cloned())
     }
 
+    fn object_outline(&self, id: SpaceId) -> Result<Option<ObjectOutline>, StoreError> {
+        Ok(self.tables.objects.get(&id).map(ObjectOutline::of))
+    }
+
     fn object_by_anchor(
         &self,
         connector: &ConnectorId,
@@ -167,6 +171,16 @@ impl SyncStore for MemoryStore {
     ) -> Result<Vec<SpaceObject>, StoreError> {
         let rows = self.tables.list(connector, which, after).take(limit);
         Ok(rows.filter_map(|id| self.tables.objects.get(&id).cloned()).collect())
+    }
+
+    fn object_ids(
+        &self,
+        connector: &ConnectorId,
+        which: Which,
+        after: Option<SpaceId>,
+        limit: usize,
+    ) -> Result<Vec<SpaceId>, StoreError> {
+        Ok(self.tables.list(connector, which, after).take(limit).collect())
     }
 
     fn count_objects(&self, connector: &ConnectorId, which: Which) -> Result<u64, StoreError> {
@@ -392,6 +406,15 @@ impl SyncStore for MemoryStore {
         let first = MetaverseId(after.map_or(0, |after| after.0 + 1));
         let rows = self.tables.metaverse.range(first..).take(limit);
         Ok(rows.map(|(_, object)| object.clone()).collect())
+    }
+
+    fn metaverse_ids(
+        &self,
+        after: Option<MetaverseId>,
+        limit: usize,
+    ) -> Result<Vec<MetaverseId>, StoreError> {
+        let first = MetaverseId(after.map_or(0, |after| after.0 + 1));
+        Ok(self.tables.metaverse.range(first..).take(limit).map(|(id, _)| *id).collect())
     }
 
     fn links(&self, id: MetaverseId) -> Result<Vec<(ConnectorId, SpaceId)>, StoreError> {

@@ -140,6 +140,21 @@ pub trait SyncStore: Send {
         limit: usize,
     ) -> Result<Vec<SpaceObject>, StoreError>;
 
+    /// The rows of objects of a space after `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn object_ids(
+        &self,
+        connector: &ConnectorId,
+        which: Which,
+        after: Option<SpaceId>,
+        limit: usize,
+    ) -> Result<Vec<SpaceId>, StoreError> {
+        let page = self.objects(connector, which, after, limit)?;
+        Ok(page.into_iter().map(|object| object.id).collect())
+    }
+
     /// How many objects of a space there are.
     ///
     /// # Errors
@@ -332,6 +347,19 @@ pub trait SyncStore: Send {
         after: Option<MetaverseId>,
         limit: usize,
     ) -> Result<Vec<MetaverseObject>, StoreError>;
+
+    /// The rows of identities after `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn metaverse_ids(
+        &self,
+        after: Option<MetaverseId>,
+        limit: usize,
+    ) -> Result<Vec<MetaverseId>, StoreError> {
+        let page = self.metaverse_objects(after, limit)?;
+        Ok(page.into_iter().map(|identity| identity.id).collect())
+    }
 
     /// The objects that are linked to an identity, at most one of each connector, ordered by connector.
     ///

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::connector::Watermark;
-use crate::space::{ExportKind, SpaceObject};
-use crate::{Anchor, AttributeName};
+use crate::space::{ExportKind, SpaceKind, SpaceObject};
+use crate::{Anchor, AttributeName, MetaverseId};
 
 /// Which objects of a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,8 +30,12 @@ pub enum Which {
 /// What of an object those want to know who ask for many: the members of a group, the objects of an identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectOutline {
+    /// Staged, placeholder or transient.
+    pub kind: SpaceKind,
     /// What identifies it, where it is there already.
     pub anchor: Option<Anchor>,
+    /// The identity that it belongs to.
+    pub metaverse: Option<MetaverseId>,
     /// What is to be done to it.
     pub export: Option<ExportKind>,
 }
@@ -40,8 +44,12 @@ impl ObjectOutline {
     /// Of an object that was read whole.
     #[must_use]
     pub fn of(object: &SpaceObject) -> Self {
-        let export = object.pending_export.as_ref().map(|pending| pending.kind);
-        Self { anchor: object.anchor.clone(), export }
+        Self {
+            kind: object.kind,
+            anchor: object.anchor.clone(),
+            metaverse: object.link.as_ref().map(|link| link.metaverse),
+            export: object.pending_export.as_ref().map(|pending| pending.kind),
+        }
     }
 
     /// Whether the target will drop it.

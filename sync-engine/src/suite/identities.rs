@@ -15,13 +15,17 @@ pub fn an_identity_comes_back_as_it_was_put(store: &mut dyn SyncStore) {
         from: vec![SpaceId(1), SpaceId(2)],
         rule: "in".to_owned(),
     };
-    let source =
-        ReferenceSource { from: SpaceId(1), attribute: name("member"), rule: "in".to_owned() };
+    // Called as a field of it is.
+    let rule = r#"in,"attributes":{"#.to_owned();
+    let source = ReferenceSource { from: SpaceId(1), attribute: name("member"), rule };
     let mut full = MetaverseObject {
         id: MetaverseId(0),
         object_type: "person".into(),
         attributes: BTreeMap::from([(name("displayName"), contribution)]),
-        references: BTreeMap::from([(name("members"), vec![source])]),
+        references: BTreeMap::from([
+            (name("attributes"), vec![source.clone()]),
+            (name("members"), vec![source]),
+        ]),
         life: Life::Released { cause: ReleaseCause::OutOfScope, since: at(5) },
     };
     store.begin().unwrap();
@@ -88,7 +92,9 @@ pub fn identities_are_in_pages(store: &mut dyn SyncStore) {
     store.commit().unwrap();
     let ids = |after, limit| -> Vec<u64> {
         let page = store.metaverse_objects(after, limit).unwrap();
-        page.iter().map(|object| object.id.0).collect()
+        let ids: Vec<_> = page.iter().map(|object| object.id).collect();
+        assert_eq!(store.metaverse_ids(after, limit).unwrap(), ids);
+        ids.into_iter().map(|id| id.0).collect()
     };
     assert_eq!(ids(None, 2), [1, 2]);
     assert_eq!(ids(Some(MetaverseId(2)), 2), [3]);

@@ -103,10 +103,18 @@ pub fn an_outline_is_that_of_its_object(store: &mut dyn SyncStore) {
                 sent: None,
             });
             let row = SpaceObject { dn: None, anchor, pending_export, ..object(&cloud(), "") };
+            let row = match &row.anchor {
+                Some(_) => linked(row, store.insert_metaverse(&identity()).unwrap()),
+                None => SpaceObject { kind: SpaceKind::Placeholder, ..row },
+            };
             let id = store.insert_object(&row).unwrap();
             let outline = store.object_outline(id).unwrap().unwrap();
             assert_eq!(outline, ObjectOutline::of(&row), "{kind:?}");
-            assert_eq!((outline.anchor, outline.export), (row.anchor, kind));
+            assert_eq!(
+                (outline.kind, outline.anchor, outline.export),
+                (row.kind, row.anchor, kind)
+            );
+            assert_eq!(outline.metaverse, row.link.map(|link| link.metaverse));
         }
     }
     store.commit().unwrap();
@@ -239,6 +247,8 @@ pub fn lists_are_by_row_and_in_pages(store: &mut dyn SyncStore) {
     assert_eq!(ids(&store.objects(&ad(), Which::All, Some(SpaceId(4)), 2).unwrap()), [5]);
     assert!(store.objects(&ad(), Which::All, Some(SpaceId(5)), 2).unwrap().is_empty());
     assert!(store.objects(&ad(), Which::All, None, 0).unwrap().is_empty());
+    let listed = store.object_ids(&ad(), Which::All, Some(SpaceId(2)), 2).unwrap();
+    assert_eq!(listed, [SpaceId(3), SpaceId(4)]);
     assert_eq!(store.objects(&ad(), Which::All, None, usize::MAX).unwrap().len(), 5);
 }
 
@@ -273,6 +283,8 @@ pub fn lists_follow_what_objects_become(store: &mut dyn SyncStore) {
             .into_iter()
             .map(|which| {
                 let rows = ids(&store.objects(&ad(), which, None, 9).unwrap());
+                let listed = store.object_ids(&ad(), which, None, 9).unwrap();
+                assert_eq!(listed.iter().map(|id| id.0).collect::<Vec<_>>(), rows);
                 assert_eq!(store.count_objects(&ad(), which).unwrap(), rows.len() as u64);
                 rows
             })

@@ -157,18 +157,19 @@ impl Run<'_, '_> {
     ) -> Result<(), Trouble> {
         let Wish { offer, flow, rule } = wish;
         let held = current.hologram.get(to);
+        let schema = self.schema_of(current, to);
         let mut sources = Vec::new();
         let values = match offer {
             Offer::Ignore => return Ok(()),
             Offer::Null | Offer::AuthoritativeNull => Values::new(),
-            Offer::Values(values) => self.fit(rule, to, current, values)?,
+            Offer::Values(values) => fit(rule, to, schema, values)?,
             Offer::References(referred) => {
                 sources = referred;
                 let names = flow.export_missing_references;
                 if names { self.missing_names(&sources, current)? } else { Values::new() }
             }
         };
-        if let Some(new) = written(flow.flow_type, self.schema_of(current, to), held, values) {
+        if let Some(new) = written(flow.flow_type, schema, held, values) {
             if !same_values(&new, held) {
                 difference.attributes.insert(to.clone(), new);
             } else if flow.behavior == Behavior::FlowAlways && !new.is_empty() {
@@ -190,34 +191,6 @@ impl Run<'_, '_> {
     fn schema_of(&self, object: &SpaceObject, name: &AttributeName) -> Option<AttributeSchema> {
         let schema = self.sync.schemas.get(&object.connector)?;
         schema.types.get(object.object_type.as_ref()?)?.attribute(name)
-    }
-
-    /// Brings values into the kind that the target's attribute has.
-    pub(super) fn fit(
-        &self,
-        rule: &Rule,
-        to: &AttributeName,
-        object: &SpaceObject,
-        values: Values,
-    ) -> Result<Values, Trouble> {
-        let Some(schema) = self.schema_of(object, to) else { return Ok(values) };
-        if !schema.multi_valued && values.len() > 1 {
-            return Err(Trouble::new(format!(
-                "rule `{}`: `{to}` takes one value, and {} flow to it; choose one, as with Item() or Join()",
-                rule.name,
-                values.len()
-            )));
-        }
-        let fitted = values.into_iter().map(|value| {
-            fit_one(schema.kind, value).ok_or_else(|| {
-                Trouble::new(format!(
-                    "rule `{}`: what flows to `{to}` is no {}; convert it in the flow",
-                    rule.name,
-                    word_for(schema.kind)
-                ))
-            })
-        });
-        fitted.collect()
     }
 
     /// The names of what is referred to and not in the target.
@@ -292,6 +265,33 @@ impl Run<'_, '_> {
         let held = |after, limit| store.edges(current.id, attribute, after, limit);
         differ(|| wanted.next(), Pages::new(held), add_only)
     }
+}
+
+/// Brings values into the kind that the target's attribute has.
+fn fit(
+    rule: &Rule,
+    to: &AttributeName,
+    schema: Option<AttributeSchema>,
+    values: Values,
+) -> Result<Values, Trouble> {
+    let Some(schema) = schema else { return Ok(values) };
+    if !schema.multi_valued && values.len() > 1 {
+        return Err(Trouble::new(format!(
+            "rule `{}`: `{to}` takes one value, and {} flow to it; choose one, as with Item() or Join()",
+            rule.name,
+            values.len()
+        )));
+    }
+    let fitted = values.into_iter().map(|value| {
+        fit_one(schema.kind, value).ok_or_else(|| {
+            Trouble::new(format!(
+                "rule `{}`: what flows to `{to}` is no {}; convert it in the flow",
+                rule.name,
+                word_for(schema.kind)
+            ))
+        })
+    });
+    fitted.collect()
 }
 
 /// Whether two ordered lists differ; with `add_only`, whether the first has something that the second has not.

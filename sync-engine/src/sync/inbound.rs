@@ -432,9 +432,8 @@ impl<'r> Run<'_, 'r> {
                 if !self.requeued.insert(referrer) {
                     continue;
                 }
-                let link = self.store.object(referrer)?.and_then(|object| object.link);
-                if let Some(link) = link {
-                    self.store.mark_dirty(link.metaverse)?;
+                if let Some(identity) = self.identity_of(referrer)? {
+                    self.store.mark_dirty(identity)?;
                 }
             }
             if !full {

@@ -192,7 +192,8 @@ impl<'r> Run<'_, 'r> {
                         CANDIDATES,
                     )?;
                     for id in found {
-                        if self.store.object(id)?.is_some_and(|object| object.link.is_none()) {
+                        let outline = self.store.object_outline(id)?;
+                        if outline.is_some_and(|object| object.metaverse.is_none()) {
                             self.again.insert(id);
                         }
                     }

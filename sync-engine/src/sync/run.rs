@@ -11,7 +11,7 @@ use super::{SyncError, SyncMode, SyncReport, Synchronizer};
 use crate::escrow;
 use crate::observer::{Event, LinkChange, Observer, Phase};
 use crate::run::{self, Open, ScopeGroups};
-use crate::space::{PendingImport, SpaceObject};
+use crate::space::PendingImport;
 use crate::store::{EscrowStage, SyncStore, Which};
 use crate::{ConnectorId, MetaverseId, SpaceId, StoreError};
 
@@ -92,7 +92,7 @@ impl<'a, 'r> Run<'a, 'r> {
     /// Whether a synchronisation of what changed has anything to look at.
     fn has_news(&self, connectors: &BTreeSet<ConnectorId>) -> Result<bool, StoreError> {
         for connector in connectors {
-            if !self.store.objects(connector, Which::PendingImport, None, 1)?.is_empty() {
+            if !self.store.object_ids(connector, Which::PendingImport, None, 1)?.is_empty() {
                 return Ok(true);
             }
         }
@@ -224,14 +224,13 @@ impl<'a, 'r> Run<'a, 'r> {
         let mut after = None;
         loop {
             let batch = self.sync.batch;
-            let page = self.store.objects(connector, which, after, batch)?;
-            let Some(last) = page.last().map(|object| object.id) else { break };
+            let mut page = self.store.object_ids(connector, which, after, batch)?;
+            let Some(last) = page.last().copied() else { break };
             let ended = page.len() < batch;
             after = Some(last);
-            // The second pass is for what the first one left.
-            let left = |object: &SpaceObject| pass == Pass::Projecting || object.link.is_none();
-            let page: Vec<SpaceId> =
-                page.iter().filter(|object| left(object)).map(|object| object.id).collect();
+            if pass == Pass::Joining {
+                page = self.unlinked(page)?;
+            }
             self.transaction(|run| page.into_iter().try_for_each(|id| run.one(id, pass)))?;
             if ended {
                 break;
@@ -244,14 +243,24 @@ impl<'a, 'r> Run<'a, 'r> {
         Ok(())
     }
 
+    /// What the first pass left.
+    fn unlinked(&self, page: Vec<SpaceId>) -> Result<Vec<SpaceId>, StoreError> {
+        let mut left = Vec::new();
+        for id in page {
+            let outline = self.store.object_outline(id)?;
+            left.extend(outline.is_some_and(|it| it.metaverse.is_none()).then_some(id));
+        }
+        Ok(left)
+    }
+
     fn inbound_list(&mut self, ids: Vec<SpaceId>) -> Result<(), SyncError> {
         for page in ids.chunks(self.sync.batch) {
             self.transaction(|run| {
                 for id in page {
                     run.one(*id, Pass::Joining)?;
                     // What went wrong may have been in a target.
-                    if let Some(link) = run.store.object(*id)?.and_then(|object| object.link) {
-                        run.store.mark_dirty(link.metaverse)?;
+                    if let Some(identity) = run.identity_of(*id)? {
+                        run.store.mark_dirty(identity)?;
                     }
                 }
                 Ok(())
@@ -291,17 +300,19 @@ impl<'a, 'r> Run<'a, 'r> {
         Ok(())
     }
 
+    /// The identity that an object belongs to.
+    pub(super) fn identity_of(&self, id: SpaceId) -> Result<Option<MetaverseId>, StoreError> {
+        Ok(self.store.object_outline(id)?.and_then(|outline| outline.metaverse))
+    }
+
     fn mark_all_dirty(&mut self) -> Result<(), SyncError> {
         let mut after = None;
         loop {
-            let page = self.store.metaverse_objects(after, self.sync.batch)?;
-            let Some(last) = page.last().map(|identity| identity.id) else { return Ok(()) };
+            let page = self.store.metaverse_ids(after, self.sync.batch)?;
+            let Some(last) = page.last().copied() else { return Ok(()) };
             after = Some(last);
             self.transaction(|run| {
-                for identity in page {
-                    run.store.mark_dirty(identity.id)?;
-                }
-                Ok(())
+                Ok(page.into_iter().try_for_each(|id| run.store.mark_dirty(id))?)
             })?;
         }
     }

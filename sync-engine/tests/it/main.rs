@@ -13,6 +13,7 @@ mod cycle;
 mod expr;
 mod guard;
 mod interrupted;
+mod pipeline;
 mod plan;
 mod schemas;
 mod simulated;

@@ -184,6 +184,24 @@ impl SqliteStore {
         Ok(found)
     }
 
+    /// The name of a connector by its number.
+    fn named(&self, number: i64) -> Result<ConnectorId, StoreError> {
+        let mut connectors = self.connectors.borrow_mut();
+        if let Some((name, _)) = connectors.iter().find(|(_, known)| **known == number) {
+            return Ok(name.clone());
+        }
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT name FROM connector WHERE id = ?1")
+            .map_err(failed)?;
+        let name: Option<String> =
+            statement.query_row([number], |row| row.get(0)).optional().map_err(failed)?;
+        let name = name.ok_or_else(|| damaged(format!("connector {number} has no name")))?;
+        let name = ConnectorId::new(name);
+        connectors.insert(name.clone(), number);
+        Ok(name)
+    }
+
     /// The number of a connector, a new one where it is not known.
     fn numbered(&mut self, connector: &ConnectorId) -> Result<i64, StoreError> {
         if let Some(number) = self.known(connector)? {
@@ -211,14 +229,21 @@ fn limited(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
+/// Writes the keys of a row where they are others than `before`.
 fn replace_keys(
     connection: &Connection,
+    before: &[JoinKey],
     delete: &str,
     insert: &str,
     row: i64,
     keys: &[JoinKey],
 ) -> Result<(), StoreError> {
-    connection.prepare_cached(delete).map_err(failed)?.execute([row]).map_err(failed)?;
+    if before == keys {
+        return Ok(());
+    }
+    if !before.is_empty() {
+        connection.prepare_cached(delete).map_err(failed)?.execute([row]).map_err(failed)?;
+    }
     let mut statement = connection.prepare_cached(insert).map_err(failed)?;
     for key in keys {
         statement.execute((key.attribute.as_str(), key.value.as_str(), row)).map_err(failed)?;
@@ -283,7 +308,7 @@ impl SyncStore for SqliteStore {
     }
 
     fn object(&self, id: SpaceId) -> Result<Option<SpaceObject>, StoreError> {
-        objects::get(&self.connection, id)
+        objects::get(&self.connection, id, |number| self.named(number))
     }
 
     fn object_outline(&self, id: SpaceId) -> Result<Option<ObjectOutline>, StoreError> {
@@ -346,6 +371,19 @@ impl SyncStore for SqliteStore {
     ) -> Result<Vec<SpaceObject>, StoreError> {
         match self.known(connector)? {
             Some(number) => objects::list(&self.connection, connector, number, which, after, limit),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn object_ids(
+        &self,
+        connector: &ConnectorId,
+        which: Which,
+        after: Option<SpaceId>,
+        limit: usize,
+    ) -> Result<Vec<SpaceId>, StoreError> {
+        match self.known(connector)? {
+            Some(number) => objects::list_ids(&self.connection, number, which, after, limit),
             None => Ok(Vec::new()),
         }
     }
@@ -491,7 +529,12 @@ impl SyncStore for SqliteStore {
     }
 
     fn remove_metaverse(&mut self, id: MetaverseId) -> Result<(), StoreError> {
-        identities::remove(self.change()?, id)
+        self.change()?;
+        if let Some((connector, object)) = self.links(id)?.first() {
+            let text = format!("identity {id} is linked to object {object} of {connector}");
+            return Err(StoreError::Conflict(text));
+        }
+        identities::remove(&self.connection, id)
     }
 
     fn metaverse_objects(
@@ -502,8 +545,20 @@ impl SyncStore for SqliteStore {
         identities::list(&self.connection, after, limit)
     }
 
+    fn metaverse_ids(
+        &self,
+        after: Option<MetaverseId>,
+        limit: usize,
+    ) -> Result<Vec<MetaverseId>, StoreError> {
+        identities::ids(&self.connection, after, limit)
+    }
+
     fn links(&self, id: MetaverseId) -> Result<Vec<(ConnectorId, SpaceId)>, StoreError> {
-        identities::links(&self.connection, id)
+        let links = identities::links(&self.connection, id)?;
+        let named = links.into_iter().map(|(number, object)| Ok((self.named(number)?, object)));
+        let mut links = named.collect::<Result<Vec<_>, StoreError>>()?;
+        links.sort_unstable();
+        Ok(links)
     }
 
     fn mark_dirty(&mut self, id: MetaverseId) -> Result<(), StoreError> {

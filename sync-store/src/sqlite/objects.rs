@@ -75,6 +75,15 @@ fn kind(kind: SpaceKind) -> i64 {
     }
 }
 
+fn read_kind(kind: i64) -> Result<SpaceKind, StoreError> {
+    match kind {
+        0 => Ok(SpaceKind::Staged),
+        1 => Ok(SpaceKind::Placeholder),
+        2 => Ok(SpaceKind::Transient),
+        other => Err(damaged(format!("an object of the kind {other}"))),
+    }
+}
+
 fn unique_name(object: &SpaceObject) -> Option<String> {
     let dn = object.dn.as_ref().filter(|_| object.holds_its_name())?;
     Some(dn.folded().to_string())
@@ -103,26 +112,58 @@ pub(super) fn insert(
     Ok(SpaceId(row_id(row.map_err(failed)?)?))
 }
 
+/// What [`put`] writes of the columns that an index is about.
+const INDEXED: [&str; 6] = [
+    ", kind = ?3",
+    ", pending_import = ?4",
+    ", pending_export = ?5",
+    ", metaverse = ?6",
+    ", anchor = ?7",
+    ", dn_key = ?8",
+];
+
 /// Whether the row was there, in this space.
+///
+/// SQLite writes the indexes of every column that an update names, whether its value changes or not: so only those are named
+/// that are otherwise than before.
 pub(super) fn put(
     connection: &Connection,
     connector: i64,
     object: &SpaceObject,
 ) -> Result<bool, StoreError> {
-    let sql = "UPDATE object SET kind = ?3, pending_import = ?4, pending_export = ?5, metaverse = ?6, object_type = ?7,
-                                 anchor = ?8, dn = ?9, dn_key = ?10, body = ?11 WHERE id = ?1 AND connector = ?2";
+    let id = number(object.id.0)?;
+    let kind = kind(object.kind);
+    let pending_import = object.pending_import != PendingImport::None;
+    let pending_export = object.pending_export.is_some();
+    let metaverse = object.link.as_ref().map(|link| number(link.metaverse.0)).transpose()?;
+    let anchor = object.anchor.as_ref().map(Anchor::as_str);
+    let dn_key = unique_name(object);
+    let sql = "SELECT kind IS ?3, pending_import IS ?4, pending_export IS ?5, metaverse IS ?6, anchor IS ?7, dn_key IS ?8
+               FROM object WHERE id = ?1 AND connector = ?2";
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let indexed = (id, connector, kind, pending_import, pending_export, metaverse, anchor, &dn_key);
+    let mut rows = statement.query(indexed).map_err(failed)?;
+    let Some(row) = rows.next().map_err(failed)? else { return Ok(false) };
+    let mut sql = "UPDATE object SET object_type = ?9, dn = ?10, body = ?11".to_owned();
+    for (at, column) in INDEXED.iter().enumerate() {
+        if !row.get::<_, bool>(at).map_err(failed)? {
+            sql.push_str(column);
+        }
+    }
+    sql.push_str(" WHERE id = ?1 AND connector = ?2");
+    drop(rows);
+    let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
     let rows = statement.execute((
-        number(object.id.0)?,
+        id,
         connector,
-        kind(object.kind),
-        object.pending_import != PendingImport::None,
-        object.pending_export.is_some(),
-        object.link.as_ref().map(|link| number(link.metaverse.0)).transpose()?,
+        kind,
+        pending_import,
+        pending_export,
+        metaverse,
+        anchor,
+        &dn_key,
         object.object_type.as_ref().map(ObjectType::as_str),
-        object.anchor.as_ref().map(Anchor::as_str),
         object.dn.as_ref().map(Dn::as_str),
-        unique_name(object),
         body(object)?,
     ));
     Ok(rows.map_err(failed)? == 1)
@@ -160,12 +201,7 @@ fn read(row: &Row<'_>, connector: &ConnectorId) -> Result<SpaceObject, StoreErro
         object_type: text(2)?.map(ObjectType::new),
         anchor: text(3)?.map(Anchor::new),
         dn: text(4)?.map(Dn::new),
-        kind: match row.get::<_, i64>(1).map_err(failed)? {
-            0 => SpaceKind::Staged,
-            1 => SpaceKind::Placeholder,
-            2 => SpaceKind::Transient,
-            other => return Err(damaged(format!("an object of the kind {other}"))),
-        },
+        kind: read_kind(row.get(1).map_err(failed)?)?,
         scope: body.scope,
         hologram: body.hologram,
         version: body.version,
@@ -176,16 +212,17 @@ fn read(row: &Row<'_>, connector: &ConnectorId) -> Result<SpaceObject, StoreErro
     })
 }
 
-pub(super) fn get(connection: &Connection, id: SpaceId) -> Result<Option<SpaceObject>, StoreError> {
-    let sql = concat!(
-        "SELECT ",
-        columns!(),
-        ", c.name FROM object o JOIN connector c ON c.id = o.connector WHERE o.id = ?1"
-    );
+/// `named` knows connectors by their numbers.
+pub(super) fn get(
+    connection: &Connection,
+    id: SpaceId,
+    named: impl FnOnce(i64) -> Result<ConnectorId, StoreError>,
+) -> Result<Option<SpaceObject>, StoreError> {
+    let sql = concat!("SELECT ", columns!(), ", o.connector FROM object o WHERE o.id = ?1");
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let mut rows = statement.query([number(id.0)?]).map_err(failed)?;
     let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
-    let connector = ConnectorId::new(row.get_ref(7).map_err(failed)?.as_str().map_err(damaged)?);
+    let connector = named(row.get(7).map_err(failed)?)?;
     read(row, &connector).map(Some)
 }
 
@@ -202,7 +239,7 @@ pub(super) fn outline(
     struct Kind {
         kind: ExportKind,
     }
-    let sql = "SELECT anchor, CASE WHEN pending_export THEN body END FROM object WHERE id = ?1";
+    let sql = "SELECT anchor, CASE WHEN pending_export THEN body END, kind, metaverse FROM object WHERE id = ?1";
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let mut rows = statement.query([number(id.0)?]).map_err(failed)?;
     let Some(row) = rows.next().map_err(failed)? else { return Ok(None) };
@@ -213,8 +250,13 @@ pub(super) fn outline(
         Some(body) => serde_json::from_str::<Exporting>(body).map_err(damaged)?.export,
         None => None,
     };
-    let export = export.map(|export| export.kind);
-    Ok(Some(ObjectOutline { anchor: text(0)?.map(Anchor::new), export }))
+    let metaverse: Option<i64> = row.get(3).map_err(failed)?;
+    Ok(Some(ObjectOutline {
+        kind: read_kind(row.get(2).map_err(failed)?)?,
+        anchor: text(0)?.map(Anchor::new),
+        metaverse: metaverse.map(|id| Ok(MetaverseId(row_id(id)?))).transpose()?,
+        export: export.map(|export| export.kind),
+    }))
 }
 
 pub(super) fn by_anchor(
@@ -290,6 +332,23 @@ macro_rules! list {
     };
 }
 
+/// A page of a list.
+macro_rules! page {
+    ($which:expr, $columns:expr) => {
+        // In the list of the escrow the rows are those of `escrow`.
+        if $which == Which::Escrowed {
+            concat!(
+                "SELECT ",
+                $columns,
+                " FROM escrow e CROSS JOIN object o ON o.id = e.object
+                  WHERE o.connector = ?1 AND e.object > ?2 ORDER BY e.object LIMIT ?3"
+            )
+        } else {
+            list!($which, concat!("SELECT ", $columns), " AND o.id > ?2 ORDER BY o.id LIMIT ?3")
+        }
+    };
+}
+
 pub(super) fn list(
     connection: &Connection,
     connector: &ConnectorId,
@@ -298,26 +357,29 @@ pub(super) fn list(
     after: Option<SpaceId>,
     limit: usize,
 ) -> Result<Vec<SpaceObject>, StoreError> {
-    // In the list of the escrow the rows are those of `escrow`.
-    let sql = if which == Which::Escrowed {
-        concat!(
-            "SELECT ",
-            columns!(),
-            " FROM escrow e CROSS JOIN object o ON o.id = e.object
-              WHERE o.connector = ?1 AND e.object > ?2 ORDER BY e.object LIMIT ?3"
-        )
-    } else {
-        list!(which, concat!("SELECT ", columns!()), " AND o.id > ?2 ORDER BY o.id LIMIT ?3")
-    };
+    let sql = page!(which, columns!());
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
-    let mut rows = statement
-        .query((connector_number, after.map_or(Ok(0), |id| number(id.0))?, limited(limit)))
-        .map_err(failed)?;
+    let after = after.map_or(Ok(0), |id| number(id.0))?;
+    let mut rows = statement.query((connector_number, after, limited(limit))).map_err(failed)?;
     let mut objects = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
         objects.push(read(row, connector)?);
     }
     Ok(objects)
+}
+
+pub(super) fn list_ids(
+    connection: &Connection,
+    connector: i64,
+    which: Which,
+    after: Option<SpaceId>,
+    limit: usize,
+) -> Result<Vec<SpaceId>, StoreError> {
+    let mut statement = connection.prepare_cached(page!(which, "o.id")).map_err(failed)?;
+    let after = after.map_or(Ok(0), |id| number(id.0))?;
+    let asked = (connector, after, limited(limit));
+    let rows = statement.query_map(asked, |row| row.get(0)).map_err(failed)?;
+    rows.map(|id| Ok(SpaceId(row_id(id.map_err(failed)?)?))).collect()
 }
 
 pub(super) fn count(
@@ -368,11 +430,14 @@ pub(super) fn index(
     id: SpaceId,
     keys: &[JoinKey],
 ) -> Result<(), StoreError> {
-    if !exists(connection, id)? {
+    let before = self::keys(connection, id)?;
+    // Where there are keys, the object is there.
+    if before.is_empty() && !exists(connection, id)? {
         return Err(StoreError::Missing(format!("object {id}")));
     }
     super::replace_keys(
         connection,
+        &before,
         "DELETE FROM object_key WHERE object = ?1",
         "INSERT INTO object_key (attribute, value, object) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         number(id.0)?,

@@ -89,3 +89,21 @@ fn a_copy_is_for_its_owner_only_and_overwrites_nothing() {
     let copied = SqliteStore::open(&copy).unwrap();
     assert_eq!(copied.fact("rules").unwrap().as_deref(), Some("a digest"));
 }
+
+#[test]
+fn an_identity_whose_values_were_written_first_is_read_as_ever() {
+    use scim_sync::MetaverseId;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let body = r#"{"id":0,"object_type":"person",
+        "attributes":{"cn":{"values":[{"text":"Ada"}],"from":[1],"rule":"in"}},
+        "references":{"manager":[{"from":1,"attribute":"manager","rule":"in"}]},"life":"held"}"#;
+    let body: String = body.lines().map(str::trim).collect();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let sql = "INSERT INTO metaverse (object_type, body) VALUES ('person', ?1)";
+    connection.execute(sql, [&body]).unwrap();
+    let identity = store.metaverse(MetaverseId(1)).unwrap().unwrap();
+    assert_eq!((identity.attributes.len(), identity.references.len()), (1, 1));
+    assert_eq!(store.identity_outline(MetaverseId(1)).unwrap(), Some(identity.into()));
+}
