@@ -32,8 +32,8 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// HTTP/1.1 over rustls, with a pool of connections, and little else: the transport for many requests to one target.
 ///
-/// A call costs about a third less than with [`ReqwestTransport`](crate::transport::ReqwestTransport), which reads each URL again
-/// and keeps what a redirect would need. In exchange there is no proxy, whatever the environment says, and no HTTP/2; no content
+/// A call takes about a fifth less processor time than with [`ReqwestTransport`](crate::transport::ReqwestTransport), which reads
+/// each URL again and keeps what a redirect would need. In exchange there is no proxy, whatever the environment says, and no HTTP/2; no content
 /// encoding is asked for and none is undone. Follows no redirects and keeps no cookies.
 ///
 /// ```
