@@ -4,8 +4,8 @@
 //! SCIM_URL=http://127.0.0.1:8080/scim/v2 SCIM_TOKEN=... cargo run --release --example throughput -- 3
 //! ```
 //!
-//! The number is the seconds for each of the two; a second one ends each after so many calls. It writes to the server:
-//! use one that can be thrown away.
+//! The number is the seconds for each of the two; a second one ends each after so many calls. `SCIM_TRANSPORT` says what
+//! carries them: `reqwest`, as without it, or `hyper`. It writes to the server: use one that can be thrown away.
 
 use std::error::Error;
 use std::future::Future;
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use scim_client::scim_core::{Email, Name, PhoneNumber, User};
+use scim_client::transport::HyperTransport;
 use scim_client::{Auth, Client};
 
 const CONNECTIONS: usize = 16;
@@ -27,8 +28,13 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
     let setting = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
-    let scim =
-        Client::builder(setting("SCIM_URL")?).auth(Auth::bearer(setting("SCIM_TOKEN")?)).build()?;
+    let mut scim = Client::builder(setting("SCIM_URL")?).auth(Auth::bearer(setting("SCIM_TOKEN")?));
+    match std::env::var("SCIM_TRANSPORT").as_deref() {
+        Ok("hyper") => scim = scim.transport(HyperTransport::builder().build()?),
+        Ok("reqwest") | Err(_) => {}
+        Ok(other) => return Err(format!("SCIM_TRANSPORT: there is no {other}").into()),
+    }
+    let scim = scim.build()?;
     let seconds: f64 = std::env::args().nth(1).map_or(Ok(3.0), |text| text.parse())?;
     let calls: usize = std::env::args().nth(2).map_or(Ok(usize::MAX), |text| text.parse())?;
     let run = std::process::id();

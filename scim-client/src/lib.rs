@@ -19,6 +19,8 @@ pub mod target;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transport;
+#[cfg(feature = "hyper")]
+mod transport_hyper;
 #[cfg(feature = "reqwest")]
 mod transport_reqwest;
 

@@ -141,18 +141,18 @@ impl Call {
         }
     }
 
-    /// Sends this header.
-    pub(crate) fn header(
-        mut self,
+    /// Sends this header, where it has a value.
+    pub(crate) fn set_header(
+        &mut self,
         name: http::HeaderName,
         value: Option<&str>,
-    ) -> Result<Self, Error> {
+    ) -> Result<(), Error> {
         if let Some(value) = value {
             let value = HeaderValue::from_str(value)
                 .map_err(|_| Error::Request(format!("{name}: no header can carry this value")))?;
             self.headers.insert(name, value);
         }
-        Ok(self)
+        Ok(())
     }
 }
 

@@ -1,5 +1,10 @@
 //! The seam to the network: one HTTP exchange.
 
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+mod body;
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+mod settings;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +14,13 @@ use bytes::Bytes;
 #[cfg(feature = "reqwest")]
 use url::Url;
 
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+pub(crate) use body::Incoming;
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
+pub(crate) use settings::Settings;
+
+#[cfg(feature = "hyper")]
+pub use crate::transport_hyper::{HyperBuilder, HyperTransport};
 #[cfg(feature = "reqwest")]
 pub use crate::transport_reqwest::{ReqwestBuilder, ReqwestTransport};
 

@@ -1,16 +1,17 @@
 //! The default transport: reqwest over rustls.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::dns::Resolve;
-use secrecy::{ExposeSecret, SecretBox, SecretSlice};
+use secrecy::ExposeSecret;
 
-use crate::transport::{ParsedUrl, Transport, TransportError, TransportErrorKind};
+use crate::transport::{
+    Incoming, ParsedUrl, Settings, Transport, TransportError, TransportErrorKind,
+};
 
 /// HTTP/1.1 and HTTP/2 over rustls, with a pool of connections.
 ///
@@ -34,12 +35,7 @@ impl ReqwestTransport {
     #[must_use]
     pub fn builder() -> ReqwestBuilder {
         ReqwestBuilder {
-            connect_timeout: Duration::from_secs(10),
-            timeout: Duration::from_secs(60),
-            body_limit: 64 * 1024 * 1024,
-            roots: Vec::new(),
-            identity: None,
-            tls: None,
+            settings: Settings::default(),
             proxy: ProxyUse::Environment,
             resolver: None,
         }
@@ -48,12 +44,7 @@ impl ReqwestTransport {
 
 /// Settings of a [`ReqwestTransport`].
 pub struct ReqwestBuilder {
-    connect_timeout: Duration,
-    timeout: Duration,
-    body_limit: usize,
-    roots: Vec<Vec<u8>>,
-    identity: Option<SecretSlice<u8>>,
-    tls: Option<rustls::ClientConfig>,
+    settings: Settings,
     proxy: ProxyUse,
     resolver: Option<Arc<dyn Resolve>>,
 }
@@ -70,14 +61,7 @@ enum ProxyUse {
 
 impl fmt::Debug for ReqwestBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReqwestBuilder")
-            .field("connect_timeout", &self.connect_timeout)
-            .field("timeout", &self.timeout)
-            .field("body_limit", &self.body_limit)
-            .field("roots", &self.roots.len())
-            .field("identity", &self.identity.is_some())
-            .field("tls", &self.tls.is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("ReqwestBuilder").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -85,35 +69,35 @@ impl ReqwestBuilder {
     /// How long a connection, TLS included, may take.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.settings.connect_timeout = timeout;
         self
     }
 
     /// How long an exchange may take, from the connection to the last byte of the body.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.settings.timeout = timeout;
         self
     }
 
     /// The largest body, in bytes, that is read into memory.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.body_limit = bytes;
+        self.settings.body_limit = bytes;
         self
     }
 
     /// Trusts the certificates of this PEM text beside those of the system.
     #[must_use]
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.roots.push(pem.into());
+        self.settings.roots.push(pem.into());
         self
     }
 
     /// Presents a client certificate: its chain and its private key in one PEM text.
     #[must_use]
     pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.identity = Some(SecretBox::new(pem.into().into_boxed_slice()));
+        self.settings.set_identity(pem.into());
         self
     }
 
@@ -122,7 +106,7 @@ impl ReqwestBuilder {
     /// [`root_certificates`](Self::root_certificates) and [`client_certificate`](Self::client_certificate) do nothing then.
     #[must_use]
     pub fn tls(mut self, config: rustls::ClientConfig) -> Self {
-        self.tls = Some(config);
+        self.settings.tls = Some(config);
         self
     }
 
@@ -150,21 +134,22 @@ impl ReqwestBuilder {
     /// # Errors
     /// [`TransportErrorKind::Request`] where a certificate, a key or the address of a proxy cannot be read.
     pub fn build(self) -> Result<ReqwestTransport, TransportError> {
+        let Self { settings, proxy } = self;
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(self.connect_timeout)
-            .timeout(self.timeout)
+            .connect_timeout(settings.connect_timeout)
+            .timeout(settings.timeout)
             .tcp_nodelay(true);
-        for pem in &self.roots {
+        for pem in &settings.roots {
             for certificate in reqwest::Certificate::from_pem_bundle(pem).map_err(unusable)? {
                 builder = builder.add_root_certificate(certificate);
             }
         }
-        if let Some(pem) = &self.identity {
+        if let Some(pem) = &settings.identity {
             let identity = reqwest::Identity::from_pem(pem.expose_secret()).map_err(unusable)?;
             builder = builder.identity(identity);
         }
-        builder = match &self.proxy {
+        builder = match &proxy {
             ProxyUse::Environment => builder,
             ProxyUse::Direct => builder.no_proxy(),
             ProxyUse::Through(url) => builder.proxy(reqwest::Proxy::all(url).map_err(unusable)?),
@@ -172,11 +157,11 @@ impl ReqwestBuilder {
         if let Some(resolver) = self.resolver {
             builder = builder.dns_resolver(resolver);
         }
-        if let Some(tls) = self.tls {
+        if let Some(tls) = settings.tls {
             builder = builder.tls_backend_preconfigured(tls);
         }
         let client = builder.build().map_err(unusable)?;
-        Ok(ReqwestTransport { client, body_limit: self.body_limit })
+        Ok(ReqwestTransport { client, body_limit: settings.body_limit })
     }
 }
 
@@ -202,25 +187,13 @@ impl Transport for ReqwestTransport {
 
 impl ReqwestTransport {
     async fn body(&self, answer: &mut reqwest::Response) -> Result<Bytes, TransportError> {
-        let announced = answer.content_length().and_then(|length| usize::try_from(length).ok());
-        if announced.is_some_and(|length| length > self.body_limit) {
-            return Err(too_large(self.body_limit));
-        }
-        let mut body = BytesMut::new();
+        let mut incoming = Incoming::new(self.body_limit, answer.content_length())?;
         while let Some(chunk) = answer.chunk().await.map_err(broken)? {
-            if chunk.len() > self.body_limit - body.len() {
-                return Err(too_large(self.body_limit));
+            if let Some(whole) = incoming.push(chunk)? {
+                return Ok(whole);
             }
-            if body.is_empty() {
-                // Most bodies come as a whole: they are not copied.
-                if announced == Some(chunk.len()) {
-                    return Ok(chunk);
-                }
-                body.reserve(announced.unwrap_or(0));
-            }
-            body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok(incoming.end())
     }
 }
 
@@ -256,19 +229,4 @@ fn broken(error: reqwest::Error) -> TransportError {
     let kind =
         if error.is_timeout() { TransportErrorKind::Timeout } else { TransportErrorKind::Lost };
     TransportError::new(kind, error.without_url())
-}
-
-#[derive(Debug)]
-struct BodyLimit(usize);
-
-impl fmt::Display for BodyLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "more than {} bytes; ask for smaller pages or raise the limit", self.0)
-    }
-}
-
-impl StdError for BodyLimit {}
-
-fn too_large(limit: usize) -> TransportError {
-    TransportError::new(TransportErrorKind::TooLarge, BodyLimit(limit))
 }

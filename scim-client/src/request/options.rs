@@ -74,9 +74,10 @@ impl Options {
         call.query = query.to_query_string();
         call.deadline = self.deadline;
         let asynchronous = self.asynchronous.then_some("respond-async");
-        call.header(IF_MATCH, self.if_match.as_deref())?
-            .header(IF_NONE_MATCH, self.if_none_match.as_deref())?
-            .header(http::HeaderName::from_static("prefer"), asynchronous)
+        call.set_header(IF_MATCH, self.if_match.as_deref())?;
+        call.set_header(IF_NONE_MATCH, self.if_none_match.as_deref())?;
+        call.set_header(http::HeaderName::from_static("prefer"), asynchronous)?;
+        Ok(call)
     }
 }
 

@@ -24,3 +24,4 @@ mod requests;
 mod retry;
 mod targets;
 mod tls;
+mod transports;

@@ -3,7 +3,7 @@
 use testkit::Launch;
 use testkit::server::Server;
 
-use scim_client::{Auth, Client};
+use scim_client::{Auth, Client, ClientBuilder};
 
 /// Not a test: the server, run by [`server`].
 #[test]
@@ -18,7 +18,12 @@ pub(crate) fn server(settings: &[(&str, &str)]) -> Server {
     settings.iter().fold(launch, |launch, (name, value)| launch.env(name, value)).start()
 }
 
-/// A client of it, over reqwest.
+/// A client of it, over the default transport.
 pub(crate) fn client(server: &Server) -> Client {
-    Client::builder(server.url()).auth(Auth::bearer(testkit::server::TOKEN)).build().unwrap()
+    builder(server).build().unwrap()
+}
+
+/// A client of it to be.
+pub(crate) fn builder(server: &Server) -> ClientBuilder {
+    Client::builder(server.url()).auth(Auth::bearer(testkit::server::TOKEN))
 }

@@ -1,4 +1,4 @@
-//! Against the reference server in a process of its own, over a socket, in both profiles.
+//! Against the reference server in a process of its own, over a socket, in both profiles, through both transports.
 
 use std::collections::BTreeSet;
 
@@ -8,15 +8,18 @@ use scim_client::scim_core::{EnterpriseUser, Group, Manager, Member, Patch, Reso
 use scim_client::{Client, Fate};
 
 use crate::process;
+use crate::transports::sockets;
 
-/// Runs a test against both profiles, the one on SQLite and the other in memory.
-async fn in_both_profiles(test: impl AsyncFn(Client)) {
+/// Runs a test against both profiles, the one on SQLite and the other in memory, through both transports.
+async fn in_all_ways(test: impl AsyncFn(Client)) {
     for settings in [
         [("SCIM_PROFILE", "strict"), ("SCIM_MEMORY", "false")],
         [("SCIM_PROFILE", "default"), ("SCIM_MEMORY", "true")],
     ] {
-        let server = process::server(&settings);
-        test(process::client(&server)).await;
+        for (_, transport) in sockets!(|builder| builder) {
+            let server = process::server(&settings);
+            test(process::builder(&server).transport(transport.unwrap()).build().unwrap()).await;
+        }
     }
 }
 
@@ -32,7 +35,7 @@ async fn create(scim: &Client, number: usize) -> String {
 
 #[tokio::test]
 async fn one_life() {
-    in_both_profiles(async |scim| {
+    in_all_ways(async |scim| {
         let made = scim.users().create(&user(1)).await.unwrap();
         let (id, version) = (made.id().unwrap().to_owned(), made.version().unwrap().to_owned());
         let patch = || Patch::new().replace("title".parse().unwrap(), "Countess");
@@ -54,7 +57,7 @@ async fn one_life() {
 
 #[tokio::test]
 async fn all_pages_by_any_way() {
-    in_both_profiles(async |scim| {
+    in_all_ways(async |scim| {
         let mut made = BTreeSet::new();
         for number in 0..23 {
             made.insert(create(&scim, number).await);
@@ -106,7 +109,7 @@ async fn all_pages_by_any_way() {
 
 #[tokio::test]
 async fn a_bulk_in_batches() {
-    in_both_profiles(async |scim| {
+    in_all_ways(async |scim| {
         for most in [1, 4, 1000] {
             let mut bulk = scim.bulk().max_operations(most);
             let mut group = Group::new(format!("In batches of {most}"));
@@ -145,7 +148,7 @@ async fn managers_in_a_circle() {
         let enterprise = EnterpriseUser { manager: Some(manager), ..EnterpriseUser::default() };
         user(number).with_extension(enterprise)
     };
-    in_both_profiles(async |scim| {
+    in_all_ways(async |scim| {
         for most in [1, 1000] {
             let mut bulk = scim.bulk().max_operations(most);
             let first = bulk.create(&under(most, "bulkId:op1")).reference();
@@ -165,7 +168,7 @@ async fn managers_in_a_circle() {
 
 #[tokio::test]
 async fn a_bulk_stops_after_its_errors() {
-    in_both_profiles(async |scim| {
+    in_all_ways(async |scim| {
         for most in [1, 2, 1000] {
             let mut bulk = scim.bulk().max_operations(most).fail_on_errors(2);
             for number in [7, 7, 8, 7, 9, 10] {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use scim_client::transport::ReqwestTransport;
-use scim_client::{Client, TransportErrorKind};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use scim_client::{Client, Transport, TransportErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+
+use crate::transports::sockets;
 
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
@@ -68,36 +69,68 @@ async fn serve(authority: &CertifiedIssuer<'static, KeyPair>) -> u16 {
     port
 }
 
+/// Asks for a user; the name of whom came.
+async fn ask(port: u16, transport: Arc<dyn Transport>) -> Result<String, scim_client::Error> {
+    let scim = Client::builder(format!("https://localhost:{port}/scim/v2"))
+        .transport(transport)
+        .retry(scim_client::RetryPolicy::none())
+        .build()?;
+    Ok(scim.users().get("7").await?.user_name)
+}
+
 #[tokio::test]
 async fn a_client_shows_its_certificate() {
     let authority = authority();
     let port = serve(&authority).await;
-    let client = |transport: ReqwestTransport| {
-        Client::builder(format!("https://localhost:{port}/scim/v2"))
-            .transport(transport)
-            .retry(scim_client::RetryPolicy::none())
-            .build()
-            .unwrap()
-    };
     let (certificate, key) = issue(&authority);
     let pem = format!("{}{}", certificate.pem(), key.serialize_pem());
-    let builder = ReqwestTransport::builder()
-        .root_certificates(authority.pem())
-        .client_certificate(pem.clone());
-    assert!(!format!("{builder:?}").contains("PRIVATE"));
-    let known = client(builder.build().unwrap());
-    assert_eq!(known.users().get("7").await.unwrap().user_name, "ada");
 
-    let without = ReqwestTransport::builder().root_certificates(authority.pem()).build().unwrap();
-    let error = client(without).users().get("7").await.unwrap_err();
-    assert_eq!(error.status(), None, "{error}");
+    let known = sockets!(|builder| {
+        let builder = builder.root_certificates(authority.pem()).client_certificate(pem.clone());
+        assert!(!format!("{builder:?}").contains("PRIVATE"));
+        builder
+    });
+    for (name, transport) in known {
+        assert_eq!(ask(port, transport.unwrap()).await.unwrap(), "ada", "{name}");
+    }
+
+    for (name, transport) in sockets!(|builder| builder.root_certificates(authority.pem())) {
+        let error = ask(port, transport.unwrap()).await.unwrap_err();
+        assert_eq!(error.status(), None, "{name}: {error}");
+    }
 
     // A server that nobody vouches for is not spoken to.
-    let stranger = ReqwestTransport::builder().client_certificate(pem).build().unwrap();
-    let error = client(stranger).users().get("7").await.unwrap_err();
-    let scim_client::Error::Transport { source, .. } = &error else { panic!("{error}") };
-    assert_eq!(source.kind(), TransportErrorKind::Connect, "{error}");
+    for (name, transport) in sockets!(|builder| builder.client_certificate(pem.clone())) {
+        let error = ask(port, transport.unwrap()).await.unwrap_err();
+        let scim_client::Error::Transport { source, .. } = &error else { panic!("{error}") };
+        assert_eq!(source.kind(), TransportErrorKind::Connect, "{name}: {error}");
+    }
 
-    let broken = ReqwestTransport::builder().client_certificate("no PEM").build();
-    assert_eq!(broken.unwrap_err().kind(), TransportErrorKind::Request);
+    for (name, broken) in sockets!(|builder| builder.client_certificate("no PEM")) {
+        assert_eq!(broken.unwrap_err().kind(), TransportErrorKind::Request, "{name}");
+    }
+}
+
+/// An authority that was made for this, and no other; what it offers in ALPN is the transport's affair.
+#[tokio::test]
+async fn settings_of_tls_are_taken_as_they_are() {
+    let authority = authority();
+    let port = serve(&authority).await;
+    let (certificate, key) = issue(&authority);
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    for (name, transport) in sockets!(|builder| builder.tls(config.clone())) {
+        assert_eq!(ask(port, transport.unwrap()).await.unwrap(), "ada", "{name}");
+    }
 }
