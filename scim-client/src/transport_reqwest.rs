@@ -134,7 +134,7 @@ impl ReqwestBuilder {
     /// # Errors
     /// [`TransportErrorKind::Request`] where a certificate, a key or the address of a proxy cannot be read.
     pub fn build(self) -> Result<ReqwestTransport, TransportError> {
-        let Self { settings, proxy } = self;
+        let Self { settings, proxy, resolver } = self;
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(settings.connect_timeout)
@@ -154,7 +154,7 @@ impl ReqwestBuilder {
             ProxyUse::Direct => builder.no_proxy(),
             ProxyUse::Through(url) => builder.proxy(reqwest::Proxy::all(url).map_err(unusable)?),
         };
-        if let Some(resolver) = self.resolver {
+        if let Some(resolver) = resolver {
             builder = builder.dns_resolver(resolver);
         }
         if let Some(tls) = settings.tls {

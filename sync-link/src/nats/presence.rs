@@ -245,7 +245,7 @@ mod tests {
     async fn many_agents_come_in_parts_and_count_when_all_are_there() {
         let mut peers = Peers::default();
         let group = GroupKey::new("t", "g");
-        let many = 2000;
+        let many = 3000;
         let mut words = told("a", 1, statuses(many));
         assert_eq!(words.len(), 3);
         for word in &words {

@@ -58,7 +58,11 @@ impl PageBed {
         let bed = tokio::task::spawn_blocking(Bed::new).await.unwrap();
         let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let origin = format!("https://{}", server.local_addr());
-        let config = Config { data: bed.folder.path().to_owned(), ..Config::default() };
+        let config = Config {
+            data: bed.folder.path().to_owned(),
+            private_targets: vec!["127.0.0.1".to_owned()],
+            ..Config::default()
+        };
         let sealer = Arc::new(Sealer::parse(&Sealer::new_key()).unwrap());
         let (records, clock) = (Arc::clone(&bed.kept.records), bed.kept.clock.clone());
         let app = App::new(config, &origin, records, clock.clone(), sealer).await.unwrap();
