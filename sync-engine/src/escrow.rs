@@ -48,7 +48,8 @@ impl RetrySchedule {
 
 /// The entry for a failure, going on from the one there was where that is of the same stage.
 ///
-/// A try before its time does not count: a full synchronisation looks at every object, however often it is run.
+/// A try before its time does not count: a full synchronisation looks at every object, however often it is run. What somebody
+/// has had forgotten (no attempts) begins anew.
 pub(crate) fn entry(
     before: Option<Escrow>,
     stage: EscrowStage,
@@ -58,7 +59,7 @@ pub(crate) fn entry(
 ) -> Escrow {
     let message = message.to_owned();
     match before {
-        Some(before) if before.stage == stage => {
+        Some(before) if before.stage == stage && before.attempts > 0 => {
             if before.next.is_none_or(|next| now < next) {
                 return Escrow { message, ..before };
             }
@@ -215,6 +216,43 @@ impl QuarantineFigures {
             .as_ref()
             .is_some_and(|q| now - q.since > TimeDelta::days(i64::from(limits.disable_after_days)))
     }
+}
+
+/// Whether an object failed for so long that it is tried no more. What an import found is tried with every read.
+#[must_use]
+pub fn is_given_up(entry: &Escrow) -> bool {
+    entry.next.is_none() && entry.stage != EscrowStage::Import
+}
+
+/// What objects have come to that failed for so long that they are tried no more, in a sentence; `None` where there are none.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn given_up(store: &dyn SyncStore) -> Result<Option<String>, StoreError> {
+    let (mut count, mut oldest): (u64, Option<Escrow>) = (0, None);
+    let mut after = None;
+    loop {
+        let page = store.escrows(None, after, 500)?;
+        after = page.last().map(|(id, _)| *id);
+        let full = page.len() == 500;
+        for (_, entry) in page.into_iter().filter(|(_, entry)| is_given_up(entry)) {
+            count += 1;
+            if oldest.as_ref().is_none_or(|oldest| entry.first < oldest.first) {
+                oldest = Some(entry);
+            }
+        }
+        if !full {
+            break;
+        }
+    }
+    Ok(oldest.map(|entry| {
+        let objects = if count == 1 { "an object".to_owned() } else { format!("{count} objects") };
+        format!(
+            "{objects} failed at every try since {} and will not be tried again: {}",
+            entry.first.format("%Y-%m-%d"),
+            entry.message
+        )
+    }))
 }
 
 /// How many objects are in escrow, by stage.

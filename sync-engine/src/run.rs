@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::connector::ConnectorSchema;
-use crate::escrow::QuarantineFigures;
+use crate::escrow::{self, QuarantineFigures};
 use crate::guard::{Allowance, GuardStop};
 use crate::store::{ConnectorState, Escrow, EscrowStage, RunRecord, Which};
 use crate::{ConnectorId, SpaceId, StoreError, SyncStore};
@@ -18,6 +18,7 @@ const RULES: &str = "rules.digest";
 const QUARANTINE: &str = "quarantine";
 const OPEN: &str = "sync.open";
 const GROUPS: &str = "sync.groups";
+const RELEASE: &str = "sync.release";
 
 /// What a cycle reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +53,7 @@ pub enum Reset {
     Escrows,
     /// How far the systems were read: everything is read again. Links are kept.
     Watermark,
-    /// That the job rests.
+    /// That the job rests, and that objects are no longer tried because they failed for so long.
     QuarantineState,
     /// All objects, links and watermarks. They are rebuilt from both sides.
     ConnectorDataStore,
@@ -163,14 +164,17 @@ pub fn reset(
             Ok(())
         })?;
     }
-    if asked(Reset::Escrows) {
+    let (all_failures, given_up) = (asked(Reset::Escrows), asked(Reset::QuarantineState));
+    if all_failures || given_up {
         let mut after = None;
         loop {
             let page = store.escrows(None, after, PAGE)?;
             let Some((last, _)) = page.last() else { break };
             after = Some(*last);
             transaction(store, |store| {
-                page.iter().try_for_each(|(id, escrow)| match escrow.stage {
+                let begins = |escrow: &Escrow| all_failures || escrow::is_given_up(escrow);
+                let mut page = page.iter().filter(|(_, escrow)| begins(escrow));
+                page.try_for_each(|(id, escrow)| match escrow.stage {
                     // Nothing else says that the rules have still to handle it: without the entry it would be forgotten.
                     EscrowStage::Sync | EscrowStage::Outbound => {
                         let due =
@@ -304,6 +308,27 @@ fn write_fact(
     let text = serde_json::to_string(value)
         .map_err(|error| StoreError::Damaged(format!("the fact `{name}`: {error}")))?;
     store.put_fact(name, Some(&text))
+}
+
+/// When objects that were switched off have to be looked at, because one of them is to be removed by then.
+pub(crate) fn next_release(store: &dyn SyncStore) -> Result<Option<DateTime<Utc>>, StoreError> {
+    read_fact(store, RELEASE)
+}
+
+/// Has objects that were switched off looked at by then, or before: on the full hour, so that many that were switched off one
+/// after the other are not looked for one after the other. Called within a transaction.
+pub(crate) fn keep_release(store: &mut dyn SyncStore, at: DateTime<Utc>) -> Result<(), StoreError> {
+    let hours = at.timestamp().saturating_add(3599).div_euclid(3600);
+    let at = DateTime::from_timestamp(hours.saturating_mul(3600), 0).unwrap_or(at);
+    match next_release(store)? {
+        Some(next) if next <= at => Ok(()),
+        _ => write_fact(store, RELEASE, &at),
+    }
+}
+
+/// Keeps that they were looked at. Called within a transaction.
+pub(crate) fn forget_release(store: &mut dyn SyncStore) -> Result<(), StoreError> {
+    store.put_fact(RELEASE, None)
 }
 
 /// The stop of the last plan of a target, where it was stopped and nothing has passed since.

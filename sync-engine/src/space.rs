@@ -151,6 +151,8 @@ pub struct Link {
     pub metaverse: MetaverseId,
     /// How the link was made.
     pub origin: LinkOrigin,
+    /// Since when nothing asks for the object, where the rules remove it later; `None` while something does.
+    pub released: Option<DateTime<Utc>>,
 }
 
 /// How a link was made.

@@ -127,6 +127,7 @@ impl CycleReport {
         ]);
         if let Some(sync) = &self.sync {
             counts.insert("countEntitled".to_owned(), sync.identities);
+            counts.insert("countEntitledForProvisioning".to_owned(), sync.in_scope);
             counts.insert("countSynchronized".to_owned(), sync.objects);
         }
         for export in exports() {

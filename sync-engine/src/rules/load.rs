@@ -148,7 +148,12 @@ impl Compiler<'_> {
         let on_delete = source.on_delete.unwrap_or(on_delete);
         let on_out_of_scope = source.on_out_of_scope.unwrap_or(on_out_of_scope);
         // What is never switched off needs no attribute to be switched off by: groups have none.
-        let disables = [on_delete, on_out_of_scope].contains(&Release::Disable);
+        let disables = [on_delete, on_out_of_scope].into_iter().any(Release::disables);
+        let later = [on_delete, on_out_of_scope].contains(&Release::DisableThenDelete);
+        if source.delete_after_days.is_some() && !later {
+            let message = "`delete-after-days` belongs to `disable-then-delete`";
+            return Err(self.error(&self.at.key("delete-after-days"), message));
+        }
         let disable = match source.disable.as_slice() {
             [] if disables => vec![default_disable()],
             [] => Vec::new(),
@@ -169,6 +174,7 @@ impl Compiler<'_> {
             flows,
             on_delete,
             on_out_of_scope,
+            delete_after_days: source.delete_after_days.unwrap_or(DELETE_AFTER_DAYS),
             disable,
             operations,
         })
@@ -176,10 +182,11 @@ impl Compiler<'_> {
 
     fn only_inbound(&self) -> Result<(), RuleError> {
         let source = self.rule;
-        let outbound_only: [(&'static str, bool); 5] = [
+        let outbound_only: [(&'static str, bool); 6] = [
             ("match", !source.matching.is_empty()),
             ("on-delete", source.on_delete.is_some()),
             ("on-out-of-scope", source.on_out_of_scope.is_some()),
+            ("delete-after-days", source.delete_after_days.is_some()),
             ("operations", source.operations.is_some()),
             ("disable", !source.disable.is_empty()),
         ];
@@ -355,6 +362,9 @@ impl Compiler<'_> {
 }
 
 /// How an object is switched off where the rule does not say.
+/// How many days an object is off before it is removed, where a rule does not say it.
+const DELETE_AFTER_DAYS: u32 = 30;
+
 fn default_disable() -> Flow {
     Flow {
         to: AttributeName::new("active"),

@@ -84,8 +84,18 @@ pub enum Release {
     Delete,
     /// It is switched off and stays linked, so that it is switched on again when the identity comes back.
     Disable,
+    /// It is switched off now, and removed when it was off for as many days as the rule says.
+    DisableThenDelete,
     /// It stays as it is and is let go of.
     Keep,
+}
+
+impl Release {
+    /// Whether the object is switched off, for good or at first.
+    #[must_use]
+    pub const fn disables(self) -> bool {
+        matches!(self, Self::Disable | Self::DisableThenDelete)
+    }
 }
 
 /// A value as text: what comparison, joins and matching work with.

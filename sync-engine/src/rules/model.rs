@@ -40,6 +40,8 @@ pub struct Rule {
     pub on_delete: Release,
     /// What happens to it when the source's object left the scope (outbound).
     pub on_out_of_scope: Release,
+    /// How many days an object is off before it is removed, where it is switched off first (outbound).
+    pub delete_after_days: u32,
     /// What is written to switch an object off (outbound).
     pub disable: Vec<Flow>,
     /// What it may do to a target at all (outbound).
@@ -220,6 +222,9 @@ pub struct RuleSource {
     /// See [`Rule::on_out_of_scope`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_out_of_scope: Option<Release>,
+    /// See [`Rule::delete_after_days`]; 30 where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_after_days: Option<u32>,
     /// See [`Rule::operations`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations: Option<Vec<Operation>>,

@@ -57,7 +57,8 @@ pub fn object(connector: &ConnectorId, text: &str) -> SpaceObject {
 
 #[must_use]
 pub fn linked(object: SpaceObject, metaverse: MetaverseId) -> SpaceObject {
-    let link = Link { metaverse, origin: LinkOrigin::Projected { rule: "in".to_owned() } };
+    let link =
+        Link { metaverse, origin: LinkOrigin::Projected { rule: "in".to_owned() }, released: None };
     SpaceObject { link: Some(link), ..object }
 }
 

@@ -52,6 +52,7 @@ pub fn an_object_comes_back_as_it_was_put(store: &mut dyn SyncStore) {
         link: Some(Link {
             metaverse,
             origin: LinkOrigin::Joined { rule: "r".to_owned(), by: "mail".to_owned() },
+            released: Some(at(7)),
         }),
     };
     full.id = store.insert_object(&full).unwrap();

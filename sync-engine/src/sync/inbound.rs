@@ -214,7 +214,7 @@ impl<'r> Run<'_, 'r> {
         rules: Vec<Numbered<'r>>,
     ) -> Result<(), Trouble> {
         let contributor = self.contributor(&object, rules, true)?;
-        object.link = Some(Link { metaverse: identity, origin });
+        object.link = Some(Link { metaverse: identity, origin, released: None });
         self.recompute(identity, Some(contributor), None)?;
         self.settle_import(&mut object)?;
         self.requeue_referrers(object.id)
@@ -244,7 +244,7 @@ impl<'r> Run<'_, 'r> {
             trace.identity(&identity);
         }
         let origin = LinkOrigin::Projected { rule: rule.name.clone() };
-        object.link = Some(Link { metaverse: identity.id, origin });
+        object.link = Some(Link { metaverse: identity.id, origin, released: None });
         self.settle_import(&mut object)?;
         self.look_for_joiners(&identity)?;
         self.requeue_referrers(object.id)

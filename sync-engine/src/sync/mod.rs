@@ -73,6 +73,8 @@ pub struct SyncReport {
     pub removed: u64,
     /// Identities that the outbound rules looked at.
     pub identities: u64,
+    /// Of these, those that a target is to have: that they are not there yet, or cannot be made, does not matter.
+    pub in_scope: u64,
     /// Objects of targets that are to be made.
     pub provisioned: u64,
     /// Objects that went to escrow, or stayed there.

@@ -39,12 +39,12 @@ impl<'r> Run<'_, 'r> {
             self.requeued.remove(linked);
         }
         let sync = self.sync;
-        let mut troubled = false;
+        let (mut troubled, mut in_scope) = (false, false);
         for (target, rules) in sync.programs.outbound(&identity.object_type) {
             if self.held.contains(target) {
                 continue;
             }
-            match self.target(&identity, &links, target, rules) {
+            match self.target(&identity, &links, (target, rules), &mut in_scope) {
                 Ok(()) => {}
                 Err(Trouble::Object { object, message }) => {
                     troubled = true;
@@ -59,6 +59,7 @@ impl<'r> Run<'_, 'r> {
                 Err(other) => return Err(other),
             }
         }
+        self.report.in_scope += u64::from(in_scope);
         let mut exports = 0;
         for (_, linked) in self.store.links(id)? {
             let outline = self.store.object_outline(linked)?;
@@ -86,17 +87,21 @@ impl<'r> Run<'_, 'r> {
         &mut self,
         identity: &MetaverseObject,
         links: &[(ConnectorId, SpaceId)],
-        target: &ConnectorId,
-        rules: &[&'r Rule],
+        (target, rules): (&ConnectorId, &[&'r Rule]),
+        entitled: &mut bool,
     ) -> Result<(), Trouble> {
         let linked = links.iter().find(|(connector, _)| connector == target);
-        let linked = linked.map(|(_, id)| self.store.object(*id)).transpose()?.flatten();
+        let mut linked = linked.map(|(_, id)| self.store.object(*id)).transpose()?.flatten();
         let in_scope = self.outbound_scope(identity, rules)?;
         if in_scope.is_empty() {
             return match linked {
                 Some(object) if self.is_ours(&object) => self.release(identity, object, rules),
                 _ => Ok(()),
             };
+        }
+        *entitled = true;
+        if let Some(object) = &mut linked {
+            self.forget_release(object)?;
         }
         match linked {
             Some(object) if self.is_unmade(&object) => self.make(identity, in_scope, Some(object)),
@@ -173,7 +178,7 @@ impl<'r> Run<'_, 'r> {
                 let mut found = *found;
                 let rule = first.name.clone();
                 let origin = LinkOrigin::Joined { rule, by: by.to_string() };
-                found.link = Some(Link { metaverse: identity.id, origin });
+                found.link = Some(Link { metaverse: identity.id, origin, released: None });
                 self.put(&found)?;
                 self.report.joined += 1;
                 self.requeue_identity(identity.id)?;
@@ -215,7 +220,7 @@ impl<'r> Run<'_, 'r> {
             self.put(&object)?;
         } else {
             let origin = LinkOrigin::Provisioned { rule: maker.name.clone() };
-            object.link = Some(Link { metaverse: identity.id, origin });
+            object.link = Some(Link { metaverse: identity.id, origin, released: None });
             object.id = self.store.insert_object(&object)?;
             self.index(&object)?;
             self.report.provisioned += 1;

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::run::Run;
 use super::trouble::Trouble;
-use crate::ObjectType;
 use crate::metaverse::{Life, MetaverseObject, ReleaseCause};
 use crate::rules::{Direction, Release, Rule};
+use crate::run;
 use crate::space::{ExportKind, LinkOrigin, PendingExport, SpaceObject};
+use crate::{AttributeName, ObjectType, Values};
 
 impl<'r> Run<'_, 'r> {
     /// Whether an object of the target is there on behalf of outbound rules: what an identity was made from is not
@@ -31,6 +34,7 @@ impl<'r> Run<'_, 'r> {
         let of_type =
             || rules.iter().find(|rule| Some(&rule.object_type) == object.object_type.as_ref());
         let Some(rule) = self.made_by(&object).or_else(|| of_type().copied()) else {
+            self.forget_release(&mut object)?;
             return self.put_pending(&mut object, None);
         };
         let (what, why) = match &identity.life {
@@ -42,6 +46,9 @@ impl<'r> Run<'_, 'r> {
             }
             Life::Held => (rule.on_out_of_scope, "it left the scope of the outbound rules"),
         };
+        if !rule.operations.delete || what != Release::DisableThenDelete {
+            self.forget_release(&mut object)?;
+        }
         if !rule.operations.delete {
             return self.put_pending(&mut object, None);
         }
@@ -55,23 +62,20 @@ impl<'r> Run<'_, 'r> {
             return Ok(());
         }
         let reason = format!("{why} (rule `{}`)", rule.name);
-        let pending = |kind, attributes| PendingExport {
-            kind,
-            attributes,
-            references: BTreeSet::new(),
-            reason,
-            sent: None,
-        };
         match what {
             Release::Delete => {
-                let pending = pending(ExportKind::Delete, BTreeMap::new());
+                let pending = pending(ExportKind::Delete, BTreeMap::new(), reason);
                 self.put_pending(&mut object, Some(pending))
             }
             Release::Disable => {
                 let attributes = self.disable_difference(rule, identity, &object)?;
-                let pending =
-                    (!attributes.is_empty()).then(|| pending(ExportKind::Disable, attributes));
+                let pending = (!attributes.is_empty())
+                    .then(|| pending(ExportKind::Disable, attributes, reason));
                 self.put_pending(&mut object, pending)
+            }
+            Release::DisableThenDelete => {
+                let attributes = self.disable_difference(rule, identity, &object)?;
+                self.disable_then_delete(rule, object, attributes, &reason)
             }
             Release::Keep => {
                 object.link = None;
@@ -81,6 +85,46 @@ impl<'r> Run<'_, 'r> {
                 self.requeue_identity(identity.id)
             }
         }
+    }
+
+    /// Switches an object off, and removes it when it was off for as many days as the rule says.
+    ///
+    /// The days are counted from when it was seen to be off: where the switching off waited, or somebody has switched it on
+    /// since, they begin anew.
+    fn disable_then_delete(
+        &mut self,
+        rule: &Rule,
+        mut object: SpaceObject,
+        attributes: BTreeMap<AttributeName, Values>,
+        reason: &str,
+    ) -> Result<(), Trouble> {
+        let (now, days) = (self.sync.now, rule.delete_after_days);
+        let Some(link) = &mut object.link else { return Ok(()) };
+        let since = link.released.filter(|_| attributes.is_empty()).unwrap_or(now);
+        let begins = link.released.replace(since) != Some(since);
+        if begins {
+            self.put(&object)?;
+        }
+        let until = since.checked_add_signed(TimeDelta::days(i64::from(days)));
+        let until = until.unwrap_or(DateTime::<Utc>::MAX_UTC);
+        if attributes.is_empty() && until <= now {
+            let reason = format!("{reason}, and it was off for {days} days");
+            let pending = pending(ExportKind::Delete, BTreeMap::new(), reason);
+            return self.put_pending(&mut object, Some(pending));
+        }
+        run::keep_release(self.store, until)?;
+        let reason = format!("{reason}; it is removed when it was off for {days} days");
+        let pending =
+            (!attributes.is_empty()).then(|| pending(ExportKind::Disable, attributes, reason));
+        self.put_pending(&mut object, pending)
+    }
+
+    /// Forgets since when nothing asks for an object: something does, or it is not to be removed later.
+    pub(super) fn forget_release(&mut self, object: &mut SpaceObject) -> Result<(), Trouble> {
+        if object.link.as_mut().is_some_and(|link| link.released.take().is_some()) {
+            self.put(object)?;
+        }
+        Ok(())
     }
 
     /// An object that the rules want to be of another type. No target changes the type of an object: it is removed, and
@@ -104,16 +148,11 @@ impl<'r> Run<'_, 'r> {
             );
             return Err(Trouble::new(message).of(object.id));
         }
-        let pending = PendingExport {
-            kind: ExportKind::DeleteAdd,
-            attributes: BTreeMap::new(),
-            references: BTreeSet::new(),
-            reason: format!(
-                "rule `{}` wants it as a {} and it is a {is}; the next cycle makes it",
-                wanted.name, wanted.object_type
-            ),
-            sent: None,
-        };
+        let reason = format!(
+            "rule `{}` wants it as a {} and it is a {is}; the next cycle makes it",
+            wanted.name, wanted.object_type
+        );
+        let pending = pending(ExportKind::DeleteAdd, BTreeMap::new(), reason);
         self.put_pending(&mut object, Some(pending))
     }
 
@@ -126,4 +165,12 @@ impl<'r> Run<'_, 'r> {
             _ => None,
         }
     }
+}
+
+fn pending(
+    kind: ExportKind,
+    attributes: BTreeMap<AttributeName, Values>,
+    reason: String,
+) -> PendingExport {
+    PendingExport { kind, attributes, references: BTreeSet::new(), reason, sent: None }
 }

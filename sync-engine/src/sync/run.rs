@@ -68,10 +68,14 @@ impl<'a, 'r> Run<'a, 'r> {
         let reread = self.changed_groups(&groups, &found_before)?;
         let due = self.due()?;
         let open = run::open(&*self.store)?;
+        let leaving = run::next_release(&*self.store)?.is_some_and(|look| look <= self.sync.now);
         let full = mode == SyncMode::Full || open.is_some();
         let left = (!self.held.is_empty()).then_some(Open::LeftOut);
-        if full || !due.is_empty() || !reread.is_empty() || self.has_news(&connectors)? {
+        if full || leaving || !due.is_empty() || !reread.is_empty() || self.has_news(&connectors)? {
             self.keep_open(Some(Open::Begun))?;
+            if leaving {
+                self.mark_leaving()?;
+            }
             self.work(&connectors, full, &reread, due)?;
             self.transaction(|run| {
                 if groups != found_before {
@@ -315,6 +319,33 @@ impl<'a, 'r> Run<'a, 'r> {
                 Ok(page.into_iter().try_for_each(|id| run.store.mark_dirty(id))?)
             })?;
         }
+    }
+
+    /// Has the identities looked at whose objects are to be removed some day, because it is the day for one of them.
+    ///
+    /// A target that has to wait is looked at later, with everything else.
+    fn mark_leaving(&mut self) -> Result<(), SyncError> {
+        for target in self.sync.rules.targets() {
+            let mut after = None;
+            loop {
+                let page = self.store.objects(&target, Which::Linked, after, self.sync.batch)?;
+                let full = page.len() == self.sync.batch;
+                after = page.last().map(|object| object.id);
+                let links = page.into_iter().filter_map(|object| object.link);
+                let leaving = links.filter(|link| link.released.is_some());
+                self.transaction(|run| {
+                    for link in leaving {
+                        run.store.mark_dirty(link.metaverse)?;
+                    }
+                    Ok(())
+                })?;
+                if !full {
+                    break;
+                }
+            }
+        }
+        // Who looks at them says when they have to be looked at again.
+        self.transaction(|run| Ok(run::forget_release(run.store)?))
     }
 
     /// Looks at dirty identities until there are none: a new object in a target lets others refer to it.

@@ -119,7 +119,7 @@ fn insert_identity(store: &mut MemoryStore) -> MetaverseId {
 
 fn link(metaverse: MetaverseId) -> scim_sync::space::Link {
     let origin = scim_sync::space::LinkOrigin::Provisioned { rule: "Out user".to_owned() };
-    scim_sync::space::Link { metaverse, origin }
+    scim_sync::space::Link { metaverse, origin, released: None }
 }
 
 fn pending(number: u64) -> SpaceObject {

@@ -1,5 +1,6 @@
 //! Objects of connector spaces: rows, lists, marks and keys.
 
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row};
 use scim_sync::connector::SourceScope;
 use scim_sync::space::{
@@ -30,6 +31,8 @@ struct BodyRef<'a> {
     unconfirmed: Option<&'a Unconfirmed>,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<&'a LinkOrigin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    released: Option<DateTime<Utc>>,
 }
 
 /// The same, read.
@@ -44,6 +47,7 @@ struct Body {
     export: Option<PendingExport>,
     unconfirmed: Option<Unconfirmed>,
     origin: Option<LinkOrigin>,
+    released: Option<DateTime<Utc>>,
 }
 
 fn is_in(scope: &SourceScope) -> bool {
@@ -63,6 +67,7 @@ fn body(object: &SpaceObject) -> Result<String, StoreError> {
         export: object.pending_export.as_ref(),
         unconfirmed: object.unconfirmed.as_ref(),
         origin: object.link.as_ref().map(|link| &link.origin),
+        released: object.link.as_ref().and_then(|link| link.released),
     };
     serde_json::to_string(&body).map_err(damaged)
 }
@@ -189,9 +194,11 @@ fn read(row: &Row<'_>, connector: &ConnectorId) -> Result<SpaceObject, StoreErro
     let body: Body = serde_json::from_str(text(6)?.unwrap_or_default()).map_err(damaged)?;
     let metaverse: Option<i64> = row.get(5).map_err(failed)?;
     let link = match (metaverse, body.origin) {
-        (Some(metaverse), Some(origin)) => {
-            Some(Link { metaverse: MetaverseId(row_id(metaverse)?), origin })
-        }
+        (Some(metaverse), Some(origin)) => Some(Link {
+            metaverse: MetaverseId(row_id(metaverse)?),
+            origin,
+            released: body.released,
+        }),
         (None, None) => None,
         _ => return Err(damaged("a link without an origin")),
     };

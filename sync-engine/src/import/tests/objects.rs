@@ -235,6 +235,7 @@ fn written(store: &mut MemoryStore, anchor: Option<&str>, value: &str) -> SpaceI
             link: Some(Link {
                 metaverse: identity.id,
                 origin: LinkOrigin::Provisioned { rule: "out".to_owned() },
+                released: None,
             }),
         })
         .unwrap();

@@ -129,6 +129,7 @@ fn blank(
         matching: Vec::new(),
         on_delete: None,
         on_out_of_scope: None,
+        delete_after_days: None,
         operations: None,
         flow: Vec::new(),
         disable: Vec::new(),
