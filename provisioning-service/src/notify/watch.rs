@@ -41,8 +41,14 @@ impl Notifier {
             lifetimes: parts.agents.lifetimes(),
             authority: parts.agents.authority().expires(),
         };
-        let reasons = facts.reasons(&parts.settings, now);
+        let mut reasons = facts.reasons(&parts.settings, now);
         let known = known(&*parts.records).await?;
+        if now < parts.patient_until {
+            reasons.retain(|key, _| {
+                let told = known.get(key).is_some_and(|known| known.notification.is_open());
+                told || !key.kind.is_silence()
+            });
+        }
         for step in steps(&reasons, &known, parts.settings.remind_after.map(delta), now) {
             self.take(step, &known, lease, now).await?;
         }
