@@ -63,10 +63,14 @@ pub(crate) fn acme() -> TenantId {
 
 /// Parts without a socket.
 pub(crate) async fn app(tls: TlsMode, origin: &str) -> (Arc<App>, Arc<FixedClock>) {
+    app_of(Config { tls, ..Config::default() }, origin).await
+}
+
+/// The same with a configuration.
+pub(crate) async fn app_of(config: Config, origin: &str) -> (Arc<App>, Arc<FixedClock>) {
     let clock = Arc::new(FixedClock::at(SystemClock::new().now()));
     let records: Arc<dyn Records> = Arc::new(SqliteRecords::in_memory().unwrap());
     let sealer = Arc::new(Sealer::parse(&Sealer::new_key()).unwrap());
-    let config = Config { tls, ..Config::default() };
     let app = App::new(config, origin, records, clock.clone(), sealer).await.unwrap();
     (app, clock)
 }
