@@ -93,6 +93,7 @@ impl App {
             Agents::new(Arc::clone(&records), Arc::clone(&clock), Arc::new(authority), lifetimes);
         // Twice the time between two bootstraps: one may fail.
         let good = crate::agents::delta(config.bootstrap_interval) * 2;
+        let patient_until = clock.now() + good;
         let credentials =
             Credentials::new(Arc::clone(&sealer), Arc::clone(&clock), agents.clone(), good);
         let mut options = HubOptions::default();
@@ -119,6 +120,7 @@ impl App {
             agents: agents.clone(),
             channels: Channels::new(&config)?,
             settings: config.notifications.clone(),
+            patient_until,
             origin: origin.clone(),
             instance,
         });

@@ -86,19 +86,7 @@ impl Service {
     #[must_use]
     #[track_caller]
     pub fn start(program: &Path, folder: &Path, settings: &[(&str, &str)]) -> Self {
-        let address = format!("127.0.0.1:{}", ldap_tools::free_port());
-        let mut service = Self {
-            program: program.to_owned(),
-            data: folder.join("service"),
-            url: format!("https://{address}"),
-            token: String::new(),
-            environment: Vec::new(),
-            running: None,
-        };
-        service.set("PROVISIONING_LISTEN", &address);
-        service.set("PROVISIONING_PRIVATE_TARGETS", "127.0.0.1");
-        let data = service.data.clone();
-        set(&mut service.environment, "PROVISIONING_DATA", data.as_os_str());
+        let mut service = Self::placed(program, folder, Vec::new());
         for (name, value) in settings {
             service.set(name, value);
         }
@@ -110,6 +98,36 @@ impl Service {
         });
         service.token = token;
         let _ = service.authority();
+        service
+    }
+
+    /// Starts another replica of it: the same settings, among them the database and the key that both share, with a port
+    /// and a folder of its own below `folder`.
+    #[must_use]
+    #[track_caller]
+    pub fn beside(&self, folder: &Path) -> Self {
+        let mut other = Self::placed(&self.program, folder, self.environment.clone());
+        other.token.clone_from(&self.token);
+        other.begin();
+        let _ = other.authority();
+        other
+    }
+
+    #[track_caller]
+    fn placed(program: &Path, folder: &Path, environment: Vec<(String, OsString)>) -> Self {
+        let address = format!("127.0.0.1:{}", ldap_tools::free_port());
+        let mut service = Self {
+            program: program.to_owned(),
+            data: folder.join("service"),
+            url: format!("https://{address}"),
+            token: String::new(),
+            environment,
+            running: None,
+        };
+        service.set("PROVISIONING_LISTEN", &address);
+        service.set("PROVISIONING_PRIVATE_TARGETS", "127.0.0.1");
+        let data = service.data.clone();
+        set(&mut service.environment, "PROVISIONING_DATA", data.as_os_str());
         service
     }
 

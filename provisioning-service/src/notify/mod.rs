@@ -22,6 +22,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 pub use channel::{ChannelError, Channels, Undelivered};
@@ -60,6 +61,9 @@ pub struct NotifyParts {
     pub channels: Channels,
     /// When somebody is told.
     pub settings: NotificationSettings,
+    /// Until when nobody new is told of as silent: agents that could not reach the service while it was away come back
+    /// first.
+    pub patient_until: DateTime<Utc>,
     /// The address of the service, for messages.
     pub origin: String,
     /// What this process is called among those that share the records.
@@ -109,7 +113,7 @@ pub struct Waiting {
     /// How many times it was tried.
     pub attempts: u32,
     /// When it is tried next.
-    pub next: chrono::DateTime<chrono::Utc>,
+    pub next: DateTime<Utc>,
     /// Why the last try failed.
     pub error: Option<String>,
 }
@@ -200,7 +204,7 @@ pub async fn test(
     channels: &Channels,
     tenant: &TenantId,
     origin: &str,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
 ) -> Vec<Tried> {
     let message = Message::test(tenant, origin, now);
     let destinations = channels.destinations(tenant, &[]);

@@ -53,8 +53,13 @@ impl ReasonKind {
         matches!(self, Self::JobQuarantine | Self::JobCredentials | Self::JobThreshold)
     }
 
+    /// Whether it is about somebody who is not heard of.
+    pub(super) const fn is_silence(self) -> bool {
+        matches!(self, Self::AgentLost | Self::GroupWithoutAgent)
+    }
+
     /// Whether it is about a job, whose own recipients are told too.
-    pub(super) const fn is_of_job(self) -> bool {
+    pub(crate) const fn is_of_job(self) -> bool {
         matches!(
             self,
             Self::JobQuarantine

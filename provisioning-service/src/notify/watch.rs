@@ -41,7 +41,7 @@ impl Notifier {
             lifetimes: parts.agents.lifetimes(),
             authority: parts.agents.authority().expires(),
         };
-        let reasons = facts.reasons(&parts.settings, now);
+        let mut reasons = facts.reasons(&parts.settings, now);
         let mut known = known(&*parts.records).await?;
         // What cannot be seen is not over.
         let unseen: BTreeSet<_> =
@@ -49,6 +49,12 @@ impl Notifier {
         known.retain(|key, _| {
             !key.kind.is_of_job() || !unseen.contains(&JobKey::new(&key.tenant, &key.object))
         });
+        if now < parts.patient_until {
+            reasons.retain(|key, _| {
+                let told = known.get(key).is_some_and(|known| known.notification.is_open());
+                told || !key.kind.is_silence()
+            });
+        }
         for step in steps(&reasons, &known, parts.settings.remind_after.map(delta), now) {
             self.take(step, &known, lease, now).await?;
         }

@@ -43,7 +43,7 @@ pub(super) async fn known(visit: &Visit, now: DateTime<Utc>) -> Result<Vec<Known
     let tenant = &visit.session.caller.tenant;
     let connected: BTreeMap<String, u64> = app
         .hub
-        .connected(tenant.as_str())
+        .everywhere(tenant.as_str())
         .into_iter()
         .map(|status| (status.agent, status.served))
         .collect();

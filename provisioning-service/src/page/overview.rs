@@ -1,6 +1,6 @@
 //! One look: whether everything is fine, and what needs somebody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
@@ -14,6 +14,7 @@ use super::words::{self, Tone, badge, visible};
 use crate::agents::AgentState;
 use crate::job::Glance;
 use crate::job::wire::{ScheduleState, StatusCode, TaskState};
+use crate::notify::{Delivery, Listed};
 
 /// Something that somebody has to look at.
 struct Need {
@@ -40,6 +41,8 @@ pub(super) async fn get(visit: Visit) -> Answer {
     });
     needs.extend(rest.filter_map(|one| of_agent(&visit, now, one)));
     needs.extend(silent.iter().map(|group| of_group(group)));
+    let told = visit.app.notifier.list(&visit.session.caller.tenant).await?;
+    needs.extend(told.iter().flat_map(|listed| of_messages(now, listed)));
     needs.sort_by_key(|need| need.tone != Tone::Bad);
     let body = html! {
         div.head { h1 { "Overview" } }
@@ -180,6 +183,35 @@ fn of_group(group: &str) -> Need {
         path: Place::Agents.path().to_owned(),
         word: "No agent",
     }
+}
+
+/// Messages that were not taken: those that wait for another try, and those about what is still so that nobody will get.
+fn of_messages(now: DateTime<Utc>, listed: &Listed) -> Vec<Need> {
+    let told = &listed.notification;
+    let path = if told.kind.is_of_job() {
+        format!("/console/jobs/{}", told.object)
+    } else {
+        Place::Agents.path().to_owned()
+    };
+    let need = |to: &str, why: &str, then: String| Need {
+        tone: Tone::Warn,
+        what: format!("Message to {}", visible(to)),
+        why: format!("{}. It is about {}. {then}", visible(why), visible(&told.name)),
+        path: path.clone(),
+        word: "Not delivered",
+    };
+    let waiting = listed.waiting.iter().filter_map(|waiting| {
+        let then = format!("It is tried again {}.", words::from_now(now, waiting.next));
+        Some(need(&waiting.to, waiting.error.as_ref()?, then))
+    });
+    let mut last: BTreeMap<&str, &Delivery> = BTreeMap::new();
+    if told.resolved.is_none() {
+        last.extend(told.deliveries.iter().map(|delivery| (delivery.to.as_str(), delivery)));
+    }
+    let lost = last.into_values().filter_map(|delivery| {
+        Some(need(&delivery.to, delivery.error.as_ref()?, "It is not tried again.".to_owned()))
+    });
+    waiting.chain(lost).collect()
 }
 
 /// What an agent needs, if anything.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use http::Method;
+use http::{Method, StatusCode};
 use scim_provisioning_service::job::Sources as _;
 use scim_provisioning_service::link::HubSources;
 use scim_provisioning_service::tokens::Role;
@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::channel::{ask, link};
 use crate::harness::{Service, acme, until};
+use crate::page::client::Client;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_of_one_replica_answers_the_jobs_of_the_other() {
@@ -36,6 +37,8 @@ async fn an_agent_of_one_replica_answers_the_jobs_of_the_other() {
         let place = format!("/api/agents/{}", agent.id);
         let (_, shown) = replica.admin(&reader, Method::GET, &place, json!(null)).await;
         assert_eq!(shown["connected"], json!(true), "{shown}");
+        let (page, _) = Client::signed_in(&replica.app, Role::Reader).await;
+        page.get("/console/agents").await.expect(StatusCode::OK).shows(">Connected<");
     }
 
     // Revoked at the other replica, it is out here, too.

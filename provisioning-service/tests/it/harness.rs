@@ -63,11 +63,16 @@ pub(crate) fn acme() -> TenantId {
 
 /// Parts without a socket.
 pub(crate) async fn app(tls: TlsMode, origin: &str) -> (Arc<App>, Arc<FixedClock>) {
+    app_of(Config { tls, ..Config::default() }, origin).await
+}
+
+/// The same with a configuration.
+pub(crate) async fn app_of(config: Config, origin: &str) -> (Arc<App>, Arc<FixedClock>) {
     let clock = Arc::new(FixedClock::at(SystemClock::new().now()));
     let records: Arc<dyn Records> = Arc::new(SqliteRecords::in_memory().unwrap());
     let sealer = Arc::new(Sealer::parse(&Sealer::new_key()).unwrap());
     let private_targets = vec!["127.0.0.1".to_owned()];
-    let config = Config { tls, private_targets, ..Config::default() };
+    let config = Config { private_targets, ..config };
     let app = App::new(config, origin, records, clock.clone(), sealer).await.unwrap();
     (app, clock)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::managed::{Agent, Programs, Service};
 use testkit::proxy::Seen;
-use testkit::{Api, Held, Launch, Proxy, Samba, Server, Thing, Wire, held, poll};
+use testkit::{Api, Held, Launch, Proxy, Samba, Server, SmtpSink, Thing, Wire, held, poll};
 
 /// The group that both agents answer for.
 pub(crate) const GROUP: &str = "ad.test.example";
@@ -28,6 +28,7 @@ pub(crate) struct Bed {
     pub(crate) service: Service,
     pub(crate) proxy: Proxy,
     pub(crate) target: Server,
+    pub(crate) sink: SmtpSink,
     pub(crate) samba: Samba,
     pub(crate) programs: Programs,
     pub(crate) folder: TempDir,
@@ -43,12 +44,28 @@ impl Bed {
     pub(crate) fn start() -> Self {
         let service = Path::new(env!("CARGO_BIN_EXE_provisioning-service"));
         let programs = Programs::within(service.parent().unwrap()).unwrap();
-        let folder = TempDir::with_prefix("live-").unwrap();
         let samba = Samba::start_with(PEOPLE, &[("SEED_TOMBSTONES", "yes")]);
+        Self::around(samba, programs, TempDir::with_prefix("live-").unwrap(), &[])
+    }
+
+    /// Everything else beside a domain, with more settings of the service.
+    pub(crate) fn around(
+        samba: Samba,
+        programs: Programs,
+        folder: TempDir,
+        more: &[(&str, &str)],
+    ) -> Self {
         let target = Launch::new(&programs.server).data(folder.path().join("target")).start();
         let proxy = Proxy::start(target.address(), target.url());
-        let settings =
-            [("PROVISIONING_BOOTSTRAP_INTERVAL", "30s"), ("PROVISIONING_JOB_LEASE", "4s")];
+        let sink = SmtpSink::start();
+        let config = folder.path().join("service.toml");
+        std::fs::write(&config, crate::mail::settings(&sink)).unwrap();
+        let mut settings = vec![
+            ("PROVISIONING_CONFIG", config.to_str().unwrap()),
+            ("PROVISIONING_BOOTSTRAP_INTERVAL", "30s"),
+            ("PROVISIONING_JOB_LEASE", "4s"),
+        ];
+        settings.extend(more);
         let service = Service::start(&programs.service, folder.path(), &settings);
         let agents =
             ["north", "south"].map(|name| Agent::new(&programs.agent, folder.path(), name));
@@ -59,6 +76,7 @@ impl Bed {
             service,
             proxy,
             target,
+            sink,
             samba,
             programs,
             folder,
@@ -68,12 +86,13 @@ impl Bed {
         }
     }
 
-    /// Everything ends when it is told to.
-    pub(crate) fn end(mut self) {
+    /// Everything ends when it is told to; the domain and the programs are left.
+    pub(crate) fn end(mut self) -> (Samba, Programs) {
         for agent in &mut self.agents {
             agent.stop();
         }
         self.service.stop();
+        (self.samba, self.programs)
     }
 
     pub(crate) fn api(&self) -> Api {
@@ -140,12 +159,23 @@ impl Bed {
 
     #[track_caller]
     pub(crate) fn cycle_since(&self, since: DateTime<Utc>, state: &str) -> Value {
+        self.cycle_that(since, |last| last["state"] == state)
+    }
+
+    /// The same, however it came to its end.
+    #[track_caller]
+    pub(crate) fn ended_since(&self, since: DateTime<Utc>) -> Value {
+        self.cycle_that(since, |_| true)
+    }
+
+    #[track_caller]
+    fn cycle_that(&self, since: DateTime<Utc>, fits: impl Fn(&Value) -> bool) -> Value {
         self.until(|| {
             let job = self.look();
             let last = &job["status"]["lastExecution"];
             let began = last["timeBegan"].as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
             let new = began.is_some_and(|began| began > since);
-            match new && last["state"] == state {
+            match new && fits(last) {
                 true => Ok(last.clone()),
                 false => Err(format!("{:#}\nof the service:\n{}", job["status"], self.tail())),
             }
@@ -186,18 +216,20 @@ impl Bed {
     /// The agents by name, as the API tells them.
     #[track_caller]
     pub(crate) fn told_agents(&self) -> BTreeMap<String, Value> {
-        let all = self.api().get("/api/agents").expect(200);
-        let mut all = all["agents"].as_array().cloned().unwrap();
-        // Of two with one name, the one that is connected.
-        all.sort_by_key(|agent| agent["connected"] == true);
-        all.into_iter().map(|agent| (agent["name"].as_str().unwrap().to_owned(), agent)).collect()
+        told_agents(&self.api())
     }
 
     /// Waits until so many agents are connected.
     #[track_caller]
     pub(crate) fn connected(&self, number: usize) {
+        self.connected_by(&self.api(), number);
+    }
+
+    /// The same, as this replica of the service tells it.
+    #[track_caller]
+    pub(crate) fn connected_by(&self, api: &Api, number: usize) {
         self.until(|| {
-            let agents = self.told_agents();
+            let agents = told_agents(api);
             match agents.values().filter(|agent| agent["connected"] == true).count() {
                 found if found == number => Ok(()),
                 _ => Err(format!("{agents:#?}\n{}", self.tail())),
@@ -223,9 +255,24 @@ impl Bed {
     /// Has both sides read anew with the next cycle.
     #[track_caller]
     pub(crate) fn read_anew(&self) {
-        let criteria = json!({ "criteria": { "resetScope": "Watermark" } });
-        self.tell("/restart", Some(&criteria));
+        self.read_anew_by(&self.api());
     }
+
+    /// The same, asked of this replica of the service.
+    #[track_caller]
+    pub(crate) fn read_anew_by(&self, api: &Api) {
+        let criteria = json!({ "criteria": { "resetScope": "Watermark" } });
+        let _ = api.post(&self.path("/restart"), Some(&criteria)).expect(204);
+    }
+}
+
+#[track_caller]
+fn told_agents(api: &Api) -> BTreeMap<String, Value> {
+    let all = api.get("/api/agents").expect(200);
+    let mut all = all["agents"].as_array().cloned().unwrap();
+    // Of two with one name, the one that is connected.
+    all.sort_by_key(|agent| agent["connected"] == true);
+    all.into_iter().map(|agent| (agent["name"].as_str().unwrap().to_owned(), agent)).collect()
 }
 
 /// The time of this machine.
@@ -242,5 +289,17 @@ impl Writes {
     pub(crate) fn counts(&self) -> [usize; 3] {
         ["POST", "PATCH", "DELETE"]
             .map(|method| self.0.iter().filter(|seen| seen.method == method).count())
+    }
+
+    /// How many came a second time: what was on its way when somebody died may have arrived, and is asked for again.
+    #[track_caller]
+    pub(crate) fn repeated(&self) -> usize {
+        let mut times: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
+        for seen in &self.0 {
+            *times.entry((&seen.method, &seen.target, &seen.body)).or_default() += 1;
+        }
+        let repeated: Vec<_> = times.iter().filter(|(_, count)| **count > 1).collect();
+        assert!(repeated.iter().all(|(_, count)| **count == 2), "{repeated:?}");
+        repeated.len()
     }
 }

@@ -1,24 +1,13 @@
 //! Cycles: everything once, and every change once after that.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::server::TOKEN;
 
 use crate::bed::{Bed, GROUP, PEOPLE};
 
 pub(crate) fn initial(bed: &mut Bed) {
-    let excluded = format!("OU=Excluded,OU=Corp,{}", bed.samba.base());
-    let job = json!({
-        "templateId": "AD2CloudUsersGroups",
-        "hybrid": {
-            "name": "Corp to the cloud",
-            "source": { "group": GROUP, "directory": "ad", "scope": { "exclude": [excluded] } },
-            "interval": "PT1S",
-            "deprovision": { "onDelete": "delete", "onOutOfScope": "disable" },
-        },
-    });
-    let made = bed.api().post("/synchronization/jobs", Some(&job)).expect(201);
+    let made = bed.make_job("PT1S");
     assert_eq!(made["status"]["code"], "NotConfigured");
-    bed.job = made["id"].as_str().unwrap().to_owned();
     let refused = bed.api().post(&bed.path("/start"), None);
     assert_eq!(refused.status, 400, "{}", refused.body);
     bed.save_token(TOKEN);
@@ -49,6 +38,24 @@ pub(crate) fn initial(bed: &mut Bed) {
 }
 
 impl Bed {
+    /// Makes the job, with this time between two cycles.
+    #[track_caller]
+    pub(crate) fn make_job(&mut self, interval: &str) -> Value {
+        let excluded = format!("OU=Excluded,OU=Corp,{}", self.samba.base());
+        let job = json!({
+            "templateId": "AD2CloudUsersGroups",
+            "hybrid": {
+                "name": "Corp to the cloud",
+                "source": { "group": GROUP, "directory": "ad", "scope": { "exclude": [excluded] } },
+                "interval": interval,
+                "deprovision": { "onDelete": "delete", "onOutOfScope": "disable" },
+            },
+        });
+        let made = self.api().post("/synchronization/jobs", Some(&job)).expect(201);
+        self.job = made["id"].as_str().unwrap().to_owned();
+        made
+    }
+
     /// Saves where the target is and how the job shows who it is there.
     #[track_caller]
     pub(crate) fn save_token(&self, token: &str) {

@@ -11,6 +11,19 @@ impl Bed {
     /// `setup` of an agent beside the domain, through a wire.
     #[track_caller]
     pub(crate) fn setup(&self, agent: &Agent, wire: usize, code: &str, more: &[&str]) -> Ran {
+        self.setup_at(self.service.url(), agent, wire, code, more)
+    }
+
+    /// The same with the replica of the service that is at this address.
+    #[track_caller]
+    pub(crate) fn setup_at(
+        &self,
+        url: &str,
+        agent: &Agent,
+        wire: usize,
+        code: &str,
+        more: &[&str],
+    ) -> Ran {
         let (ca, proxy) = (self.samba.ca().display().to_string(), self.wires[wire].url());
         let mut directory = vec![
             "--directory",
@@ -25,7 +38,7 @@ impl Bed {
             &proxy,
         ];
         directory.extend(more);
-        agent.setup(self.service.url(), code, self.samba.sync_account(), &directory)
+        agent.setup(url, code, self.samba.sync_account(), &directory)
     }
 }
 

@@ -13,6 +13,7 @@ fn generation(agent: &Agent) -> u32 {
 }
 
 pub(crate) fn renewed(bed: &mut Bed) {
+    bed.by_schedule();
     // 90 days less ten seconds: a certificate is renewed ten seconds after it was signed.
     bed.service.stop();
     bed.service.set("PROVISIONING_RENEW_BEFORE", "7775990s");

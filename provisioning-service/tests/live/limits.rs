@@ -5,9 +5,14 @@ use serde_json::json;
 use testkit::server::TOKEN;
 
 use crate::bed::{Bed, now};
+use crate::mail;
+
+/// What the target does not know.
+pub(crate) const WRONG_TOKEN: &str = "a-token-that-the-target-does-not-know";
 
 pub(crate) fn quarantine(bed: &mut Bed) {
-    bed.save_token("a-token-that-the-target-does-not-know");
+    mail::refuse(bed);
+    bed.save_token(WRONG_TOKEN);
     bed.samba.set(&bed.samba.dn_of("u000080"), "displayName", Some("Changed in quarantine"));
     let refused = bed
         .api()
@@ -29,6 +34,7 @@ pub(crate) fn quarantine(bed: &mut Bed) {
     let next: DateTime<Utc> = quarantine["nextAttempt"].as_str().unwrap().parse().unwrap();
     assert!((next - now()).num_minutes() > 30, "it rests: {status}");
     assert!(bed.writes().0.iter().all(|seen| seen.method != "DELETE"));
+    mail::waits(bed);
     // Mended, it is tried at once.
     bed.save_token(TOKEN);
     let _ = bed.cycle("Succeeded");
@@ -36,6 +42,7 @@ pub(crate) fn quarantine(bed: &mut Bed) {
     let status = bed.look()["status"].clone();
     assert_eq!((&status["code"], &status["quarantine"]), (&json!("Active"), &json!(null)));
     bed.followed();
+    mail::over_before_it_was_told(bed);
 }
 
 pub(crate) fn threshold(bed: &mut Bed) {
@@ -60,6 +67,8 @@ pub(crate) fn threshold(bed: &mut Bed) {
     assert!(plan.to_string().contains("12"), "{plan}");
     let gone = |bed: &Bed| bed.writes().counts()[2];
     assert_eq!(gone(bed), 0, "not one");
+    let told = bed.mailed("was stopped before it took away too much").data;
+    assert!(told.contains("12"), "{told}");
     assert!(bed.held().0.len() >= before.0.len());
     let wrong = bed.api().post(&bed.path("/allowDeletes"), Some(&json!({ "digest": "0000" })));
     assert!((400..500).contains(&wrong.status), "{}", wrong.body);

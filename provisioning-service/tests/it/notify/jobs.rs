@@ -9,7 +9,7 @@ use scim_provisioning_service::notify::ReasonKind;
 use testkit::SmtpSink;
 use testkit::smtp::Mail;
 
-use super::{OPS, Quiet, agents, bootstrap, daily, enrolled, mail_to, teller, told};
+use super::{OPS, Quiet, agents, bootstrap, daily, enrolled, mail_to, patient, teller, told};
 use crate::bed::{Bed, actor, last, pair, status, succeeded};
 
 /// The subjects of what was said to somebody about the job, without the name of the tenant.
@@ -78,6 +78,40 @@ async fn refused_credentials_are_told_once_and_their_end_once() {
     let [one] = of_job.as_slice() else { panic!("{listed:?}") };
     assert_eq!((one.notification.times, one.notification.deliveries.len()), (2, 6));
     service.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_that_was_down_for_an_hour_waits_for_its_agents_before_it_misses_them() {
+    let quiet = Quiet::new().await;
+    let sink = SmtpSink::start();
+    let config = mail_to(&sink, &[OPS]);
+    let certificate = quiet.lost_agent().await;
+    let started = async || {
+        let until = quiet.kept.clock.now() + TimeDelta::minutes(20);
+        patient(&quiet.kept, &quiet.jobs, &config, until).await
+    };
+    let mut first = started().await;
+    first.turn().await;
+    quiet.minutes(19);
+    bootstrap(&quiet.agents, &certificate, quiet.kept.clock.now()).await;
+    first.turn().await;
+    quiet.minutes(1);
+    first.turn().await;
+    assert_eq!(told(&sink.mails()), []);
+    first.end(&quiet.kept).await;
+
+    // Who does not come back is missed; and a service that is started then does not believe that it is back.
+    quiet.minutes(60);
+    let mut second = started().await;
+    second.turn().await;
+    assert_eq!(told(&sink.mails()), []);
+    quiet.minutes(20);
+    second.turn().await;
+    second.end(&quiet.kept).await;
+    let mut third = started().await;
+    third.turn().await;
+    let subjects: Vec<String> = told(&sink.mails()).into_iter().map(|it| it.1).collect();
+    assert_eq!(subjects, ["Tenant default: agent dc1 on dc1.corp is silent"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

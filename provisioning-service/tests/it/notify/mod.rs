@@ -101,6 +101,16 @@ pub(crate) async fn bootstrap(agents: &Agents, certificate: &[u8], clock: DateTi
 }
 
 pub(crate) async fn teller(kept: &Kept, jobs: &Jobs, config: &Config) -> Teller {
+    patient(kept, jobs, config, DateTime::UNIX_EPOCH).await
+}
+
+/// One that has just been started, and waits until then for agents to come back.
+pub(crate) async fn patient(
+    kept: &Kept,
+    jobs: &Jobs,
+    config: &Config,
+    patient_until: DateTime<Utc>,
+) -> Teller {
     let parts = NotifyParts {
         records: Arc::clone(&kept.records),
         clock: kept.clock.clone(),
@@ -108,6 +118,7 @@ pub(crate) async fn teller(kept: &Kept, jobs: &Jobs, config: &Config) -> Teller 
         agents: agents(kept).await,
         channels: Channels::new(config).unwrap(),
         settings: config.notifications.clone(),
+        patient_until,
         origin: "https://sync.example.com".to_owned(),
         instance: format!("test-{:x}", rand::random::<u64>()),
     };

@@ -17,61 +17,61 @@ use tower::ServiceExt as _;
 
 use crate::harness::acme;
 
-pub(super) const ORIGIN: &str = "https://test";
+pub(crate) const ORIGIN: &str = "https://test";
 
 /// An answer.
-pub(super) struct Page {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) text: String,
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Page {
     #[track_caller]
-    pub(super) fn expect(self, status: StatusCode) -> Self {
+    pub(crate) fn expect(self, status: StatusCode) -> Self {
         assert_eq!(self.status, status, "{}", self.text);
         self
     }
 
     #[track_caller]
-    pub(super) fn shows(self, text: &str) -> Self {
+    pub(crate) fn shows(self, text: &str) -> Self {
         assert!(self.text.contains(text), "no {text:?} in {}", self.text);
         self
     }
 
     #[track_caller]
-    pub(super) fn hides(self, text: &str) -> Self {
+    pub(crate) fn hides(self, text: &str) -> Self {
         assert!(!self.text.contains(text), "{text:?} in {}", self.text);
         self
     }
 
-    pub(super) fn location(&self) -> &str {
+    pub(crate) fn location(&self) -> &str {
         self.headers.get(LOCATION).map_or("", |to| to.to_str().unwrap())
     }
 }
 
 /// Somebody with a cookie, or without.
 #[derive(Clone)]
-pub(super) struct Client {
-    pub(super) router: Router,
-    pub(super) cookie: Option<String>,
-    pub(super) csrf: String,
+pub(crate) struct Client {
+    pub(crate) router: Router,
+    pub(crate) cookie: Option<String>,
+    pub(crate) csrf: String,
 }
 
 impl Client {
-    pub(super) fn nobody(app: &Arc<App>) -> Self {
+    pub(crate) fn nobody(app: &Arc<App>) -> Self {
         Self { router: api::router(app), cookie: None, csrf: String::new() }
     }
 
     /// Somebody who has signed in with a new token; gives the id of the token too.
-    pub(super) async fn signed_in(app: &Arc<App>, role: Role) -> (Self, String) {
+    pub(crate) async fn signed_in(app: &Arc<App>, role: Role) -> (Self, String) {
         let spec = TokenSpec { name: format!("{role}'s"), role, expires: None };
         let made = app.tokens.create(&Actor::Program, &acme(), spec).await.unwrap();
         (Self::with(app, made.plain.expose_secret()).await, made.id)
     }
 
     /// Somebody who has signed in with this token.
-    pub(super) async fn with(app: &Arc<App>, token: &str) -> Self {
+    pub(crate) async fn with(app: &Arc<App>, token: &str) -> Self {
         let mut client = Self::nobody(app);
         let page = client.post("/console/sign-in", &[("token", token)]).await;
         let page = page.expect(StatusCode::SEE_OTHER);
@@ -83,19 +83,19 @@ impl Client {
         client
     }
 
-    pub(super) async fn get(&self, path: &str) -> Page {
+    pub(crate) async fn get(&self, path: &str) -> Page {
         self.send(Method::GET, path, &[], &[]).await
     }
 
     /// Sends a form as a browser does from a page of this session.
-    pub(super) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
         let mut all = vec![("csrf", self.csrf.as_str())];
         all.extend(fields);
         let headers = [("origin", ORIGIN), ("sec-fetch-site", "same-origin")];
         self.send(Method::POST, path, &all, &headers).await
     }
 
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,

@@ -18,9 +18,12 @@ use scim_provisioning_service::tokens::{Role, TokenSpec};
 use scim_sync_link::gateway::EnrollRequest;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
+use testkit::SmtpSink;
+use testkit::smtp::{Reply, Step};
 
 use super::client::{Client, ORIGIN};
-use crate::harness::{acme, app, csr};
+use crate::harness::{acme, app, app_of, csr};
+use crate::notify::{OPS, mail_to};
 
 async fn enrol(app: &App, name: &str) -> String {
     let spec = CodeSpec { groups: ["corp".to_owned()].into(), ..CodeSpec::default() };
@@ -182,6 +185,41 @@ async fn a_job_is_started_paused_and_begun_anew_by_operators() {
     // Nobody answers for the group, and that is said.
     let shown = operator.post(&format!("{path}/preview"), &[("object", "CN=x")]).await;
     shown.expect(StatusCode::OK).shows("It could not be worked out");
+}
+
+#[tokio::test]
+async fn a_mailbox_that_refuses_is_on_the_first_page() {
+    let sink = SmtpSink::start();
+    let refuse = |line: &'static str| {
+        sink.decide(move |step| match step {
+            Step::To(_) => Reply::Line(line.to_owned()),
+            _ => Reply::Usual,
+        });
+    };
+    let (app, clock) = app_of(mail_to(&sink, &[OPS]), ORIGIN).await;
+    let id = enrol(&app, "dc1").await;
+    clock.advance(TimeDelta::hours(2));
+    let (reader, _) = Client::signed_in(&app, Role::Reader).await;
+    refuse("450 4.2.0 the <mailbox> is locked");
+    app.notifier.turn(&mut None).await;
+    let page = reader.get("/console").await.expect(StatusCode::OK);
+    page.shows("Message to ops@example.com")
+        .shows("does not take the message for ops@example.com now")
+        .shows("the &lt;mailbox&gt; is locked")
+        .shows("It is about agent dc1 on dc1. It is tried again in 1 min.");
+
+    clock.advance(TimeDelta::minutes(3));
+    refuse("550 5.1.1 nobody of this name");
+    app.notifier.turn(&mut None).await;
+    let page = reader.get("/console").await.expect(StatusCode::OK);
+    page.shows("nobody of this name").shows("It is not tried again.").hides("is locked");
+
+    // What is over needs nobody.
+    sink.usual();
+    app.agents.revoke(&Actor::Program, &acme(), &id).await.unwrap();
+    clock.advance(TimeDelta::minutes(3));
+    app.notifier.turn(&mut None).await;
+    reader.get("/console").await.expect(StatusCode::OK).hides("Message to");
 }
 
 #[tokio::test]

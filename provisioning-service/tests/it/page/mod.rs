@@ -3,7 +3,7 @@
 
 mod bed;
 mod browser;
-mod client;
+pub(crate) mod client;
 mod contents;
 mod driver;
 mod routes;
