@@ -38,6 +38,18 @@ fn an_object_becomes_an_identity_and_an_object_of_the_target() {
 }
 
 #[test]
+fn whom_a_target_is_to_have_is_counted_apart() {
+    let mut world = World::new(RULES);
+    world.import(&ad(), vec![user("ada"), user("bob")]);
+    let report = world.sync(SyncMode::Delta);
+    assert_eq!((report.identities, report.in_scope), (2, 2));
+    world.cycle();
+    world.change(&ad(), vec![out("ada"), changed("user", "bob", &[("title", Some("Dr"))])]);
+    let report = world.sync(SyncMode::Delta);
+    assert_eq!((report.identities, report.in_scope), (2, 1));
+}
+
+#[test]
 fn leaving_the_scope_disables_and_coming_back_gives_the_groups_back() {
     let mut world = World::new(RULES);
     world.import(&ad(), vec![user("ada"), user("bob"), group("staff", &["ada", "bob"])]);
@@ -116,18 +128,6 @@ fn each_cause_has_its_own_release() {
     }
 }
 
-#[test]
-fn without_the_operation_delete_nothing_is_removed_or_switched_off() {
-    let rules = RULES.replace(
-        "on-delete = \"delete\"",
-        "on-delete = \"delete\"\noperations = [\"add\", \"update\"]",
-    );
-    let mut world = World::new(&rules);
-    world.import(&ad(), vec![user("ada"), user("bob")]);
-    world.cycle();
-    let hidden = changed("user", "bob", &[("hidden", Some("x"))]);
-    world.change(&ad(), vec![deleted("ada"), hidden]);
-    assert_eq!(world.cycle(), [] as [&str; 0]);
 /// Rules that switch off what left the scope and remove it after 30 days.
 fn later() -> String {
     RULES.replace(
@@ -225,6 +225,18 @@ fn the_days_are_those_that_it_was_off() {
     assert_eq!(world.cycle(), ["Delete User ada:"]);
 }
 
+#[test]
+fn without_the_operation_delete_nothing_is_removed_or_switched_off() {
+    let rules = RULES.replace(
+        "on-delete = \"delete\"",
+        "on-delete = \"delete\"\noperations = [\"add\", \"update\"]",
+    );
+    let mut world = World::new(&rules);
+    world.import(&ad(), vec![user("ada"), user("bob")]);
+    world.cycle();
+    let hidden = changed("user", "bob", &[("hidden", Some("x"))]);
+    world.change(&ad(), vec![deleted("ada"), hidden]);
+    assert_eq!(world.cycle(), [] as [&str; 0]);
 }
 
 #[test]
