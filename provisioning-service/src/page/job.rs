@@ -104,7 +104,7 @@ fn trouble(now: DateTime<Utc>, glance: &Glance) -> Markup {
                 p { a.button.danger href=(plan_path(glance)) { "Look at the plan" } }
             }
         } @else if let Some(why) = &glance.switched_off {
-            (note(Tone::Bad, "The job rested for too long and was switched off", &html! { p { (text(why)) } p { "Start it when the cause is mended." } }))
+            (note(Tone::Bad, "The job failed for too long and was switched off", &html! { p { (text(why)) } p { "Start it when the cause is mended." } }))
         } @else if let Some(found) = &status.quarantine {
             @let (plain, next) = words::quarantine(found.reason);
             (note(Tone::Bad, "The job is in quarantine", &html! {
