@@ -264,7 +264,7 @@ impl Inner {
         let mut begun = status.value.clone();
         begun.began = Some(now);
         begun.tried = restart;
-        let prepared = self.systems(key, &job).await;
+        let prepared = self.systems(key, &job, Some((lease, &claim.running.stop))).await;
         if let Err(error) = &prepared {
             run::could_not_begin(&mut begun, &key.id, now, self.clock.now(), error);
         }

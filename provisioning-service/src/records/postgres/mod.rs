@@ -249,6 +249,10 @@ impl Records for PostgresRecords {
         done!(self, transaction => lease::renew(transaction, lease, ttl, now))
     }
 
+    async fn is_held(&self, name: &str, now: DateTime<Utc>) -> Result<bool, RecordsError> {
+        asked!(self, client => lease::is_held(client, name, now))
+    }
+
     async fn release(&self, lease: &Lease) -> Result<(), RecordsError> {
         done!(self, transaction => lease::release(transaction, lease))
     }
