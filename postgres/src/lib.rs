@@ -8,5 +8,5 @@ mod tls;
 
 pub use address::{Address, AddressError};
 pub use failure::{Failure, failure, pool_failure, told};
-pub use migrate::{MigrateError, migrate};
+pub use migrate::{MigrateError, Tables, migrate, tables};
 pub use pool::{OpenError, Options, pool};

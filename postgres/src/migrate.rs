@@ -34,6 +34,36 @@ impl From<tokio_postgres::Error> for MigrateError {
     }
 }
 
+/// Which version of the tables a database has, and which one this program knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// That of the database; `None` where there are none.
+    pub found: Option<i64>,
+    /// The newest that is known here.
+    pub known: i64,
+}
+
+impl Tables {
+    /// Whether a program of this version can work with them as they are.
+    #[must_use]
+    pub fn are_current(self) -> bool {
+        self.found == Some(self.known)
+    }
+}
+
+/// Looks which version of the tables there is, with their history in the table `history`. Changes nothing.
+///
+/// # Errors
+/// [`MigrateError::Database`].
+pub async fn tables(
+    client: &Client,
+    runner: &Runner,
+    history: &str,
+) -> Result<Tables, MigrateError> {
+    let known = runner.get_migrations().iter().map(|m| i64::from(m.version())).max().unwrap_or(0);
+    Ok(Tables { found: version(client, history).await?, known })
+}
+
 /// Runs the migrations that are missing, with their history in the table `history`. Programs that start together do it one
 /// after the other, by an advisory lock; a database of a newer version is left alone.
 ///
@@ -47,10 +77,11 @@ pub async fn migrate(
     history: &str,
 ) -> Result<(), MigrateError> {
     runner.set_migration_table_name(history);
-    let known = runner.get_migrations().iter().map(|m| i64::from(m.version())).max().unwrap_or(0);
-    if version(client, history).await?.is_some_and(|found| found == known) {
+    let before = tables(client, &runner, history).await?;
+    if before.are_current() {
         return Ok(());
     }
+    let known = before.known;
     // Another program's migration may take a while.
     client.batch_execute("SET lock_timeout = 0; SET statement_timeout = 0").await?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;

@@ -103,7 +103,7 @@ impl App {
         let instance = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
         let jobs = Jobs::new(JobParts {
             records: Arc::clone(&records),
-            sources: Arc::new(HubSources::new(hub.clone())),
+            sources: Arc::new(HubSources::new(hub.clone(), config.read_limit)),
             sealer: Arc::clone(&sealer),
             clock: Arc::clone(&clock),
             targets: config.targets(),

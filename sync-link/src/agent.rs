@@ -106,6 +106,16 @@ impl Agent {
 
     /// Answers what comes over a connection until it ends. Dropping the future stops at once.
     pub async fn serve(&self, connection: Connection, control: &Control) -> Ended {
+        self.link(connection, control, false).await
+    }
+
+    /// The same for a link that takes the place of an older one of this agent which lives: that one is given nothing more,
+    /// answers what it has and is ended by the service ([`EndCode::Replaced`]), so that no request is lost on the way.
+    pub async fn serve_beside(&self, connection: Connection, control: &Control) -> Ended {
+        self.link(connection, control, true).await
+    }
+
+    async fn link(&self, connection: Connection, control: &Control, beside: bool) -> Ended {
         let outbox = Arc::new(Outbox::new());
         let (reader, writer) = pump::split(connection, &outbox, self.options.timing);
         outbox.control(Frame::Hello(Hello {
@@ -114,6 +124,7 @@ impl Agent {
             capacity: self.options.capacity,
             max_request: self.options.max_request,
             window: self.options.window,
+            beside,
         }));
         let mut serving = Serving {
             agent: self,

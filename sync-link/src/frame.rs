@@ -146,6 +146,9 @@ pub struct Hello {
     /// How many bytes of a request's body may be sent before the first credit (agent).
     #[serde(default)]
     pub window: u32,
+    /// Whether the agent's older link lives and answers what it has; without it, whatever was there before is dead (agent).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
 }
 
 /// How long an answer may take, counted by each side from when it sent or got the request: clocks need not agree.

@@ -226,7 +226,9 @@ impl Hub {
 
     /// Runs the link of an agent until it ends: whoever calls this has proven the identity.
     ///
-    /// A newer connection of the same agent replaces the older one. Dropping the future ends the link at once.
+    /// A newer connection of the same agent replaces the older one: at once, or, where the agent says that the older one
+    /// lives ([`Agent::serve_beside`](crate::Agent::serve_beside)), when it has answered what it has. Dropping the future ends
+    /// the link at once.
     pub async fn attach(&self, identity: AgentIdentity, connection: Connection) -> Ended {
         member::run(&self.0, identity, connection).await
     }
@@ -314,14 +316,11 @@ impl Hub {
 
     /// Ends the link of an agent at once, because it was revoked; whether it was connected here.
     pub fn disconnect(&self, tenant: &str, agent: &str, reason: &str) -> bool {
-        let attached = self.0.registry().attached(tenant, agent);
-        match attached {
-            Some(attached) => {
-                attached.end(Ended::new(EndCode::Revoked, reason));
-                true
-            }
-            None => false,
+        let links = self.0.registry().links(tenant, agent);
+        for attached in &links {
+            attached.end(Ended::new(EndCode::Revoked, reason));
         }
+        !links.is_empty()
     }
 
     /// Changes the groups of a connected agent; whether it was connected here.

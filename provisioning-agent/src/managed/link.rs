@@ -92,11 +92,22 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Serves a connection.
-    pub(crate) fn serve(agent: &Agent, control: &Control, connection: Connection) -> Self {
+    /// Serves a connection; `beside` an older one that is served still.
+    pub(crate) fn serve(
+        agent: &Agent,
+        control: &Control,
+        connection: Connection,
+        beside: bool,
+    ) -> Self {
         let transport = connection.transport().to_owned();
         let (agent, control) = (agent.clone(), control.clone());
-        let task = tokio::spawn(async move { agent.serve(connection, &control).await });
+        let task = tokio::spawn(async move {
+            if beside {
+                agent.serve_beside(connection, &control).await
+            } else {
+                agent.serve(connection, &control).await
+            }
+        });
         Self { task, since: Instant::now(), transport }
     }
 

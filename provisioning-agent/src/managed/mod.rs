@@ -84,8 +84,9 @@ struct Running<'a> {
     control: Control,
     stop: Stop,
     told: Arc<LinkHealth>,
-    counts: Arc<Counts>,
     link: Option<Link>,
+    /// The one before, while it answers what it has.
+    older: Option<Link>,
     /// Why it is not by WebSocket, as it was said.
     fallback: Option<String>,
     /// Of the bootstrap.
@@ -120,8 +121,7 @@ impl<'a> Running<'a> {
         let beside = Beside::new(sources, config.folder().to_owned(), Process);
         let mut options = AgentOptions::default();
         options.software = concat!("provisioning-agent/", env!("CARGO_PKG_VERSION")).to_owned();
-        let agent =
-            Agent::new(Answering::new(Arc::new(beside), Arc::clone(&counts))).with_options(options);
+        let agent = Agent::new(Answering::new(Arc::new(beside), counts)).with_options(options);
         Ok(Self {
             gateway: way.gateway(&identity)?,
             way,
@@ -131,8 +131,8 @@ impl<'a> Running<'a> {
             control: Control::new(),
             stop,
             told,
-            counts,
             link: None,
+            older: None,
             fallback: None,
             trouble: Trouble::default(),
             flaws: Trouble::default(),
@@ -210,10 +210,7 @@ impl<'a> Running<'a> {
         let next = until_next(&answer);
         if let Some(link) = &self.link {
             self.control.renew(answer.credential.clone());
-            let (_, _, working) = self.counts.told();
-            // A new link takes the place of the old one, and what is at work there would be lost.
             if link.is_fallback()
-                && working == 0
                 && let Some(connection) = link::websocket(&self.way, &self.identity, &answer).await
             {
                 tracing::info!("WebSockets get through again");
@@ -246,7 +243,10 @@ impl<'a> Running<'a> {
 
     /// Serves a connection in the place of the one of before.
     fn serve(&mut self, connection: Connection) {
-        let link = Link::serve(&self.agent, &self.control, connection);
+        let older = self.link.take();
+        let link = Link::serve(&self.agent, &self.control, connection, older.is_some());
+        // It answers what it has; the service ends it then.
+        self.older = older;
         tracing::info!("linked to {} by {}", self.way.service(), link.transport);
         self.told.linked(&link.transport);
         if !link.is_fallback() {
@@ -405,7 +405,15 @@ impl<'a> Running<'a> {
         };
         tracing::info!("told to stop: what is at work is answered first");
         self.control.drain();
-        match timeout(FAREWELL, link.ended()).await {
+        let older = self.older.take();
+        let all = async {
+            if let Some(mut older) = older {
+                // How it ends is of no interest beside the end of the other.
+                let _ = older.ended().await;
+            }
+            link.ended().await
+        };
+        match timeout(FAREWELL, all).await {
             Ok(Ok(ended)) => tracing::info!("stopped: {ended}"),
             Ok(Err(text)) => tracing::warn!("{text}"),
             Err(_) => tracing::warn!("stopped, with requests unanswered: they took too long"),

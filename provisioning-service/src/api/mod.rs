@@ -20,7 +20,7 @@ use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use scim_sync_link::gateway::path;
 
 pub(crate) use body::{Body, Parameters};
@@ -127,11 +127,28 @@ pub fn router(app: &Arc<App>) -> Router {
         router = router.route(endpoint.path, handler);
     }
     router
-        .fallback(async || Problem::not_found("such endpoint"))
-        .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this endpoint does not answer the method")
+        .fallback(async |State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap| {
+            unanswered(&app, &uri, &headers, StatusCode::NOT_FOUND).await
         })
+        .method_not_allowed_fallback(
+            async |State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap| {
+                unanswered(&app, &uri, &headers, StatusCode::METHOD_NOT_ALLOWED).await
+            },
+        )
         .with_state(Arc::clone(app))
+}
+
+/// What a request comes to that no route answers: people who are at the page see a page.
+async fn unanswered(app: &App, uri: &Uri, headers: &HeaderMap, status: StatusCode) -> Response {
+    let at_page = page::is_below(uri.path());
+    let problem = match status {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            Problem::new(status, "this endpoint does not answer the method")
+        }
+        _ if at_page => Problem::not_found("such page"),
+        _ => Problem::not_found("such endpoint"),
+    };
+    if at_page { page::unanswered(app, headers, &problem).await } else { problem.into_response() }
 }
 
 #[derive(Clone)]

@@ -103,6 +103,9 @@ pub struct Config {
     /// How long a job stays with a service that died before another one, or the same after its restart, takes it.
     #[serde(with = "human")]
     pub job_lease: Duration,
+    /// How long a read of a directory may take as a whole; one that is silent for ten minutes ends before.
+    #[serde(with = "human")]
+    pub read_limit: Duration,
     /// How long entries of the provisioning log are kept.
     #[serde(with = "human")]
     pub log_retention: Duration,
@@ -151,6 +154,7 @@ impl Default for Config {
             inactive_after: Duration::from_secs(60 * MINUTE),
             removed_after: Duration::from_secs(10 * DAY),
             job_lease: Duration::from_secs(MINUTE),
+            read_limit: Duration::from_secs(12 * 60 * MINUTE),
             log_retention: Duration::from_secs(30 * DAY),
             minimum_agent_version: "0.1.0".to_owned(),
             // The store tells of each of its steps at its first start.
@@ -227,6 +231,9 @@ impl Config {
         }
         if !(Duration::from_secs(4)..=Duration::from_secs(3600)).contains(&self.job_lease) {
             return fault("job_lease", "from 4s, so that it can be kept, to 1h");
+        }
+        if !(Duration::from_secs(600)..=7 * day).contains(&self.read_limit) {
+            return fault("read_limit", "from 10m, which is how long a silence may be, to 7d");
         }
         if self.removed_after < self.inactive_after {
             return fault("removed_after", "it must not be shorter than inactive_after");

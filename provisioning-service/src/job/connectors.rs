@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use scim_sync::connector::{
-    ConnectorSchema, ExportOutcome, ExportWrite, ImportChange, ImportEnd, ImportMode, ImportPage,
-    ImportRequest, ImportShape, ImportedObject, MatchQuery,
+    ConnectorSchema, ExportFailure, ExportOutcome, ExportWrite, FailureKind, ImportChange,
+    ImportEnd, ImportMode, ImportPage, ImportRequest, ImportShape, ImportedObject, MatchQuery,
 };
+use scim_sync::stop::Stop;
 use scim_sync::{
     Anchor, AttributeName, AttributeValue, Connector, ConnectorError, ConnectorId, ObjectType,
     preview,
 };
 
 use super::mapping::Mapping;
+use crate::records::{Batch, Fence, Lease, Records, RecordsError};
 
 /// Counts of how many objects references were told as changed, and notes when credentials are not accepted.
 pub(super) struct Watched {
@@ -168,6 +170,110 @@ impl Connector for Probing {
     async fn export(&self, writes: Vec<ExportWrite>) -> Result<Vec<ExportOutcome>, ConnectorError> {
         self.inner.export(writes).await
     }
+}
+
+/// Asks before it writes whether the job still belongs to this service: one that slept while another took the job over must not
+/// go on with what it had begun. It asks before every few writes, which is often enough and costs little.
+pub(super) struct Fenced {
+    inner: Arc<dyn Connector>,
+    records: Arc<dyn Records>,
+    fence: Fence,
+    stop: Stop,
+    together: usize,
+}
+
+impl Fenced {
+    /// Around a target that carries out so many writes `together`.
+    pub(super) fn new(
+        inner: Arc<dyn Connector>,
+        records: Arc<dyn Records>,
+        lease: &Lease,
+        stop: Stop,
+        together: usize,
+    ) -> Self {
+        Self { inner, records, fence: lease.fence(), stop, together: together.max(1) }
+    }
+
+    /// Why nothing may be written, if so.
+    async fn lost(&self) -> Option<String> {
+        // A batch of nothing is refused like one of something.
+        let batch = Batch { fence: Some(self.fence.clone()), ..Batch::default() };
+        match self.records.commit(batch).await {
+            Ok(()) => None,
+            Err(error) => {
+                if matches!(error, RecordsError::Fenced(_)) {
+                    self.stop.stop();
+                }
+                Some(format!("nothing more is written: {error}"))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for Fenced {
+    fn id(&self) -> &ConnectorId {
+        self.inner.id()
+    }
+
+    async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
+        self.inner.schema().await
+    }
+
+    fn import<'a>(
+        &'a self,
+        request: ImportRequest,
+    ) -> BoxStream<'a, Result<ImportPage, ConnectorError>> {
+        self.inner.import(request)
+    }
+
+    async fn read(
+        &self,
+        anchors: &[Anchor],
+        shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        self.inner.read(anchors, shape).await
+    }
+
+    async fn find(
+        &self,
+        query: &MatchQuery,
+        shape: &ImportShape,
+    ) -> Result<Vec<ImportedObject>, ConnectorError> {
+        self.inner.find(query, shape).await
+    }
+
+    async fn export(&self, writes: Vec<ExportWrite>) -> Result<Vec<ExportOutcome>, ConnectorError> {
+        let count = writes.len();
+        let mut outcomes = Vec::with_capacity(count);
+        let mut writes = writes.into_iter();
+        while outcomes.len() < count {
+            if let Some(message) = self.lost().await {
+                outcomes.resize_with(count, || not_sent(&message));
+                break;
+            }
+            let some: Vec<ExportWrite> = writes.by_ref().take(self.together).collect();
+            let sent = some.len();
+            match self.inner.export(some).await {
+                Ok(done) if done.len() == sent => outcomes.extend(done),
+                Ok(_) => {
+                    let text = "the target left writes without an answer";
+                    return Err(ConnectorError::Protocol(text.to_owned()));
+                }
+                Err(error) if outcomes.is_empty() => return Err(error),
+                // What was written before is kept; the rest was not begun.
+                Err(error) => {
+                    let message = error.to_string();
+                    outcomes.resize_with(count, || not_sent(&message));
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+fn not_sent(message: &str) -> ExportOutcome {
+    ExportOutcome::Failed(ExportFailure { kind: FailureKind::Busy, message: message.to_owned() })
 }
 
 /// A system that has these objects and no others, as far as a read tells. For a state of its own only: in one that knows

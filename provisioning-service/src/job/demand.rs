@@ -86,7 +86,7 @@ impl Jobs {
     ) -> Result<OnDemand, JobError> {
         let job = kept::job(&*self.0.records, key).await?.value;
         let subjects = subjects(asked)?;
-        let systems = self.0.systems(key, &job).await?;
+        let systems = self.0.systems(key, &job, None).await?;
         let mut request = Request {
             names: self.0.names(key, &systems, Some(&by.to_string())),
             systems,

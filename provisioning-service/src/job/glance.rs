@@ -32,7 +32,7 @@ pub struct Glance {
     pub mapping: u64,
     /// When it runs next.
     pub next: Due,
-    /// Whether a cycle of it runs in this process.
+    /// Whether a cycle of it runs, here or in another replica.
     pub running: bool,
     /// Objects in escrow, by where they went wrong.
     pub escrows: BTreeMap<EscrowStage, u64>,
@@ -61,7 +61,8 @@ impl Jobs {
         for job in kept::jobs(&*self.0.records, tenant).await? {
             let key = JobKey::new(tenant, &job.id);
             let status = kept::status(&*self.0.records, &key).await?;
-            all.push(self.0.glance(&key, job, status.value));
+            let elsewhere = self.0.runs_elsewhere(&key).await?;
+            all.push(self.0.glance(&key, job, status.value, elsewhere));
         }
         Ok(all)
     }
@@ -73,7 +74,8 @@ impl Jobs {
     pub async fn glance(&self, key: &JobKey) -> Result<Glance, JobError> {
         let job = kept::job(&*self.0.records, key).await?;
         let status = kept::status(&*self.0.records, key).await?;
-        Ok(self.0.glance(key, job.value, status.value))
+        let elsewhere = self.0.runs_elsewhere(key).await?;
+        Ok(self.0.glance(key, job.value, status.value, elsewhere))
     }
 
     /// What a plan would take away that the guard stopped, object by object, as its last cycle noted it in the log.
@@ -111,7 +113,7 @@ impl Jobs {
 }
 
 impl Inner {
-    fn glance(&self, key: &JobKey, job: JobRecord, status: JobStatus) -> Glance {
+    fn glance(&self, key: &JobKey, job: JobRecord, status: JobStatus, elsewhere: bool) -> Glance {
         let scope = planned::scope(job.settings.pilot.as_ref());
         let stops = status.stops.values().cloned();
         let switched_off = match &job.state.switch {
@@ -122,11 +124,11 @@ impl Inner {
             created: job.created,
             mapping: job.mapping,
             next: schedule::due(&job, &status, self.clock.now()),
-            running: self.running(key).is_some(),
+            running: elsewhere || self.running(key).is_some(),
             escrows: status.escrows.clone(),
             stops: stops.map(|stop| StoppedPlan::of(stop, &scope)).collect(),
             switched_off,
-            job: self.told(key, job, &status),
+            job: self.told(key, job, &status, elsewhere),
         }
     }
 }

@@ -5,17 +5,18 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use scim_sync::Connector as _;
+use scim_sync::Connector;
 use scim_sync::cycle::CycleOptions;
 use scim_sync::guard::GuardStop;
 use scim_sync::rules::Release;
 use scim_sync::rules::graph::JobSchema;
+use scim_sync::stop::Stop;
 use scim_sync_connectors::Beside;
 use scim_sync_connectors::remote::RemoteConnector;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::connectors::Probing;
+use super::connectors::{Fenced, Probing};
 use super::error::JobError;
 use super::kept::{self, Act, JOB, JobKey, PLAN, SECRETS};
 use super::mapping::{Difference, Mapping, differences};
@@ -28,7 +29,7 @@ use super::status::JobStatus;
 use super::{Inner, Jobs, planned, secrets, templates, wire};
 use crate::audit::Actor;
 use crate::logs::{self, LogPage};
-use crate::records::{Batch, LogQuery, RecordsError, Write};
+use crate::records::{Batch, Lease, LogQuery, RecordsError, Write};
 use crate::tenant::TenantId;
 
 /// How long somebody who deletes a job waits for its cycle to end.
@@ -63,7 +64,8 @@ impl Jobs {
         for job in kept::jobs(&*self.0.records, tenant).await? {
             let key = JobKey::new(tenant, &job.id);
             let status = kept::status(&*self.0.records, &key).await?;
-            list.push(self.0.told(&key, job, &status.value));
+            let elsewhere = self.0.runs_elsewhere(&key).await?;
+            list.push(self.0.told(&key, job, &status.value, elsewhere));
         }
         Ok(list)
     }
@@ -75,7 +77,8 @@ impl Jobs {
     pub async fn get(&self, key: &JobKey) -> Result<wire::SynchronizationJob, JobError> {
         let job = kept::job(&*self.0.records, key).await?;
         let status = kept::status(&*self.0.records, key).await?;
-        Ok(self.0.told(key, job.value, &status.value))
+        let elsewhere = self.0.runs_elsewhere(key).await?;
+        Ok(self.0.told(key, job.value, &status.value, elsewhere))
     }
 
     /// Makes a job from a template. It does nothing before it has secrets and somebody starts it.
@@ -122,7 +125,7 @@ impl Jobs {
         let act = Act { by, action: "job.create", details, at: now };
         let batch = Batch { writes, entries: vec![act.entry(&key)], fence: None };
         self.0.records.commit(batch).await?;
-        Ok(self.0.told(&key, job, &JobStatus::default()))
+        Ok(self.0.told(&key, job, &JobStatus::default(), false))
     }
 
     /// Gives a job other settings: those that are named, each as a whole; `null` for what is usual. The others stay. They
@@ -509,10 +512,21 @@ impl Inner {
         key: &JobKey,
         job: JobRecord,
         status: &JobStatus,
+        elsewhere: bool,
     ) -> wire::SynchronizationJob {
         let code = job.state.code(job.is_configured(), status.found());
-        let progress = self.running(key).and_then(|running| {
+        let here = self.running(key).and_then(|running| {
             running.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        });
+        // How far another replica is, it alone knows.
+        let progress = here.or_else(|| {
+            elsewhere.then(|| wire::Progress {
+                completed_units: 0,
+                progress_observation_date_time: self.clock.now(),
+                total_units: None,
+                units: "objects so far, as much as is known here: another replica runs it"
+                    .to_owned(),
+            })
         });
         let pair = |name: &str, value: &str| wire::KeyValuePair {
             name: name.to_owned(),
@@ -538,6 +552,14 @@ impl Inner {
         }
     }
 
+    /// Whether another replica has the job at work: it has the lease then.
+    pub(super) async fn runs_elsewhere(&self, key: &JobKey) -> Result<bool, JobError> {
+        if self.running(key).is_some() {
+            return Ok(false);
+        }
+        Ok(self.records.is_held(&key.lease(), self.clock.now()).await?)
+    }
+
     pub(super) fn running(&self, key: &JobKey) -> Option<Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
@@ -553,8 +575,14 @@ impl Inner {
         secrets::open(&kept.value, &self.sealer, &key.tenant, &key.id)
     }
 
-    /// What a job reads and writes, and how.
-    pub(super) async fn systems(&self, key: &JobKey, job: &JobRecord) -> Result<Systems, JobError> {
+    /// What a job reads and writes, and how; what is written `under` a lease is written as long as that holds, and its loss stops
+    /// the cycle.
+    pub(super) async fn systems(
+        &self,
+        key: &JobKey,
+        job: &JobRecord,
+        under: Option<(&Lease, &Stop)>,
+    ) -> Result<Systems, JobError> {
         let opened = self.opened(key).await?;
         let settings = &job.settings;
         let mut deprovision: Deprovision = settings.deprovision;
@@ -572,6 +600,12 @@ impl Inner {
         )
         .with_known(self.known_schema(key));
         let target = opened.connector(mapping.target.clone(), &settings.target, &self.targets)?;
+        let together = target.together();
+        let mut target: Arc<dyn Connector> = Arc::new(target);
+        if let Some((lease, stop)) = under {
+            let records = Arc::clone(&self.records);
+            target = Arc::new(Fenced::new(target, records, lease, stop.clone(), together));
+        }
         let read_targets_every = chrono::TimeDelta::from_std(settings.read_target_every.get());
         let options = CycleOptions {
             export: settings.mode == Mode::Active,
@@ -585,7 +619,7 @@ impl Inner {
         Ok(Systems {
             mapping: Arc::new(mapping),
             source: Arc::new(Beside::new(Arc::new(source))),
-            target: Arc::new(Beside::new(Arc::new(target))),
+            target: Arc::new(Beside::new(target)),
             options,
             pilot: settings.pilot.clone(),
         })

@@ -85,11 +85,14 @@ fn deprovisioned(file: &mut RuleFile, deprovision: &Deprovision) {
     for rule in file.rules.iter_mut().filter(|rule| rule.direction == Direction::Outbound) {
         let has_switch = rule.flow.iter().any(|flow| flow.to == active);
         let able = |release| match release {
-            Release::Disable if !has_switch => Release::Delete,
+            release if release.disables() && !has_switch => Release::Delete,
             release => release,
         };
         rule.on_delete = Some(able(deprovision.on_delete));
         rule.on_out_of_scope = Some(able(deprovision.on_out_of_scope));
+        let later =
+            [rule.on_delete, rule.on_out_of_scope].contains(&Some(Release::DisableThenDelete));
+        rule.delete_after_days = later.then_some(deprovision.delete_after_days);
     }
 }
 
@@ -254,10 +257,19 @@ mod tests {
         };
         assert_eq!(release(&usual, "User"), (Release::Delete, Release::Disable));
         assert_eq!(release(&usual, "Group"), (Release::Delete, Release::Delete));
-        let keep =
-            mapping(Deprovision { on_delete: Release::Disable, on_out_of_scope: Release::Keep });
+        let keep = mapping(Deprovision {
+            on_delete: Release::Disable,
+            on_out_of_scope: Release::Keep,
+            ..Deprovision::default()
+        });
         assert_eq!(release(&keep, "User"), (Release::Disable, Release::Keep));
         assert_eq!(release(&keep, "Group"), (Release::Delete, Release::Keep));
+        let json = r#"{"onOutOfScope":"disable-then-delete","deleteAfterDays":14}"#;
+        let later = mapping(serde_json::from_str(json).unwrap());
+        assert_eq!(release(&later, "User"), (Release::Delete, Release::DisableThenDelete));
+        assert_eq!(release(&later, "Group"), (Release::Delete, Release::Delete));
+        let days = later.rules.rules().iter().filter(|rule| rule.object_type == "User".into());
+        assert!(days.clone().any(|rule| rule.delete_after_days == 14));
     }
 
     #[test]

@@ -161,6 +161,9 @@ impl JobSettings {
         if self.interval.get() > Duration::from_secs(31 * 86_400) {
             return Err("hybrid.interval is at most P31D".to_owned());
         }
+        if !(1..=3650).contains(&self.deprovision.delete_after_days) {
+            return Err("hybrid.deprovision.deleteAfterDays is 1 to 3650".to_owned());
+        }
         if self.target.parallel == Some(0) {
             return Err("hybrid.target.parallel is at least 1".to_owned());
         }
@@ -225,11 +228,17 @@ pub struct Deprovision {
     pub on_delete: Release,
     /// Of those that left the scope. What cannot be switched off, such as a group, is removed instead.
     pub on_out_of_scope: Release,
+    /// How many days what is switched off first stays before it is removed.
+    pub delete_after_days: u32,
 }
 
 impl Default for Deprovision {
     fn default() -> Self {
-        Self { on_delete: Release::Delete, on_out_of_scope: Release::Disable }
+        Self {
+            on_delete: Release::Delete,
+            on_out_of_scope: Release::Disable,
+            delete_after_days: 30,
+        }
     }
 }
 
@@ -275,6 +284,9 @@ mod tests {
         assert!(JobSettings::new("", "ad").check().is_err());
         let short = JobSettings { interval: "PT0.01S".parse().unwrap(), ..usual.clone() };
         assert!(short.check().unwrap_err().contains("interval"));
+        let mut at_once = usual.clone();
+        at_once.deprovision.delete_after_days = 0;
+        assert!(at_once.check().unwrap_err().contains("deleteAfterDays"));
         let mut none = usual;
         none.target.parallel = Some(0);
         let nobody =

@@ -288,7 +288,7 @@ impl Inner {
         let mut begun = status.value.clone();
         begun.began = Some(now);
         begun.tried = restart;
-        let prepared = self.systems(key, &job).await;
+        let prepared = self.systems(key, &job, Some((lease, &claim.running.stop))).await;
         if let Err(error) = &prepared {
             run::could_not_begin(&mut begun, &key.id, now, self.clock.now(), error);
         }
@@ -462,8 +462,9 @@ impl Inner {
     }
 
     async fn disable(&self, key: &JobKey, status: &JobStatus) -> Result<(), JobError> {
-        let why = status.quarantine.as_ref().map(|found| found.message.clone()).unwrap_or_default();
-        tracing::error!(tenant = %key.tenant, job = key.id, "the job has rested for too long and is switched off: {why}");
+        let rests = || status.quarantine.as_ref().map(|found| found.message.clone());
+        let why = status.given_up.clone().or_else(rests).unwrap_or_default();
+        tracing::error!(tenant = %key.tenant, job = key.id, "the job failed for too long and is switched off: {why}");
         let details = serde_json::json!({ "why": &why });
         let (by, at) = (&Actor::Service, self.clock.now());
         let act = Act { by, action: "job.disable", details, at };

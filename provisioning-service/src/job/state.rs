@@ -34,7 +34,7 @@ pub enum Switch {
     On,
     /// Somebody paused it.
     Paused,
-    /// It rested for too long and was switched off; the text says for what.
+    /// It rested for too long, or an object failed for too long, and it was switched off; the text says what.
     Disabled(String),
 }
 
@@ -91,6 +91,8 @@ pub struct Found<'a> {
     pub tried: Option<u64>,
     /// What it rests for.
     pub quarantine: Option<&'a Quarantine>,
+    /// Whether objects failed for so long that they are tried no more.
+    pub given_up: bool,
 }
 
 /// When a job runs next.
@@ -102,7 +104,7 @@ pub enum Due {
     At(DateTime<Utc>),
     /// Not before somebody starts it.
     Never,
-    /// Never again by itself: it has rested for so long that it is to be switched off.
+    /// Never again by itself: it has rested, or an object has failed, for so long that it is to be switched off.
     TooLate,
 }
 
@@ -165,7 +167,7 @@ impl JobState {
         next
     }
 
-    /// The state of a job that has rested for too long.
+    /// The state of a job that has rested for too long, or of which an object has failed for too long.
     #[must_use]
     pub fn disabled(&self, why: &str) -> Self {
         Self { switch: Switch::Disabled(why.to_owned()), ..self.clone() }
@@ -214,6 +216,9 @@ impl JobState {
         let asked = self.restart.as_ref().map(|asked| asked.number);
         if asked.is_some() && asked != found.tried {
             return Due::Now;
+        }
+        if found.given_up {
+            return Due::TooLate;
         }
         if let Some(quarantine) = found.quarantine {
             let days = TimeDelta::days(i64::from(limits.disable_after_days));
@@ -297,8 +302,13 @@ mod tests {
     fn a_job_that_rests_waits_and_is_switched_off_in_the_end() {
         let on = told(&JobState::default(), &Command::Start).after_cycle(Some(1), Outcome::Done);
         let quarantine = resting(0, 60);
-        let found =
-            Found { ran: true, began: Some(at(0)), tried: Some(1), quarantine: Some(&quarantine) };
+        let found = Found {
+            ran: true,
+            began: Some(at(0)),
+            tried: Some(1),
+            quarantine: Some(&quarantine),
+            given_up: false,
+        };
         assert_eq!(on.code(true, found), StatusCode::Quarantine);
         assert_eq!(due(&on, found, 5), Due::At(at(60)));
         assert_eq!(due(&on, found, 60), Due::Now);
@@ -315,12 +325,25 @@ mod tests {
     }
 
     #[test]
+    fn a_job_with_an_object_that_failed_for_too_long_is_switched_off() {
+        let on = told(&JobState::default(), &Command::Start).after_cycle(Some(1), Outcome::Done);
+        let ran = Found { ran: true, began: Some(at(0)), tried: Some(1), ..Found::default() };
+        let given_up = Found { given_up: true, ..ran };
+        assert_eq!(due(&on, ran, 1), Due::At(at(2)));
+        assert_eq!(due(&on, given_up, 1), Due::TooLate);
+        // Whoever starts it means now, and the cycle begins with a new start for the object.
+        let again = told(&on.disabled("no"), &Command::Start);
+        assert_eq!(due(&again, given_up, 1), Due::Now);
+        assert!(again.next_cycle().0.contains(&Reset::QuarantineState));
+    }
+
+    #[test]
     fn a_restart_is_tried_at_once_and_then_in_its_turn_until_its_cycle_ends() {
         let on = told(&JobState::default(), &Command::Start).after_cycle(Some(1), Outcome::Done);
         let (again, effects) = on.command(&Command::Restart(Reset::usual()), true).unwrap();
         assert_eq!(effects, Effects { stop: true, wake: true });
         assert_eq!(again.next_cycle(), (Reset::usual(), CycleMode::Initial));
-        let before = Found { ran: true, began: Some(at(0)), tried: Some(1), quarantine: None };
+        let before = Found { ran: true, began: Some(at(0)), tried: Some(1), ..Found::default() };
         assert_eq!(due(&again, before, 1), Due::Now);
         let tried = Found { began: Some(at(1)), tried: Some(2), ..before };
         for outcome in [Outcome::Stopped, Outcome::CouldNotRun] {

@@ -43,6 +43,8 @@ pub struct JobStatus {
     pub last_with_exports: Option<TaskExecution>,
     /// What the job rests for.
     pub quarantine: Option<Quarantine>,
+    /// What objects have come to that failed for so long that they are tried no more, in a sentence.
+    pub given_up: Option<String>,
     /// What a system said that did not accept the credentials in the last cycle.
     pub refused: Option<String>,
     /// The digest of the plan that is kept to be looked at, because nothing of it was written.
@@ -77,6 +79,7 @@ impl JobStatus {
             began: self.began,
             tried: self.tried,
             quarantine: self.quarantine.as_ref(),
+            given_up: self.given_up.is_some(),
         }
     }
 
@@ -120,6 +123,7 @@ impl JobStatus {
             self.refused.clone_from(&told.refused);
         }
         self.escrows = escrows;
+        self.given_up = escrow::given_up(store)?;
         self.quarantine = run::quarantine(store)?.quarantine;
         self.stops.clear();
         for target in targets {
@@ -149,7 +153,7 @@ impl JobStatus {
         let execution = TaskExecution {
             activity_identifier: id.to_owned(),
             count_entitled: count("countEntitled"),
-            count_entitled_for_provisioning: count("countEntitled"),
+            count_entitled_for_provisioning: count("countEntitledForProvisioning"),
             count_escrowed: raw.saturating_sub(references),
             count_escrowed_raw: raw,
             count_exported: count("countExported"),
@@ -337,8 +341,16 @@ mod tests {
         assert_eq!(observed(&mut status, &store), None);
         assert_eq!(status.failures, 2);
 
-        run(&mut store, 4, Outcome::Done, &[("countExported", 3), ("countExports", 3)]);
+        let counts = [
+            ("countExported", 3),
+            ("countExports", 3),
+            ("countEntitled", 5),
+            ("countEntitledForProvisioning", 4),
+        ];
+        run(&mut store, 4, Outcome::Done, &counts);
         assert_eq!(observed(&mut status, &store), Some(Outcome::Done));
+        let last = status.last.as_ref().unwrap();
+        assert_eq!((last.count_entitled, last.count_entitled_for_provisioning), (5, 4));
         assert_eq!((status.failures, status.ran), (0, true));
         assert_eq!(status.steady_first, None);
         run(&mut store, 6, Outcome::Done, &[]);

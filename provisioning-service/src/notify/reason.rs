@@ -17,7 +17,7 @@ pub enum ReasonKind {
     JobCredentials,
     /// The guard stopped a plan of a job, and somebody has to allow or reject it.
     JobThreshold,
-    /// A job was switched off after four weeks of rest.
+    /// A job was switched off after four weeks of rest, or because an object failed for so long.
     JobDisabled,
     /// The cycles of a job cannot be run, one after the other.
     JobFailing,

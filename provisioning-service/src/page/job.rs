@@ -14,7 +14,7 @@ use super::jobs::{escrowed, name, path};
 use super::layout::{Place, button, csrf, note};
 use super::words::{self, Tone, badge, text, when};
 use crate::job::wire::{QuarantineReason, ScheduleState, StatusCode, TaskExecution};
-use crate::job::{Command, Glance, JobKey};
+use crate::job::{Command, Glance, JobKey, Mode};
 use crate::tokens::Role;
 
 /// What a restart can forget. `ForceDeletes` is not among them: a plan is allowed where it can be seen.
@@ -55,6 +55,7 @@ pub(super) async fn get(visit: Visit, Path(job): Path<String>) -> Answer {
             hx-select="#live" hx-swap="outerHTML" hx-headers=r#"{"X-Poll":"1"}"# {
             (head(&visit, &glance, &here))
             (trouble(now, &glance))
+            (staging(&visit, &glance, &here))
             (progress(&glance))
             (facts(now, &glance))
             (cycle(now, &glance))
@@ -104,7 +105,7 @@ fn trouble(now: DateTime<Utc>, glance: &Glance) -> Markup {
                 p { a.button.danger href=(plan_path(glance)) { "Look at the plan" } }
             }
         } @else if let Some(why) = &glance.switched_off {
-            (note(Tone::Bad, "The job rested for too long and was switched off", &html! { p { (text(why)) } p { "Start it when the cause is mended." } }))
+            (note(Tone::Bad, "The job failed for too long and was switched off", &html! { p { (text(why)) } p { "Start it when the cause is mended." } }))
         } @else if let Some(found) = &status.quarantine {
             @let (plain, next) = words::quarantine(found.reason);
             (note(Tone::Bad, "The job is in quarantine", &html! {
@@ -116,6 +117,24 @@ fn trouble(now: DateTime<Utc>, glance: &Glance) -> Markup {
             (note(Tone::Warn, "The last cycle had trouble", &html! { p.told { (text(&error.message)) } }))
         }
     }
+}
+
+/// That nothing is written, and the way out of it.
+fn staging(visit: &Visit, glance: &Glance, here: &str) -> Markup {
+    if glance.job.hybrid.mode == Mode::Active {
+        return html! {};
+    }
+    note(
+        Tone::Busy,
+        "The job is staged: it works everything out and writes nothing",
+        &html! {
+            @if visit.session.may(Role::Admin) {
+                p { a.button href={ (here) "/go-live" } id="go-live" { "Look at what it would write" } }
+            } @else {
+                p { "An administrator ends that." }
+            }
+        },
+    )
 }
 
 fn progress(glance: &Glance) -> Markup {

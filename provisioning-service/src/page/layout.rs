@@ -188,6 +188,7 @@ fn said(word: &str) -> Option<&'static str> {
         "paused" => "The job is paused. Everything is kept; start it to go on.",
         "restarted" => "The job begins anew with its next cycle.",
         "allowed" => "The plan is allowed, once, and is being carried out.",
+        "live" => "The job is live: from its next cycle on it writes.",
         "rejected" => "The plan was rejected: nothing was taken away, and the job is paused.",
         _ => return None,
     })

@@ -6,6 +6,7 @@
 mod agents;
 mod assets;
 mod audit;
+mod go_live;
 mod guard;
 mod job;
 mod jobs;
@@ -29,7 +30,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use maud::Markup;
 
 use crate::agents::AgentError;
@@ -57,6 +58,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     const REVOKE: &str = "/console/agents/{id}/revoke";
     const JOB: &str = "/console/jobs/{job}";
     const PLAN: &str = "/console/jobs/{job}/plans/{digest}";
+    const GO_LIVE: &str = "/console/jobs/{job}/go-live";
     const PREVIEW: &str = "/console/jobs/{job}/preview";
     let (get, post) = (|| Method::GET, || Method::POST);
     let everybody = Access::Page;
@@ -89,6 +91,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(post(), "/console/jobs/{job}/start", operator, "pageStart", job::start),
         Endpoint::new(post(), "/console/jobs/{job}/pause", operator, "pagePause", job::pause),
         Endpoint::new(post(), "/console/jobs/{job}/restart", operator, "pageRestart", job::restart),
+        Endpoint::new(get(), GO_LIVE, admin, "pageGoLive", go_live::confirm),
+        Endpoint::new(post(), GO_LIVE, admin, "pageGoLiveJob", go_live::post),
         Endpoint::new(get(), PLAN, reader, "pagePlan", plan::get),
         Endpoint::new(
             post(),
@@ -123,7 +127,7 @@ pub(crate) async fn pass(
         None => guard::open(app, request).await,
         Some(role) => guard::signed_in(app, role, request).await,
     };
-    let mut response = match admitted {
+    let response = match admitted {
         Err(refusal) => *refusal,
         Ok(request) => {
             let session = request.extensions().get::<Session>().cloned();
@@ -134,6 +138,23 @@ pub(crate) async fn pass(
             response
         }
     };
+    dressed(response)
+}
+
+/// Whether a path is below that of the page, where people expect pages.
+pub(crate) fn is_below(path: &str) -> bool {
+    path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The page about a request that no page answers.
+pub(crate) async fn unanswered(app: &App, headers: &HeaderMap, problem: &Problem) -> Response {
+    // Whoever cannot be told from others sees the page of everybody.
+    let session = session::resume(app, headers, false).await.ok().flatten();
+    dressed(layout::problem(session.as_ref(), problem))
+}
+
+/// Puts around an answer what every page has.
+fn dressed(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let fixed: [(HeaderName, &'static str); 7] = [
         (CONTENT_SECURITY_POLICY, POLICY),

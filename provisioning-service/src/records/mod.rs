@@ -116,6 +116,9 @@ pub trait Records: Debug + Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<Option<Lease>, RecordsError>;
 
+    /// Whether somebody has a lease of this name now.
+    async fn is_held(&self, name: &str, now: DateTime<Utc>) -> Result<bool, RecordsError>;
+
     /// Gives a lease back; one that was lost meanwhile is left alone.
     async fn release(&self, lease: &Lease) -> Result<(), RecordsError>;
 

@@ -281,7 +281,11 @@ async fn journals_forget(store: &dyn Records) {
 async fn leases_have_one_holder(store: &dyn Records) {
     let ttl = Duration::from_secs(60);
     let later = |seconds| now() + TimeDelta::seconds(seconds);
+    assert!(!store.is_held("job/1", now()).await.unwrap());
     let a = store.lease("job/1", "a", ttl, now()).await.unwrap().unwrap();
+    assert!(store.is_held("job/1", later(59)).await.unwrap());
+    assert!(!store.is_held("job/1", later(60)).await.unwrap(), "it has expired");
+    assert!(!store.is_held("job/2", now()).await.unwrap());
     assert_eq!((a.holder.as_str(), a.until), ("a", later(60)));
     for holder in ["a", "b"] {
         assert_eq!(store.lease("job/1", holder, ttl, later(59)).await.unwrap(), None);
@@ -299,6 +303,7 @@ async fn leases_have_one_holder(store: &dyn Records) {
     store.release(&a).await.unwrap();
     assert_eq!(store.lease("job/1", "c", ttl, later(120)).await.unwrap(), None);
     store.release(&b).await.unwrap();
+    assert!(!store.is_held("job/1", later(120)).await.unwrap());
     assert_eq!(store.renew(&b, ttl, later(120)).await.unwrap(), None);
     let c = store.lease("job/1", "c", ttl, later(120)).await.unwrap().unwrap();
     assert!(c.fence > b.fence);

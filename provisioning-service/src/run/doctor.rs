@@ -60,7 +60,7 @@ async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
     if let Some(records) = &shared
         && !super::authority_is_there(records).await?
     {
-        report.odd("there is nothing in the database yet; `serve` makes it");
+        report.odd(NOTHING_YET);
         return Ok(());
     }
     let sealer = match &config.seal_key {
@@ -123,8 +123,48 @@ async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
     people(config, &records, &clock, authority, report).await
 }
 
+const NOTHING_YET: &str = "there is nothing in the database yet; `serve` makes it";
+
+/// Whether the tables of a database are those of this version. They are looked at and not brought to it.
+async fn tables(address: &Address, report: &mut Report) -> Result<bool, RecordsError> {
+    let [records, states] = PostgresRecords::tables(address).await?;
+    let all = [("the records", records), ("the states of jobs", states)];
+    if all.iter().all(|(_, tables)| tables.found.is_none()) {
+        report.odd(NOTHING_YET);
+        return Ok(false);
+    }
+    for (what, tables) in all {
+        let known = tables.known;
+        match tables.found {
+            Some(found) if found == known => {
+                report.good(&format!("the tables of {what} are of version {found}"));
+            }
+            Some(found) if found > known => report.bad(&format!(
+                "the tables of {what} are of version {found}, and this program knows {known}: use the newer program that was \
+                 there before"
+            )),
+            found => {
+                let found = found.map_or_else(|| "not there".to_owned(), |it| format!("of version {it}"));
+                report.odd(&format!(
+                    "the tables of {what} are {found}; the next `serve` brings them to version {known}, and what is in them is \
+                     looked at then"
+                ));
+            }
+        }
+    }
+    Ok(all.iter().all(|(_, tables)| tables.are_current()))
+}
+
 /// The records in a database, and whether its clock is this one's.
 async fn database(address: &Address, report: &mut Report) -> Option<PostgresRecords> {
+    match tables(address, report).await {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(error) => {
+            report.bad(&error.to_string());
+            return None;
+        }
+    }
     let found = async {
         let records = PostgresRecords::open(address).await?;
         let skew = super::skew(&records, &SystemClock::new()).await?;

@@ -21,7 +21,7 @@ pub(super) async fn job(config: &Config, command: JobCommand) -> anyhow::Result<
     let jobs = Jobs::new(JobParts {
         records: Arc::clone(&parts.records),
         // Nothing is asked of agents here: they are connected to the service.
-        sources: Arc::new(HubSources::new(Hub::new())),
+        sources: Arc::new(HubSources::new(Hub::new(), config.read_limit)),
         sealer: Arc::clone(&parts.sealer),
         clock: Arc::clone(&parts.clock),
         targets: config.targets(),

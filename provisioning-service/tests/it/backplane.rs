@@ -1,5 +1,7 @@
 //! Two replicas of the service: whoever has the agent, each can ask it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{Method, StatusCode};
@@ -25,7 +27,7 @@ async fn an_agent_of_one_replica_answers_the_jobs_of_the_other() {
     assert_eq!(ask(&two, "h", "/x").await.unwrap_err(), LinkError::NoAgent);
 
     // As a job of the other replica has it.
-    let relay = HubSources::new(two.app.hub.clone()).relay(&acme(), "g");
+    let relay = HubSources::new(two.app.hub.clone(), Duration::from_secs(3600)).relay(&acme(), "g");
     let request = http::Request::get("/y").body(Bytes::new()).unwrap();
     let answer = relay.send(request, std::time::Duration::from_secs(10)).await.unwrap();
     let body: Vec<Bytes> = answer.into_body().map(|piece| piece.unwrap()).collect().await;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
+use testkit::Postgres;
 
 fn program(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_provisioning-service"));
@@ -70,6 +71,42 @@ fn the_first_start_says_what_to_do_and_the_commands_work_beside_it() {
         "{told}"
     );
     assert!(told.contains("/console\n") && told.contains("stopped"), "{told}");
+}
+
+#[test]
+fn doctor_looks_at_a_database_and_changes_nothing() {
+    let (folder, server) = (TempDir::new().unwrap(), Postgres::start());
+    let address = server.database();
+    let name = address.rsplit('/').next().unwrap();
+    let doctor = || {
+        let data = folder.path().join("data");
+        let found = run(&data, &["doctor", "--database", &address]);
+        (found.status.code(), text(&found.stdout))
+    };
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    let (code, report) = doctor();
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report.contains("nothing in the database yet"), "{report}");
+    assert_eq!(server.sql(name, tables), "0");
+
+    // A service was there, and then a newer one.
+    let made = run(&folder.path().join("data"), &["token", "list", "--database", &address]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let (_, report) = doctor();
+    assert!(report.contains("ok     the tables of the records are of version 1"), "{report}");
+    assert!(report.contains("ok     the tables of the states of jobs are of version"), "{report}");
+    let history = "INSERT INTO records_history (version, name, applied_on, checksum) VALUES (99, 'x', '', '')";
+    server.sql(name, history);
+    let (code, report) = doctor();
+    assert_eq!(code, Some(1), "{report}");
+    assert!(report.contains("FAULT  the tables of the records are of version 99"), "{report}");
+
+    // One of an older version is not brought to this one.
+    server.sql(name, "DELETE FROM sync_history; DELETE FROM records_history WHERE version = 99");
+    let (code, report) = doctor();
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report.contains("note   the tables of the states of jobs are not there"), "{report}");
+    assert_eq!(server.sql(name, "SELECT count(*) FROM sync_history"), "0");
 }
 
 #[test]

@@ -126,6 +126,14 @@ async fn another_one_goes_on_from_the_watermark_where_one_was_killed() {
     let taken = two.kept.records.lease(&two.key.lease(), "somebody", ttl, now).await;
     assert_eq!(taken.unwrap(), None);
     let service = two.kept.service(&two.bed.way);
+    // Who asks this one is told so, though nothing runs here.
+    until(async || {
+        let glance = service.jobs.glance(&two.key).await.unwrap();
+        let progress = &glance.job.status.progress;
+        let told = progress.iter().any(|one| one.units.contains("another replica"));
+        if glance.running && told { Ok(()) } else { Err(format!("{glance:?}")) }
+    })
+    .await;
     let job = two.next(&service).await;
     // The other one had read everything: what is read now is what has changed since.
     let read = job.status.last_execution.as_ref().unwrap();
@@ -148,11 +156,15 @@ async fn one_that_was_suspended_and_wakes_up_cannot_write() {
     assert_eq!((held.len(), held["everybody"].len()), (PEOPLE + 1, PEOPLE));
 
     // It still believes that the lease is its own: by its clock no time has passed.
+    let _ = two.bed.written();
     kill_process(pid, Signal::CONT).unwrap();
     two.until("idle").await;
     two.worker.kill().unwrap();
     two.worker.wait().unwrap();
-    // It may still send the rest of the batch that it had begun; it cannot keep what came of it, nor begin another one.
+    // It asks before every few writes: of the batch that it had begun, the next one may still be sent. It cannot keep what came
+    // of it, nor begin another one.
+    let sent = two.bed.written();
+    assert!(sent.len() <= 1, "{} writes were sent: {sent:?}", sent.len());
     assert_eq!(last(&status(&service.jobs, &two.key).await), last(&job.status));
     assert_eq!(two.bed.held(), held);
     let quiet = two.next(&service).await;

@@ -6,12 +6,14 @@ use chrono::TimeDelta;
 use scim_provisioning_service::job::wire::{
     QuarantineReason, ScheduleState, StatusCode, TaskState, ValidateCredentials,
 };
-use scim_provisioning_service::job::{Command, JobError, Refused};
+use scim_provisioning_service::job::{Command, JobError, JobKey, Jobs, Refused};
 use scim_provisioning_service::logs;
 use scim_provisioning_service::records::LogQuery;
+use scim_sync::rules::Release;
 use scim_sync::run::Reset;
+use testkit::proxy::Pass;
 
-use crate::bed::{Bed, actor, last, pair, status, succeeded};
+use crate::bed::{Bed, actor, last, pair, status, succeeded, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_deletes_stop_until_somebody_allows_them() {
@@ -91,6 +93,95 @@ async fn the_threshold_of_the_notifications_counts_and_a_restart_without_force_a
         .unwrap();
     succeeded(&bed.ended(jobs, &key, before).await);
     assert_eq!(bed.held().len(), 36);
+    service.stop().await;
+}
+
+/// Lets the plan through that the guard stopped, and waits for the cycle.
+async fn allow(bed: &Bed, jobs: &Jobs, key: &JobKey) {
+    let plans = jobs.stopped_plans(key).await.unwrap();
+    let [plan] = plans.as_slice() else { panic!("{plans:?}") };
+    let before = last(&status(jobs, key).await);
+    jobs.allow(key, &plan.stop.digest, &actor()).await.unwrap();
+    succeeded(&bed.ended(jobs, key, before).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_switched_off_first_is_removed_after_its_days_and_not_past_the_guard() {
+    let bed = Bed::new();
+    let all = bed.people(40);
+    let service = bed.service();
+    let key = bed
+        .job(&service.jobs, |settings| {
+            settings.deprovision.on_delete = Release::DisableThenDelete;
+            settings.deprovision.delete_after_days = 14;
+        })
+        .await;
+    service.jobs.command(&key, &Command::Start, &actor()).await.unwrap();
+    succeeded(&bed.ended(&service.jobs, &key, None).await);
+    for guid in &all[..10] {
+        bed.ad.delete(*guid);
+    }
+    assert_eq!(bed.next(&service.jobs, &key).await.status.code, StatusCode::Quarantine);
+    allow(&bed, &service.jobs, &key).await;
+    let off = || bed.held().keys().filter(|name| name.ends_with("(off)")).count();
+    assert_eq!((bed.held().len(), off()), (41, 10));
+    let query = LogQuery { action: Some("disable".to_owned()), limit: 100, ..LogQuery::default() };
+    let disabled = logs::page(&*bed.kept.records, &bed.tenant, &query).await.unwrap().entries;
+    assert_eq!(disabled.len(), 10);
+    assert!(disabled[0].to_string().contains("when it was off for 14 days"), "{}", disabled[0]);
+    service.stop().await;
+
+    // Another service knows the days as well.
+    let service = bed.service();
+    let jobs = &service.jobs;
+    succeeded(&bed.after(jobs, &key, TimeDelta::days(13)).await);
+    assert_eq!(off(), 10);
+    let _ = bed.written();
+    let stopped = bed.after(jobs, &key, TimeDelta::hours(25)).await;
+    assert_eq!(stopped.status.quarantine.unwrap().reason, QuarantineReason::TooManyDeletes);
+    assert_eq!(bed.written(), []);
+    allow(&bed, jobs, &key).await;
+    assert_eq!((bed.held().len(), off()), (31, 0));
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_failed_for_too_long_switches_the_job_off_until_somebody_starts_it() {
+    let bed = Bed::new();
+    bed.people(5);
+    bed.proxy.decide(|seen| {
+        let refused = seen.method == "POST" && seen.body.contains("u003@");
+        if refused { Pass::Answer(400, None) } else { Pass::Through }
+    });
+    let service = bed.service();
+    let jobs = &service.jobs;
+    let key = bed.job(jobs, |settings| settings.retry.days = 2).await;
+    jobs.command(&key, &Command::Start, &actor()).await.unwrap();
+    bed.ended(jobs, &key, None).await;
+    for hours in [6, 6, 12] {
+        let job = bed.after(jobs, &key, TimeDelta::hours(hours)).await;
+        assert_eq!(job.status.last_execution.unwrap().state, TaskState::EntryLevelErrors);
+        assert_eq!(job.schedule.state, ScheduleState::Active);
+    }
+    bed.after(jobs, &key, TimeDelta::hours(24)).await;
+    let off = until(async || {
+        let glance = jobs.glance(&key).await.unwrap();
+        if glance.switched_off.is_some() { Ok(glance) } else { Err(format!("{glance:?}")) }
+    })
+    .await;
+    let why = off.switched_off.unwrap();
+    assert!(why.contains("failed at every try since"), "{why}");
+    assert_eq!(off.job.schedule.state, ScheduleState::Disabled);
+    assert_eq!((off.job.status.code, bed.held().len()), (StatusCode::Quarantine, 5));
+
+    bed.proxy.decide(|_| Pass::Through);
+    let before = last(&status(jobs, &key).await);
+    jobs.command(&key, &Command::Start, &actor()).await.unwrap();
+    let mended = bed.ended(jobs, &key, before).await;
+    assert_eq!(mended.schedule.state, ScheduleState::Active);
+    assert_eq!(mended.status.last_execution.as_ref().unwrap().count_escrowed, 0);
+    assert!(bed.held().contains_key("u003@fake.example"));
+    assert_eq!(bed.next(jobs, &key).await.status.code, StatusCode::Active);
     service.stop().await;
 }
 

@@ -91,6 +91,16 @@ impl ScimConnector {
         self
     }
 
+    /// How many writes are best given to it together: those that are under way at a time and those that follow them; all of
+    /// them where they go in one request.
+    #[must_use]
+    pub fn together(&self) -> usize {
+        match self.bulk {
+            BulkUse::Never => self.parallel.saturating_mul(2),
+            BulkUse::Always => usize::MAX,
+        }
+    }
+
     /// The client.
     #[must_use]
     pub fn client(&self) -> &Client {

@@ -70,15 +70,10 @@ fn frames() -> impl Strategy<Value = Frame> {
         any::<u64>().prop_map(|nonce| Frame::Pong { nonce }),
         any::<Option<u64>>().prop_map(|valid_ms| Frame::Renewed { valid_ms }),
         ".{0,30}".prop_map(|credential| Frame::Renew { credential: credential.into() }),
-        (any::<u32>(), ".{0,30}", any::<u32>(), any::<u64>(), any::<u32>()).prop_map(
-            |(minor, software, capacity, max_request, window)| Frame::Hello(Hello {
-                minor,
-                software,
-                capacity,
-                max_request,
-                window
-            })
-        ),
+        (any::<u32>(), ".{0,30}", any::<u32>(), any::<u64>(), any::<u32>(), any::<bool>())
+            .prop_map(|(minor, software, capacity, max_request, window, beside)| Frame::Hello(
+                Hello { minor, software, capacity, max_request, window, beside }
+            )),
         Just(Frame::Drain),
         Just(Frame::Drained),
         ".{0,30}".prop_map(|reason| Frame::Bye { code: EndCode::Revoked, reason }),

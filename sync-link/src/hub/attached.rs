@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -36,7 +39,10 @@ pub(super) struct Attached {
     window: u32,
     outbox: Arc<Outbox>,
     pending: Mutex<Pending>,
+    /// Requests that it was given and that are not over, those that are still to be sent among them.
+    given: AtomicU32,
     end: watch::Sender<Option<Ended>>,
+    retired: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -172,7 +178,9 @@ impl Attached {
             window: hub.options.window,
             outbox: Arc::clone(outbox),
             pending: Mutex::default(),
+            given: AtomicU32::new(0),
             end: watch::Sender::new(None),
+            retired: watch::Sender::new(false),
         }
     }
 
@@ -196,12 +204,28 @@ impl Attached {
         self.outbox.control(frame);
     }
 
-    pub(super) fn is_quiet(&self, hub: &Inner) -> bool {
-        let identity = &self.identity;
-        !hub.registry()
-            .statuses(&identity.tenant)
-            .iter()
-            .any(|agent| agent.agent == identity.agent && agent.in_flight > 0)
+    /// The agent has a newer link: this one ends when it has nothing more to answer.
+    pub(super) fn retire(&self) {
+        self.retired.send_replace(true);
+    }
+
+    /// Says when it has a newer one.
+    pub(super) fn retiring(&self) -> watch::Receiver<bool> {
+        self.retired.subscribe()
+    }
+
+    /// One more request is for this link.
+    pub(super) fn give(&self) {
+        self.given.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One is over.
+    pub(super) fn give_back(&self) {
+        self.given.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.given.load(Ordering::Acquire) == 0
     }
 
     fn register(&self, asked: Asked) -> Result<u64, LinkError> {

@@ -41,6 +41,7 @@ pub(super) async fn run(
         capacity: 0,
         max_request: 0,
         window: 0,
+        beside: false,
     }));
     let mut writing = pin!(writer.run());
     let serving = async {
@@ -103,7 +104,7 @@ impl<'a> Member<'a> {
     fn join(hub: &'a Arc<Inner>, attached: &Arc<Attached>) -> Option<Self> {
         let joined = hub.registry().join(hub, attached)?;
         let connection = joined.connection;
-        if let Some(older) = joined.replaced {
+        for older in joined.replaced {
             older.end(Ended::new(EndCode::Replaced, "the agent has a newer connection"));
         }
         let member = Self { hub, attached: Arc::clone(attached), connection };
@@ -118,10 +119,15 @@ impl<'a> Member<'a> {
     ) -> Result<Infallible, Ended> {
         let mut end = self.attached.ending();
         let mut renewing: Option<BoxFuture<'_, Result<Duration, String>>> = None;
-        let mut draining = false;
+        let mut retiring = self.attached.retiring();
+        let (mut draining, mut retired) = (false, false);
         loop {
             let quiet = self.hub.quiet.notified();
-            if draining && self.attached.is_quiet(self.hub) {
+            if retired && self.attached.is_quiet() {
+                let reason = "the agent has a newer connection, and all of this one is answered";
+                return Err(Ended::new(EndCode::Replaced, reason));
+            }
+            if draining && self.attached.is_quiet() {
                 // Only now: a request that was on its way when the agent asked is answered, too.
                 self.attached.tell(Frame::Drained);
                 draining = false;
@@ -159,7 +165,8 @@ impl<'a> Member<'a> {
                         }
                     }
                 }
-                () = quiet, if draining => {}
+                () = sooner_or_later(&mut retiring), if !retired => retired = true,
+                () = quiet, if draining || retired => {}
             }
         }
     }
@@ -207,6 +214,12 @@ async fn wanted(end: &mut watch::Receiver<Option<Ended>>) -> Ended {
     match end.wait_for(Option::is_some).await.map(|ended| ended.clone()) {
         Ok(Some(ended)) => ended,
         Ok(None) | Err(_) => std::future::pending().await,
+    }
+}
+
+async fn sooner_or_later(wanted: &mut watch::Receiver<bool>) {
+    if wanted.wait_for(|wanted| *wanted).await.is_err() {
+        std::future::pending().await
     }
 }
 

@@ -14,6 +14,8 @@ use crate::error::LinkError;
 #[derive(Default)]
 pub(super) struct Registry {
     agents: BTreeMap<AgentKey, Entry>,
+    /// Older links of agents that have a newer one and answer here what they have.
+    retired: BTreeMap<u64, Arc<Attached>>,
     waiting: BTreeMap<GroupKey, VecDeque<Waiter>>,
     waiters: u64,
     connections: u64,
@@ -57,8 +59,8 @@ pub(super) enum Reserved {
 /// What joining comes to.
 pub(super) struct Joined {
     pub(super) connection: u64,
-    /// The same agent's older connection.
-    pub(super) replaced: Option<Arc<Attached>>,
+    /// The same agent's older connections, which are to end.
+    pub(super) replaced: Vec<Arc<Attached>>,
 }
 
 /// What regrouping comes to.
@@ -87,13 +89,31 @@ impl Registry {
             draining: false,
             connected: Instant::now(),
         };
-        let replaced = self.agents.insert(key.clone(), entry).map(|older| older.attached);
+        let older = self.agents.insert(key.clone(), entry);
+        let replaced = if attached.hello.beside {
+            if let Some(older) = older {
+                older.attached.retire();
+                self.retired.insert(older.connection, older.attached);
+            }
+            Vec::new()
+        } else {
+            let retired = self.retired_of(&key);
+            older.into_iter().map(|older| older.attached).chain(retired).collect()
+        };
         self.hand_out(hub, &key);
         Some(Joined { connection, replaced })
     }
 
+    fn retired_of(&self, key: &AgentKey) -> Vec<Arc<Attached>> {
+        let is_of = |attached: &&Arc<Attached>| {
+            attached.identity.tenant == key.tenant && attached.identity.agent == key.agent
+        };
+        self.retired.values().filter(is_of).cloned().collect()
+    }
+
     /// Removes a connection; an agent's newer one stays.
     pub(super) fn leave(&mut self, attached: &Attached, connection: u64) {
+        self.retired.remove(&connection);
         let key = key(&attached.identity.tenant, &attached.identity.agent);
         if self.agents.get(&key).is_some_and(|entry| entry.connection == connection) {
             self.agents.remove(&key);
@@ -135,11 +155,13 @@ impl Registry {
         for entry in self.agents.values_mut() {
             entry.draining = true;
         }
-        self.agents.values().map(|entry| Arc::clone(&entry.attached)).collect()
+        let current = self.agents.values().map(|entry| &entry.attached);
+        current.chain(self.retired.values()).cloned().collect()
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        self.agents.values().all(|entry| entry.in_flight == 0)
+        let current = self.agents.values().map(|entry| &entry.attached);
+        current.chain(self.retired.values()).all(|attached| attached.is_quiet())
     }
 
     /// A place at the agent of the group that has the least to do, or a turn in the queue.
@@ -241,8 +263,11 @@ impl Registry {
         self.agents.range(key(tenant, "")..).take_while(move |(key, _)| key.tenant == tenant)
     }
 
-    pub(super) fn attached(&self, tenant: &str, agent: &str) -> Option<Arc<Attached>> {
-        self.agents.get(&key(tenant, agent)).map(|entry| Arc::clone(&entry.attached))
+    /// The links of an agent, with those that only answer what they have.
+    pub(super) fn links(&self, tenant: &str, agent: &str) -> Vec<Arc<Attached>> {
+        let key = key(tenant, agent);
+        let current = self.agents.get(&key).map(|entry| Arc::clone(&entry.attached));
+        current.into_iter().chain(self.retired_of(&key)).collect()
     }
 
     pub(super) fn statuses(&self, tenant: &str) -> Vec<AgentStatus> {
@@ -282,6 +307,7 @@ impl Entry {
     fn slot(&mut self, hub: &Arc<Inner>) -> Slot {
         self.in_flight += 1;
         self.served += 1;
+        self.attached.give();
         Slot {
             attached: Arc::clone(&self.attached),
             hub: Some(Arc::clone(hub)),
@@ -299,6 +325,7 @@ impl Entry {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.attached.give_back();
         if let Some(hub) = self.hub.take() {
             hub.registry().release(&hub, &self.attached, self.connection);
             hub.quiet.notify_waiters();

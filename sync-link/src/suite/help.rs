@@ -257,13 +257,28 @@ impl Rig {
     }
 
     pub async fn join_as(&self, identity: AgentIdentity, link: Link) -> Joined {
+        self.join_with(identity, link, false).await
+    }
+
+    /// Connects an agent anew whose older link lives.
+    pub async fn join_beside(&self, pair: Pair<'_>, name: &str) -> Joined {
+        self.join_with(identity(name), pair().await, true).await
+    }
+
+    async fn join_with(&self, identity: AgentIdentity, link: Link, beside: bool) -> Joined {
         let Link { agent: agent_end, service: service_end, keep } = link;
         let handler = Scripted { name: identity.agent.clone(), counts: Arc::clone(&self.counts) };
         let control = Control::new();
         let agent = tokio::spawn({
             let agent = Agent::new(handler).with_options(self.options.clone());
             let control = control.clone();
-            async move { agent.serve(agent_end, &control).await }
+            async move {
+                if beside {
+                    agent.serve_beside(agent_end, &control).await
+                } else {
+                    agent.serve(agent_end, &control).await
+                }
+            }
         });
         let before = self.since(&identity);
         let service = tokio::spawn({

@@ -1,7 +1,10 @@
 //! How links end, and what becomes of the requests on them.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -194,6 +197,59 @@ pub async fn a_newer_connection_replaces_the_older(pair: Pair<'_>) {
     assert_eq!(rig.hub.agents(&group()).len(), 1);
     assert_eq!(rig.text("/name").await.unwrap(), "a");
     assert!(!newer.agent.is_finished() && !newer.service.is_finished());
+}
+
+pub async fn a_connection_beside_the_older_loses_no_request(pair: Pair<'_>) {
+    let rig = Arc::new(Rig::new());
+    let older = rig.join(pair, "a").await;
+    let ask = |path: &'static str| {
+        let rig = Arc::clone(&rig);
+        tokio::spawn(async move { rig.ask(path).await?.into_body().collect(1 << 24).await })
+    };
+    let (gated, long) = (ask("/gate"), ask("/bytes/3000000"));
+    eventually("both are at work", || rig.counts.handled() >= 2).await;
+    // Requests that come at every moment of the change.
+    let go_on = Arc::new(AtomicBool::new(true));
+    let asking = tokio::spawn({
+        let (rig, go_on) = (Arc::clone(&rig), Arc::clone(&go_on));
+        async move {
+            while go_on.load(Ordering::SeqCst) {
+                assert_eq!(rig.text("/name").await, Ok("a".to_owned()));
+            }
+        }
+    });
+    let newer = rig.join_beside(pair, "a").await;
+    assert_eq!(rig.hub.agents(&group()).len(), 1);
+    let before = rig.hub.agents(&group())[0].served;
+    assert_eq!(rig.text("/name").await.unwrap(), "a");
+    assert!(rig.hub.agents(&group())[0].served > before, "the newer one has the new requests");
+    assert!(!older.agent.is_finished() && !older.service.is_finished());
+    go_on.store(false, Ordering::SeqCst);
+    soon("the last one", asking).await.unwrap();
+    assert_eq!(soon("the long answer", long).await.unwrap().unwrap(), pattern(3_000_000));
+    rig.counts.gate.add_permits(1);
+    assert_eq!(soon("the answer", gated).await.unwrap().unwrap(), "a");
+    let agent = ended(older.agent).await;
+    assert_eq!((agent.code, agent.by_peer), (EndCode::Replaced, true));
+    assert_eq!(ended(older.service).await.code, EndCode::Replaced);
+    assert!(!newer.agent.is_finished() && !newer.service.is_finished());
+    assert_eq!(rig.text("/name").await.unwrap(), "a");
+}
+
+pub async fn a_revoked_agent_loses_its_older_connection_too(pair: Pair<'_>) {
+    let rig = Arc::new(Rig::new());
+    let older = rig.join(pair, "a").await;
+    let asked = tokio::spawn({
+        let rig = Arc::clone(&rig);
+        async move { rig.text("/never").await }
+    });
+    eventually("it is at work", || rig.counts.handled() == 1).await;
+    let newer = rig.join_beside(pair, "a").await;
+    assert!(rig.hub.disconnect("tenant", "a", "revoked by an administrator"));
+    assert_eq!(soon("the answer", asked).await.unwrap(), Err(LinkError::Lost));
+    for side in [older.agent, older.service, newer.agent, newer.service] {
+        assert_eq!(ended(side).await.code, EndCode::Revoked);
+    }
 }
 
 pub async fn silence_ends_the_link_on_both_sides(pair: Pair<'_>) {

@@ -81,6 +81,8 @@ macro_rules! link_suite {
                 a_credential_that_is_not_accepted_ends_the_link,
                 a_revoked_agent_is_out_at_once,
                 a_newer_connection_replaces_the_older,
+                a_connection_beside_the_older_loses_no_request,
+                a_revoked_agent_loses_its_older_connection_too,
                 silence_ends_the_link_on_both_sides,
                 pings_keep_a_quiet_link,
             ]

@@ -21,6 +21,7 @@ pub fn hello() -> Hello {
         capacity: 4,
         max_request: 1 << 20,
         window: 1 << 16,
+        beside: false,
     }
 }
 

@@ -16,7 +16,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use scim_postgres::Address;
+use scim_postgres::{Address, Tables};
 use scim_sync::StoreError;
 
 use self::mirror::LOST;
@@ -65,6 +65,14 @@ impl PostgresStates {
     /// [`StoreError::Io`] where that cannot be done, or a newer version of the program was there.
     pub fn open(address: &Address) -> Result<Self, StoreError> {
         Ok(Self(Arc::new(Remote::open(address)?)))
+    }
+
+    /// Which tables of states a database has. Changes nothing, and blocks as everything here does.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn tables(address: &Address) -> Result<Tables, StoreError> {
+        Remote::tables(address)
     }
 
     /// Opens a state, with its working copy in the file at `copy`: made where there is none, made anew where it is of another

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, mpsc};
 
 use deadpool_postgres::{Object, Pool};
-use scim_postgres::{Address, Failure, MigrateError, Options, failure, pool_failure, told};
+use scim_postgres::{Address, Failure, MigrateError, Options, Tables, failure, pool_failure, told};
 use scim_sync::StoreError;
 use tokio::runtime::Runtime;
 
@@ -12,6 +12,8 @@ use super::{Guard, StateKey};
 
 /// Connections at most: one for each cycle that runs, and some for what they keep beside.
 const CONNECTIONS: usize = 16;
+/// The table that says which version the others are of.
+const TABLES: &str = "sync_history";
 /// The form of the rows.
 const FORMAT: i32 = 1;
 /// How many commits back a working copy is brought up to date by what has changed; one that is older is made anew.
@@ -78,26 +80,43 @@ fn failed(error: tokio_postgres::Error) -> StoreError {
 
 impl Remote {
     pub(super) fn open(address: &Address) -> Result<Self, StoreError> {
-        let mut options = Options::new("sync-state", CONNECTIONS);
-        options.statement = std::time::Duration::from_secs(600);
-        let named = |error: &dyn std::fmt::Display| io(format!("{address}: {error}"));
-        let pool = scim_postgres::pool(address, options).map_err(|error| named(&error))?;
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = runtime.worker_threads(1).thread_name("sync-state").enable_all().build();
-        let remote = Self { pool, address: address.clone(), runtime: Some(runtime.map_err(io)?) };
+        let remote = Self::reach(address)?;
         let pool = remote.pool.clone();
         let migrated = remote.run(async move {
             let mut client = pool.get().await.map_err(|error| pool_failure(&error).1)?;
             let runner = embedded::migrations::runner();
-            let done = scim_postgres::migrate(&mut client, runner, "sync_history").await;
+            let done = scim_postgres::migrate(&mut client, runner, TABLES).await;
             done.map_err(|error: MigrateError| {
                 // It may hold the lock of the migrations, which ends with it.
                 drop(Object::take(client));
                 error.to_string()
             })
         })?;
-        migrated.map_err(|error| named(&error))?;
+        migrated.map_err(|error| io(format!("{address}: {error}")))?;
         Ok(remote)
+    }
+
+    /// Which tables there are; changes nothing.
+    pub(super) fn tables(address: &Address) -> Result<Tables, StoreError> {
+        let remote = Self::reach(address)?;
+        let pool = remote.pool.clone();
+        let found = remote.run(async move {
+            let client = pool.get().await.map_err(|error| pool_failure(&error).1)?;
+            let runner = embedded::migrations::runner();
+            let found = scim_postgres::tables(&client, &runner, TABLES).await;
+            found.map_err(|error| error.to_string())
+        })?;
+        found.map_err(|error| io(format!("{address}: {error}")))
+    }
+
+    fn reach(address: &Address) -> Result<Self, StoreError> {
+        let mut options = Options::new("sync-state", CONNECTIONS);
+        options.statement = std::time::Duration::from_secs(600);
+        let named = |error: &dyn std::fmt::Display| io(format!("{address}: {error}"));
+        let pool = scim_postgres::pool(address, options).map_err(|error| named(&error))?;
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).thread_name("sync-state").enable_all().build();
+        Ok(Self { pool, address: address.clone(), runtime: Some(runtime.map_err(io)?) })
     }
 
     /// Has something done on the thread, and waits for it.

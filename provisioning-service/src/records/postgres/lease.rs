@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Object, Transaction};
 
 use super::error::Failed;
 use crate::clock::from_millis;
@@ -65,6 +65,16 @@ pub(super) async fn renew(
         .execute(&statement, &[&until, &lease.name, &lease.holder, &fence, &now])
         .await?;
     Ok((kept == 1).then(|| Lease { until: from_millis(until), ..lease.clone() }))
+}
+
+pub(super) async fn is_held(
+    client: &Object,
+    name: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, Failed> {
+    let sql = "SELECT 1 FROM lease WHERE name = $1 AND expires > $2";
+    let statement = client.prepare_cached(sql).await?;
+    Ok(client.query_opt(&statement, &[&name, &now.timestamp_millis()]).await?.is_some())
 }
 
 pub(super) async fn release(transaction: &Transaction<'_>, lease: &Lease) -> Result<(), Failed> {

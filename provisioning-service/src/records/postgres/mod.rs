@@ -15,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use deadpool_postgres::{Object, Pool};
-use scim_postgres::{Address, Failure, MigrateError, Options, pool_failure};
+use scim_postgres::{Address, Failure, MigrateError, Options, Tables, pool_failure};
 use scim_sync_store::postgres::{Guard, PostgresStates};
 
 use self::error::Failed;
@@ -27,6 +27,8 @@ use crate::tenant::TenantId;
 const CONNECTIONS: usize = 8;
 /// How many times a transaction is begun that meets others, or a connection that died while nobody looked.
 const TRIES: u32 = 8;
+/// The table that says which version the others are of.
+const HISTORY: &str = "records_history";
 
 #[allow(missing_docs, unreachable_pub, reason = "generated")]
 mod embedded {
@@ -99,7 +101,7 @@ impl PostgresRecords {
         let pool = scim_postgres::pool(address, options).map_err(|e| unavailable(e.to_string()))?;
         let mut client = pool.get().await.map_err(|e| unavailable(pool_failure(&e).1))?;
         let runner = embedded::migrations::runner();
-        match scim_postgres::migrate(&mut client, runner, "records_history").await {
+        match scim_postgres::migrate(&mut client, runner, HISTORY).await {
             Ok(()) => {}
             Err(error) => {
                 // It may hold the lock of the migrations, which ends with it.
@@ -120,6 +122,27 @@ impl PostgresRecords {
         let states = states.await.map_err(|e| unavailable(e.to_string()))?;
         let states = states.map_err(|e| unavailable(e.to_string()))?;
         Ok(Self { pool, address, states })
+    }
+
+    /// Which tables a database has: those of the records and those of the states. Changes nothing.
+    ///
+    /// # Errors
+    /// [`RecordsError::Unavailable`].
+    pub async fn tables(address: &Address) -> Result<[Tables; 2], RecordsError> {
+        let unavailable = |text: String| RecordsError::Unavailable(format!("{address}: {text}"));
+        let options = Options::new("provisioning-service", 1);
+        let pool = scim_postgres::pool(address, options).map_err(|e| unavailable(e.to_string()))?;
+        let client = pool.get().await.map_err(|e| unavailable(pool_failure(&e).1))?;
+        let runner = embedded::migrations::runner();
+        let records = scim_postgres::tables(&client, &runner, HISTORY).await;
+        let records = records.map_err(|e| unavailable(e.to_string()))?;
+        let states = tokio::task::spawn_blocking({
+            let address = address.clone();
+            move || PostgresStates::tables(&address)
+        });
+        let states = states.await.map_err(|e| unavailable(e.to_string()))?;
+        let states = states.map_err(|e| RecordsError::Unavailable(e.to_string()))?;
+        Ok([records, states])
     }
 
     /// The time by the database's clock.
@@ -224,6 +247,10 @@ impl Records for PostgresRecords {
         now: DateTime<Utc>,
     ) -> Result<Option<Lease>, RecordsError> {
         done!(self, transaction => lease::renew(transaction, lease, ttl, now))
+    }
+
+    async fn is_held(&self, name: &str, now: DateTime<Utc>) -> Result<bool, RecordsError> {
+        asked!(self, client => lease::is_held(client, name, now))
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), RecordsError> {

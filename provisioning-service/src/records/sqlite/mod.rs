@@ -153,6 +153,11 @@ impl Records for SqliteRecords {
         self.run(move |connection| work::renew(connection, lease, ttl, now)).await
     }
 
+    async fn is_held(&self, name: &str, now: DateTime<Utc>) -> Result<bool, RecordsError> {
+        let name = name.to_owned();
+        self.run(move |connection| work::is_held(connection, &name, now)).await
+    }
+
     async fn release(&self, lease: &Lease) -> Result<(), RecordsError> {
         let lease = lease.clone();
         self.run(move |connection| work::release(connection, &lease)).await

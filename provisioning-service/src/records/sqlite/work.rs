@@ -177,6 +177,16 @@ pub(super) fn renew(
     Ok((kept == 1).then(|| Lease { until: from_millis(until), ..lease }))
 }
 
+pub(super) fn is_held(
+    connection: &Connection,
+    name: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, RecordsError> {
+    let sql = "SELECT 1 FROM lease WHERE name = ?1 AND expires > ?2";
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    statement.exists(params![name, now.timestamp_millis()]).map_err(failed)
+}
+
 pub(super) fn release(connection: &Connection, lease: &Lease) -> Result<(), RecordsError> {
     // The row stays, so that fences only grow.
     let sql = "UPDATE lease SET expires = 0 WHERE name = ?1 AND holder = ?2 AND fence = ?3";

@@ -125,6 +125,7 @@ async fn an_operator_does_a_days_work() {
     browser.write("#group", "corp").await;
     browser.write("#directory", "corp").await;
     look(&browser, "job-new").await;
+    browser.click("#staging").await;
     browser.click("main form button").await;
     browser.says(".badges", "Not configured").await;
     look(&browser, "job-not-configured").await;
@@ -141,6 +142,20 @@ async fn an_operator_does_a_days_work() {
     browser.says(".badges", "Not started").await;
     browser.click("#start").await;
     browser.says(".note", "The job was started").await;
+    // It is staged: what it would write is looked at before it may.
+    until(async || bed.app.jobs.plan(&key).await.map(drop).map_err(|error| error.to_string()))
+        .await;
+    browser.says("#live", "writes nothing").await;
+    look(&browser, "job-staged").await;
+    browser.click("#go-live").await;
+    browser.says("h1", "Let Corp to the cloud write?").await;
+    browser.says("main", "u007").await;
+    look(&browser, "go-live").await;
+    assert_eq!(tokio::task::block_in_place(|| bed.bed.held().len()), 0);
+    browser.click("button#go-live").await;
+    browser.says(".note", "The job is live").await;
+    bed.bed.kept.clock.advance(TimeDelta::minutes(2));
+    bed.app.jobs.wake();
     browser.says("#live", "40 User").await;
     browser.says(".badges", "Running well").await;
     look(&browser, "job").await;
@@ -214,7 +229,13 @@ async fn an_operator_does_a_days_work() {
     browser.says("#result", "It could not be worked out").await;
     browser.go(&at("/console/audit")).await;
     browser.says("tbody", "job.provisionOnDemand").await;
+    browser.says("tbody", "job.goLive").await;
     look(&browser, "audit").await;
+
+    // An address that is none is a page too.
+    browser.go(&at("/console/nowhere")).await;
+    browser.says("h1", "Not here").await;
+    look(&browser, "not-here").await;
 
     // Revoke the agent, after a question.
     browser.go(&at("/console/agents")).await;

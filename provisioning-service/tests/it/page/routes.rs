@@ -197,3 +197,26 @@ async fn assets_are_kept_for_good_under_the_name_of_what_is_in_them() {
     nobody.get("/console/assets/console.css").await.expect(StatusCode::NOT_FOUND);
     nobody.get("/console/assets/..%2Fmod.rs").await.expect(StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn an_address_of_the_page_that_is_none_is_a_page_about_that() {
+    let (app, _) = app(TlsMode::Own, ORIGIN).await;
+    let (client, _) = Client::signed_in(&app, Role::Reader).await;
+    let nobody = Client::nobody(&app);
+    for path in ["/console/", "/console/nowhere", "/console/jobs/x/y/z"] {
+        for (who, word) in [(&client, "Sign out"), (&nobody, "There is no such page")] {
+            let page =
+                who.get(path).await.expect(StatusCode::NOT_FOUND).shows("Not here").shows(word);
+            assert_eq!(page.headers[CONTENT_TYPE], "text/html; charset=utf-8");
+            assert!(page.headers.contains_key("content-security-policy"));
+            assert_eq!(page.headers["cache-control"], "no-store");
+        }
+    }
+    let page = client.send(Method::DELETE, "/console/jobs", &[], &OURS).await;
+    page.expect(StatusCode::METHOD_NOT_ALLOWED).shows("<html");
+    // Beside the page, programs are answered.
+    for path in ["/consoles", "/nowhere"] {
+        let page = nobody.get(path).await.expect(StatusCode::NOT_FOUND);
+        assert!(page.headers[CONTENT_TYPE].to_str().unwrap().contains("json"), "{}", page.text);
+    }
+}

@@ -135,7 +135,8 @@ impl World {
         let folder = TempDir::with_prefix("topologies-").unwrap();
         let kept = Kept::open(folder.path());
         let hub = Hub::new();
-        let service = kept.service_over(Arc::new(HubSources::new(hub.clone())));
+        let service =
+            kept.service_over(Arc::new(HubSources::new(hub.clone(), Duration::from_secs(3600))));
         let tenant = TenantId::default();
         Self { server, proxy, hub, kept, tenant, service: Some(service), _folder: folder }
     }

@@ -38,6 +38,18 @@ fn an_object_becomes_an_identity_and_an_object_of_the_target() {
 }
 
 #[test]
+fn whom_a_target_is_to_have_is_counted_apart() {
+    let mut world = World::new(RULES);
+    world.import(&ad(), vec![user("ada"), user("bob")]);
+    let report = world.sync(SyncMode::Delta);
+    assert_eq!((report.identities, report.in_scope), (2, 2));
+    world.cycle();
+    world.change(&ad(), vec![out("ada"), changed("user", "bob", &[("title", Some("Dr"))])]);
+    let report = world.sync(SyncMode::Delta);
+    assert_eq!((report.identities, report.in_scope), (2, 1));
+}
+
+#[test]
 fn leaving_the_scope_disables_and_coming_back_gives_the_groups_back() {
     let mut world = World::new(RULES);
     world.import(&ad(), vec![user("ada"), user("bob"), group("staff", &["ada", "bob"])]);
@@ -116,6 +128,103 @@ fn each_cause_has_its_own_release() {
     }
 }
 
+/// Rules that switch off what left the scope and remove it after 30 days.
+fn later() -> String {
+    RULES.replace(
+        "on-out-of-scope = \"disable\"",
+        "on-out-of-scope = \"disable-then-delete\"\ndelete-after-days = 30",
+    )
+}
+
+fn out(anchor: &str) -> ImportChange {
+    changed("user", anchor, &[("hidden", Some("yes"))])
+}
+
+fn back(anchor: &str) -> ImportChange {
+    changed("user", anchor, &[("hidden", None)])
+}
+
+const DAYS: i64 = 24;
+
+#[test]
+fn what_is_switched_off_first_is_removed_when_its_days_are_over() {
+    let mut world = World::new(&later());
+    world.import(&ad(), vec![user("ada"), user("bob"), group("staff", &["ada", "bob"])]);
+    world.cycle();
+    world.change(&ad(), vec![out("ada")]);
+    assert_eq!(world.cycle(), ["Disable User ada: active=False"]);
+    // Another one, five days later: each has its own days.
+    world.later(5 * DAYS);
+    world.change(&ad(), vec![out("bob")]);
+    assert_eq!(world.cycle(), ["Disable User bob: active=False"]);
+    world.later(25 * DAYS - 1);
+    assert_eq!(world.cycle(), [] as [&str; 0], "an hour too early");
+    world.sync(SyncMode::Full);
+    assert_eq!(world.pending(), [] as [&str; 0], "neither with all objects looked at");
+    world.later(1);
+    world.sync(SyncMode::Delta);
+    let pending = world.store.objects(&cloud(), crate::store::Which::PendingExport, None, 9);
+    let reason = pending.unwrap().remove(0).pending_export.unwrap().reason;
+    assert!(reason.contains("left the scope") && reason.contains("off for 30 days"), "{reason}");
+    assert_eq!(world.cycle(), ["Delete User ada:"]);
+    world.later(5 * DAYS);
+    assert_eq!(world.cycle(), ["Delete User bob:"]);
+    assert_eq!(world.target(), ["Group displayName=staff externalId=staff"]);
+    // Nothing is looked for any more.
+    world.later(365 * DAYS);
+    assert_eq!(world.sync(SyncMode::Delta).identities, 0);
+}
+
+#[test]
+fn what_comes_back_in_between_is_never_removed() {
+    let mut world = World::new(&later());
+    world.import(&ad(), vec![user("ada")]);
+    world.cycle();
+    world.change(&ad(), vec![out("ada")]);
+    world.cycle();
+    world.later(29 * DAYS);
+    world.change(&ad(), vec![back("ada")]);
+    assert_eq!(world.cycle(), ["Update User ada: active=True"]);
+    world.later(10 * DAYS);
+    assert_eq!(world.cycle(), [] as [&str; 0]);
+    // When it leaves again, its days begin anew.
+    world.change(&ad(), vec![out("ada")]);
+    assert_eq!(world.cycle(), ["Disable User ada: active=False"]);
+    world.later(29 * DAYS);
+    assert_eq!(world.cycle(), [] as [&str; 0]);
+    // It comes back with the very import after which it would have been removed, and when that was planned already.
+    world.later(2 * DAYS);
+    world.sync(SyncMode::Delta);
+    assert_eq!(world.pending(), ["Delete User ada:"]);
+    world.change(&ad(), vec![back("ada")]);
+    assert_eq!(world.cycle(), ["Update User ada: active=True"]);
+    assert_eq!(world.target(), ["User active=True externalId=ada userName=ada"]);
+}
+
+#[test]
+fn the_days_are_those_that_it_was_off() {
+    let mut world = World::new(&later());
+    world.import(&ad(), vec![user("ada")]);
+    world.cycle();
+    world.change(&ad(), vec![out("ada")]);
+    world.sync(SyncMode::Delta);
+    // Nobody lets the plan through for a long time.
+    world.later(40 * DAYS);
+    world.sync(SyncMode::Delta);
+    assert_eq!(world.pending(), ["Disable User ada: active=False"]);
+    assert_eq!(world.cycle(), ["Disable User ada: active=False"]);
+    // And somebody switches it on in the target.
+    world.later(20 * DAYS);
+    let id = world.store.objects(&cloud(), crate::store::Which::All, None, 9).unwrap().remove(0);
+    let anchor = id.anchor.unwrap().to_string();
+    world.change(&cloud(), vec![changed("User", &anchor, &[("active", Some("true"))])]);
+    assert_eq!(world.cycle(), ["Disable User ada: active=False"]);
+    world.later(29 * DAYS);
+    assert_eq!(world.cycle(), [] as [&str; 0]);
+    world.later(DAYS);
+    assert_eq!(world.cycle(), ["Delete User ada:"]);
+}
+
 #[test]
 fn without_the_operation_delete_nothing_is_removed_or_switched_off() {
     let rules = RULES.replace(
@@ -128,106 +237,6 @@ fn without_the_operation_delete_nothing_is_removed_or_switched_off() {
     let hidden = changed("user", "bob", &[("hidden", Some("x"))]);
     world.change(&ad(), vec![deleted("ada"), hidden]);
     assert_eq!(world.cycle(), [] as [&str; 0]);
-    /// Rules that switch off what left the scope and remove it after 30 days.
-    fn later() -> String {
-        RULES.replace(
-            "on-out-of-scope = \"disable\"",
-            "on-out-of-scope = \"disable-then-delete\"\ndelete-after-days = 30",
-        )
-    }
-
-    fn out(anchor: &str) -> ImportChange {
-        changed("user", anchor, &[("hidden", Some("yes"))])
-    }
-
-    fn back(anchor: &str) -> ImportChange {
-        changed("user", anchor, &[("hidden", None)])
-    }
-
-    const DAYS: i64 = 24;
-
-    #[test]
-    fn what_is_switched_off_first_is_removed_when_its_days_are_over() {
-        let mut world = World::new(&later());
-        world.import(&ad(), vec![user("ada"), user("bob"), group("staff", &["ada", "bob"])]);
-        world.cycle();
-        world.change(&ad(), vec![out("ada")]);
-        assert_eq!(world.cycle(), ["Disable User ada: active=False"]);
-        // Another one, five days later: each has its own days.
-        world.later(5 * DAYS);
-        world.change(&ad(), vec![out("bob")]);
-        assert_eq!(world.cycle(), ["Disable User bob: active=False"]);
-        world.later(25 * DAYS - 1);
-        assert_eq!(world.cycle(), [] as [&str; 0], "an hour too early");
-        world.sync(SyncMode::Full);
-        assert_eq!(world.pending(), [] as [&str; 0], "neither with all objects looked at");
-        world.later(1);
-        world.sync(SyncMode::Delta);
-        let pending = world.store.objects(&cloud(), crate::store::Which::PendingExport, None, 9);
-        let reason = pending.unwrap().remove(0).pending_export.unwrap().reason;
-        assert!(
-            reason.contains("left the scope") && reason.contains("off for 30 days"),
-            "{reason}"
-        );
-        assert_eq!(world.cycle(), ["Delete User ada:"]);
-        world.later(5 * DAYS);
-        assert_eq!(world.cycle(), ["Delete User bob:"]);
-        assert_eq!(world.target(), ["Group displayName=staff externalId=staff"]);
-        // Nothing is looked for any more.
-        world.later(365 * DAYS);
-        assert_eq!(world.sync(SyncMode::Delta).identities, 0);
-    }
-
-    #[test]
-    fn what_comes_back_in_between_is_never_removed() {
-        let mut world = World::new(&later());
-        world.import(&ad(), vec![user("ada")]);
-        world.cycle();
-        world.change(&ad(), vec![out("ada")]);
-        world.cycle();
-        world.later(29 * DAYS);
-        world.change(&ad(), vec![back("ada")]);
-        assert_eq!(world.cycle(), ["Update User ada: active=True"]);
-        world.later(10 * DAYS);
-        assert_eq!(world.cycle(), [] as [&str; 0]);
-        // When it leaves again, its days begin anew.
-        world.change(&ad(), vec![out("ada")]);
-        assert_eq!(world.cycle(), ["Disable User ada: active=False"]);
-        world.later(29 * DAYS);
-        assert_eq!(world.cycle(), [] as [&str; 0]);
-        // It comes back with the very import after which it would have been removed, and when that was planned already.
-        world.later(2 * DAYS);
-        world.sync(SyncMode::Delta);
-        assert_eq!(world.pending(), ["Delete User ada:"]);
-        world.change(&ad(), vec![back("ada")]);
-        assert_eq!(world.cycle(), ["Update User ada: active=True"]);
-        assert_eq!(world.target(), ["User active=True externalId=ada userName=ada"]);
-    }
-
-    #[test]
-    fn the_days_are_those_that_it_was_off() {
-        let mut world = World::new(&later());
-        world.import(&ad(), vec![user("ada")]);
-        world.cycle();
-        world.change(&ad(), vec![out("ada")]);
-        world.sync(SyncMode::Delta);
-        // Nobody lets the plan through for a long time.
-        world.later(40 * DAYS);
-        world.sync(SyncMode::Delta);
-        assert_eq!(world.pending(), ["Disable User ada: active=False"]);
-        assert_eq!(world.cycle(), ["Disable User ada: active=False"]);
-        // And somebody switches it on in the target.
-        world.later(20 * DAYS);
-        let id =
-            world.store.objects(&cloud(), crate::store::Which::All, None, 9).unwrap().remove(0);
-        let anchor = id.anchor.unwrap().to_string();
-        world.change(&cloud(), vec![changed("User", &anchor, &[("active", Some("true"))])]);
-        assert_eq!(world.cycle(), ["Disable User ada: active=False"]);
-        world.later(29 * DAYS);
-        assert_eq!(world.cycle(), [] as [&str; 0]);
-        world.later(DAYS);
-        assert_eq!(world.cycle(), ["Delete User ada:"]);
-    }
 }
 
 #[test]

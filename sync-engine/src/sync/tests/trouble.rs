@@ -1,10 +1,11 @@
 //! One bad object does not stop the others, and everything can be explained.
 
 use super::world::{RULES, With, World, ad, changed, group, user};
-use crate::SyncStore;
+use crate::run::{self, Reset};
 use crate::space::ExportKind;
 use crate::store::EscrowStage;
 use crate::sync::SyncMode;
+use crate::{SyncStore, escrow};
 
 /// Rules in which the title is computed on the way in, and the type on the way out.
 fn computed(inbound: &str, outbound: &str) -> String {
@@ -68,6 +69,38 @@ fn a_flow_that_fails_leaves_the_identity_as_it_was() {
     assert_eq!(world.target(), before);
     world.change(&ad(), vec![changed("user", "ada", &[("title", Some("1816"))])]);
     assert_eq!(world.cycle(), ["Update User ada: emails=ada@x title=1816"]);
+}
+
+#[test]
+fn what_failed_for_28_days_is_given_up_and_begins_anew_when_somebody_asks() {
+    let mut world =
+        World::new(&computed("FormatDateTime([title], , \"yyyy\", \"yyyy\")", "[title]"));
+    world.import(&ad(), vec![user("ada").with("title", "no date"), user("bob")]);
+    world.sync(SyncMode::Delta);
+    let ada = world.source("ada").id;
+    let mut tries = 0;
+    for _ in 1..28 * 4 {
+        world.later(6);
+        tries += world.sync(SyncMode::Delta).escrowed;
+        assert_eq!(escrow::given_up(&world.store).unwrap(), None, "{}", world.now);
+    }
+    world.later(6);
+    tries += world.sync(SyncMode::Delta).escrowed;
+    assert_eq!(tries, 2 + 28);
+    let told = escrow::given_up(&world.store).unwrap().unwrap();
+    assert!(told.starts_with("an object failed at every try since 1970-01-01"), "{told}");
+    assert!(told.contains("rule `in user`"), "{told}");
+    world.later(24);
+    assert_eq!(world.sync(SyncMode::Delta).escrowed, 0, "it is tried no more");
+
+    let (sources, targets) = (world.rules.sources(), world.rules.targets());
+    let resets = [Reset::QuarantineState].into();
+    run::reset(&mut world.store, &sources, &targets, &resets).unwrap();
+    assert_eq!(escrow::given_up(&world.store).unwrap(), None);
+    assert_eq!(world.sync(SyncMode::Delta).escrowed, 1);
+    let entry = world.store.escrow(ada).unwrap().unwrap();
+    assert_eq!((entry.first, entry.attempts), (world.now, 1), "its days begin anew");
+    assert!(entry.next.is_some());
 }
 
 #[test]
