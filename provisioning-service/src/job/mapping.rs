@@ -84,7 +84,7 @@ fn deprovisioned(file: &mut RuleFile, deprovision: &Deprovision) {
     let active = AttributeName::new("active");
     for rule in file.rules.iter_mut().filter(|rule| rule.direction == Direction::Outbound) {
         let has_switch = rule.flow.iter().any(|flow| flow.to == active);
-        let able = |release| match release {
+        let able = |release: Release| match release {
             release if release.disables() && !has_switch => Release::Delete,
             release => release,
         };

@@ -29,7 +29,7 @@ async fn an_agent_of_one_replica_answers_the_jobs_of_the_other() {
     // As a job of the other replica has it.
     let relay = HubSources::new(two.app.hub.clone(), Duration::from_secs(3600)).relay(&acme(), "g");
     let request = http::Request::get("/y").body(Bytes::new()).unwrap();
-    let answer = relay.send(request, std::time::Duration::from_secs(10)).await.unwrap();
+    let answer = relay.send(request, Duration::from_secs(10)).await.unwrap();
     let body: Vec<Bytes> = answer.into_body().map(|piece| piece.unwrap()).collect().await;
     assert_eq!(body.concat(), b"you asked for /y");
 
@@ -75,7 +75,7 @@ async fn an_agent_moves_to_the_replica_that_is_left() {
     until("the other replica knows", async || !two.app.hub.everywhere("acme").is_empty()).await;
     assert_eq!(ask(&two, "g", "/x").await.unwrap(), "you asked for /x");
     one.stop();
-    one.app.hub.stop(std::time::Duration::ZERO).await;
+    one.app.hub.stop(Duration::ZERO).await;
     first.ended.await.unwrap();
     until("the other replica knows", async || two.app.hub.everywhere("acme").is_empty()).await;
     // The credential of one replica is good at each.

@@ -1,6 +1,7 @@
 //! The whole line: a code, a certificate, a bootstrap, a WebSocket, and a request that is answered through it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -122,9 +123,10 @@ async fn from_a_code_to_an_answer_through_the_hub() {
     assert_eq!(ask(&service, "other", "/x").await.unwrap_err(), LinkError::NoAgent);
 
     // As a job has it.
-    let relay = HubSources::new(service.app.hub.clone()).relay(&acme(), "corp.example.com");
+    let relay = HubSources::new(service.app.hub.clone(), Duration::from_secs(600))
+        .relay(&acme(), "corp.example.com");
     let request = http::Request::get("/y").body(Bytes::new()).unwrap();
-    let answer = relay.send(request, std::time::Duration::from_secs(10)).await.unwrap();
+    let answer = relay.send(request, Duration::from_secs(10)).await.unwrap();
     let body: Vec<Bytes> = answer.into_body().map(|piece| piece.unwrap()).collect().await;
     assert_eq!(body.concat(), b"you asked for /y");
 
@@ -137,9 +139,10 @@ async fn from_a_code_to_an_answer_through_the_hub() {
     linked.control.drain();
     assert_eq!(linked.ended.await.unwrap().code, EndCode::Drained);
     until("the agent is gone", async || service.app.hub.connected("acme").is_empty()).await;
-    let relay = HubSources::new(service.app.hub.clone()).relay(&acme(), "corp.example.com");
+    let relay = HubSources::new(service.app.hub.clone(), Duration::from_secs(600))
+        .relay(&acme(), "corp.example.com");
     let request = http::Request::get("/y").body(Bytes::new()).unwrap();
-    assert!(relay.send(request, std::time::Duration::from_secs(10)).await.is_err());
+    assert!(relay.send(request, Duration::from_secs(10)).await.is_err());
 }
 
 #[tokio::test]

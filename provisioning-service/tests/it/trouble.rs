@@ -291,7 +291,7 @@ async fn a_job_that_rests_for_four_weeks_is_switched_off() {
     assert_eq!(bed.next(jobs, &key).await.status.code, StatusCode::Quarantine);
     bed.kept.clock.advance(TimeDelta::days(29));
     jobs.wake();
-    let off = crate::bed::until(async || {
+    let off = until(async || {
         let job = jobs.get(&key).await.unwrap();
         if job.schedule.state == ScheduleState::Disabled {
             Ok(job)
@@ -308,7 +308,7 @@ async fn a_job_that_rests_for_four_weeks_is_switched_off() {
     bed.kept.clock.advance(TimeDelta::days(2));
     jobs.wake();
     let all = LogQuery { limit: 100, ..LogQuery::default() };
-    crate::bed::until(async || {
+    until(async || {
         let left = logs::page(&*bed.kept.records, &bed.tenant, &all).await.unwrap().entries;
         if left.is_empty() {
             Ok(())
@@ -353,7 +353,7 @@ async fn what_is_not_there_or_not_ready_is_told() {
     assert!(matches!(error, JobError::Refused(Refused::NotConfigured)), "{error}");
     // A job of another tenant is none.
     let other = scim_provisioning_service::tenant::TenantId::new("other").unwrap();
-    let foreign = scim_provisioning_service::job::JobKey::new(&other, &key.id);
+    let foreign = JobKey::new(&other, &key.id);
     assert!(matches!(jobs.get(&foreign).await, Err(JobError::Missing { .. })));
     assert!(matches!(
         jobs.command(&foreign, &Command::Pause, &actor()).await,

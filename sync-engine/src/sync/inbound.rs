@@ -65,7 +65,7 @@ impl<'r> Run<'_, 'r> {
         if self.sync.programs.inbound(&object).is_none() {
             match &object.link {
                 // No rule is about objects of its type any more: they are as out of scope.
-                Some(Link { metaverse, origin: LinkOrigin::Projected { .. } }) => {
+                Some(Link { metaverse, origin: LinkOrigin::Projected { .. }, .. }) => {
                     self.recompute(*metaverse, None, None)?;
                 }
                 Some(link) => self.store.mark_dirty(link.metaverse)?,

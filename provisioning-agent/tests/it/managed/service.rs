@@ -210,7 +210,8 @@ impl Service {
 
     /// A whole read of users, as a job begins it.
     pub(crate) fn read(&self, directory: &str, scope: RemoteScope) -> Reading {
-        let relay = HubSources::new(self.app().hub.clone()).relay(&tenant(), GROUP);
+        let relay = HubSources::new(self.app().hub.clone(), Duration::from_secs(600))
+            .relay(&tenant(), GROUP);
         let connector =
             RemoteConnector::new(ConnectorId::new(directory), directory.to_owned(), scope, relay);
         let names = ["userName", "cn", "note"].map(AttributeName::new).to_vec();
