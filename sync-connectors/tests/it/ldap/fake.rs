@@ -246,11 +246,57 @@ async fn links_values_and_tombstones() {
     let third = delta(&connector, &all(), &second.watermark()).await.complete(false);
     assert_eq!(third.deleted(), [anchor(late).as_str(), anchor(users[0]).as_str()].into());
     assert_eq!(third.changes.len(), 2, "{third:?}");
-    // A full read tells no tombstones, and sweeps.
+    // A full read tells tombstones too, which are nothing to a reader who never heard of the objects, and sweeps.
     let fresh = full(&connector, &all()).await;
-    assert!(fresh.deleted().is_empty());
+    assert_eq!(fresh.deleted(), third.deleted());
     picture.apply(&third);
     picture.assert_is(&Picture::of(&fresh), "after deletions");
+}
+
+#[tokio::test]
+async fn another_class_of_an_object_is_no_new_object() {
+    let (fake, users) = people(2);
+    fake.link(users[0], "manager", &users[1..], true);
+    let connector = connector(&fake);
+    let first = full(&connector, &all()).await;
+    let before = Picture::of(&first);
+    fake.add_class(users[0], "posixAccount");
+    let second = delta(&connector, &all(), &first.watermark()).await.complete(false);
+    let mut picture = before.clone();
+    picture.apply(&second);
+    picture.assert_is(&before, "with another class, and everything else as it was");
+    // What is new comes whole, and is not asked for again.
+    user(&fake, "new");
+    let asked = fake.searches().len();
+    let third = delta(&connector, &all(), &second.watermark()).await.complete(false);
+    assert_eq!(third.objects().count(), 1);
+    let asked: Vec<_> = fake.searches().split_off(asked);
+    assert!(!asked.iter().any(|filter| filter.contains("objectGUID")), "{asked:?}");
+}
+
+/// The last cookie of an answer in many parts is past what happened while it was told, which no later read tells.
+#[tokio::test]
+async fn what_happens_between_the_parts_of_a_first_read_is_told_by_it() {
+    use futures::StreamExt as _;
+    use scim_sync::connector::ImportRequest;
+
+    let (fake, users) = people(1_200);
+    fake.dirsync_page(600);
+    let connector = connector(&fake);
+    let mut first = super::Read::default();
+    let mut pages = connector.import(ImportRequest { mode: ImportMode::Full, shape: all() });
+    while let Some(page) = pages.next().await {
+        let page = page.unwrap();
+        if first.changes.is_empty() {
+            assert!(page.end.is_none() && page.changes.len() < 600);
+            fake.delete(users[0]);
+            fake.rename(users[1], &format!("CN=late,OU=People,{BASE}"));
+        }
+        first.changes.extend(page.changes);
+        first.end = page.end;
+    }
+    let picture = Picture::of(&first.complete(true));
+    picture.assert_is(&Picture::of(&full(&connector, &all()).await), "told in two parts");
 }
 
 #[tokio::test]

@@ -152,6 +152,9 @@ async fn changes_of_one_object(samba: &Samba, follower: &mut Follower<'_>) {
     follower.follow("another manager").await;
     samba.set(&dn, "manager", None);
     follower.follow("no manager").await;
+    // A class that is added comes without anything that stayed as it was.
+    samba.change(&dn, "add", "objectClass", "posixAccount");
+    assert_eq!(follower.follow("another class").await, 1);
     // An attribute that nobody asked for is no change.
     samba.set(&dn, "pager", Some("1"));
     assert_eq!(follower.follow("something else").await, 0);
