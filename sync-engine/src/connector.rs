@@ -149,7 +149,8 @@ pub struct ImportRequest {
 /// Everything, or what changed.
 #[derive(Clone, Debug)]
 pub enum ImportMode {
-    /// Every object, whole. What is not told is gone, once the read has ended well.
+    /// Every object, whole. What is not told is gone, once the read has ended well. Where a system hides a part of its objects
+    /// the connector tells them as changed, without that part: what is known of it stays.
     Full,
     /// What changed since a watermark that this connector gave out.
     Delta(Watermark),
