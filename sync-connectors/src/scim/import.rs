@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use futures::stream::{self, BoxStream, StreamExt};
 use scim_client::Page;
 use scim_client::scim_core::{Filter, Object, Resource, attr};
+use scim_client::target::check_matches;
 use scim_sync::connector::{
     ChangedObject, ImportChange, ImportEnd, ImportMode, ImportPage, ImportRequest, ImportShape,
     ImportedObject, MatchQuery, ReferenceTo, SourceScope, Watermark,
@@ -271,6 +272,13 @@ pub(super) async fn find(
         list = list.attributes(names);
     }
     let page = list.await.map_err(|error| connector_error(&error))?;
+    // Not as something that the server cannot do, which would be as good as finding nobody.
+    check_matches(&filter, &page.resources).map_err(|ignored| {
+        ConnectorError::Protocol(format!(
+            "{}: {ignored}: nobody can be looked up there",
+            connector.id
+        ))
+    })?;
     page.resources
         .iter()
         .take(query.limit)
