@@ -30,6 +30,11 @@ pub trait Connector: Send + Sync {
     /// Any [`ConnectorError`].
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError>;
 
+    /// Is told how far an earlier read came, before the system is asked anything. A full read and single questions do not go
+    /// on from there; what the connector keeps in its watermarks beside that (which objects the names of a scope meant, for
+    /// one) holds for them too. Most keep nothing.
+    fn remember(&self, _watermark: &Watermark) {}
+
     /// Reads everything, or what changed since a watermark. Dropping the stream ends the read.
     ///
     /// Errors travel in the stream; [`ConnectorError::WatermarkRefused`] asks for a full read instead.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use scim_sync::connector::{
     ConnectorSchema, ExportOutcome, ExportWrite, ImportChange, ImportEnd, ImportMode, ImportPage,
-    ImportRequest, ImportShape, ImportedObject, MatchQuery,
+    ImportRequest, ImportShape, ImportedObject, MatchQuery, Watermark,
 };
 use scim_sync::{
     Anchor, AttributeName, AttributeValue, Connector, ConnectorError, ConnectorId, ObjectType,
@@ -62,6 +62,10 @@ impl Connector for Watched {
 
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
         self.noted(self.inner.schema().await)
+    }
+
+    fn remember(&self, watermark: &Watermark) {
+        self.inner.remember(watermark);
     }
 
     fn import<'a>(
@@ -140,6 +144,10 @@ impl Connector for Probing {
             }
         }
         Ok(schema)
+    }
+
+    fn remember(&self, watermark: &Watermark) {
+        self.inner.remember(watermark);
     }
 
     fn import<'a>(

@@ -21,6 +21,9 @@ use super::guid;
 use super::paging::Pages;
 use super::session::{SearchRequest, Session};
 
+/// What is done while the members of the scoping group are looked up.
+const MEMBERS: &str = "reading the members of the scoping group";
+
 /// What to take in. The default is everything but what the types exclude.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -83,21 +86,24 @@ pub(crate) struct ResolvedScope {
     members: BTreeSet<SmolStr>,
 }
 
+/// The identifiers behind the names of a scope, by the names of the configuration.
+pub(crate) type Known = BTreeMap<String, Uuid>;
+
 /// What of a scope is kept with a watermark: the identifiers behind the names, and who was a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ScopeMemory {
     /// Identifiers by the names of the configuration.
-    known: BTreeMap<String, Uuid>,
+    pub(crate) known: Known,
     /// Members of the scoping group.
     members: BTreeSet<SmolStr>,
 }
 
 impl ResolvedScope {
-    /// Looks the names up; names that `memory` knows are looked up by what they were then.
+    /// Looks the names up; those that are known are what they were then, as long as that is there.
     pub(crate) async fn resolve(
         config: &LdapConfig,
         session: &mut Session,
-        memory: Option<&ScopeMemory>,
+        known: &Known,
     ) -> Result<Self, ConnectorError> {
         let scope = config.scope.clone();
         let mut found = Self {
@@ -107,7 +113,7 @@ impl ResolvedScope {
             members: BTreeSet::new(),
             scope,
         };
-        let known = |name: &str| memory.and_then(|memory| memory.known.get(name)).copied();
+        let known = |name: &str| known.get(name).copied();
         for name in found.scope.include.clone() {
             found.include.push(Place::find(config, session, &name, known(&name)).await?);
         }
@@ -145,16 +151,20 @@ impl ResolvedScope {
         Ok(true)
     }
 
-    /// What to keep with the watermark.
-    pub(crate) fn memory(&self) -> ScopeMemory {
+    /// What the names stand for.
+    pub(crate) fn known(&self) -> Known {
         let names = self.scope.include.iter().zip(&self.include);
         let names = names.chain(self.scope.exclude.iter().zip(&self.exclude));
-        let mut known: BTreeMap<_, _> =
-            names.map(|(name, place)| (name.clone(), place.guid)).collect();
+        let mut known: Known = names.map(|(name, place)| (name.clone(), place.guid)).collect();
         if let (Some(group), Some(place)) = (&self.scope.group, &self.group) {
             known.insert(group.name.clone(), place.guid);
         }
-        ScopeMemory { known, members: self.members.clone() }
+        known
+    }
+
+    /// What to keep with the watermark.
+    pub(crate) fn memory(&self) -> ScopeMemory {
+        ScopeMemory { known: self.known(), members: self.members.clone() }
     }
 
     /// Whose membership of the scoping group is another than it was.
@@ -194,14 +204,35 @@ impl ResolvedScope {
 }
 
 impl Place {
+    /// The place that is known, else the one that has this name or GUID now.
     async fn find(
         config: &LdapConfig,
         session: &mut Session,
         name: &str,
         known: Option<Uuid>,
     ) -> Result<Self, ConnectorError> {
+        if let Some(known) = known
+            && let Some(place) = Self::look(config, session, "", Some(known)).await?
+        {
+            return Ok(place);
+        }
+        let named = Uuid::parse_str(name.trim()).ok();
+        Self::look(config, session, name, named).await?.ok_or_else(|| {
+            ConnectorError::Configuration(format!(
+                "the scope names {name}, which {} does not have or does not show: nothing is read until the scope is \
+                 right",
+                session.server()
+            ))
+        })
+    }
+
+    async fn look(
+        config: &LdapConfig,
+        session: &mut Session,
+        name: &str,
+        by_guid: Option<Uuid>,
+    ) -> Result<Option<Self>, ConnectorError> {
         let what = "looking up a place of the scope";
-        let by_guid = known.or_else(|| Uuid::parse_str(name.trim()).ok());
         let attribute = if config.is_active_directory() { "objectGUID" } else { "entryUUID" };
         let entry = match by_guid {
             Some(guid) if config.is_active_directory() => {
@@ -219,17 +250,10 @@ impl Place {
             }
             None => session.read(name, &[attribute], Vec::new(), what).await?,
         };
-        let found = entry.and_then(|entry| {
+        Ok(entry.and_then(|entry| {
             let guid = entry.guid().or_else(|| Uuid::parse_str(entry.text("entryUUID")?).ok())?;
             Some(Self { guid, dn: entry.dn })
-        });
-        found.ok_or_else(|| {
-            ConnectorError::Configuration(format!(
-                "the scope names {name}, which {} does not have or does not show: nothing is read until the scope is \
-                 right",
-                session.server()
-            ))
-        })
+        }))
     }
 }
 
@@ -276,9 +300,8 @@ async fn walk_members(
     let mut found = BTreeSet::new();
     let mut waiting = vec![group.dn.clone()];
     while let Some(name) = waiting.pop() {
-        let what = "reading the members of the scoping group";
         let attributes = ["member", "uniqueMember"];
-        let Some(entry) = session.read(&name, &attributes, Vec::new(), what).await? else {
+        let Some(entry) = session.read(&name, &attributes, Vec::new(), MEMBERS).await? else {
             continue;
         };
         for member in entry.texts("member").chain(entry.texts("uniqueMember")) {

@@ -298,3 +298,30 @@ async fn every_shipped_profile_is_synchronised() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// The week's full read comes after the place of the scope was renamed.
+#[tokio::test]
+async fn a_full_read_goes_by_the_place_that_was_renamed() {
+    let mut world = World::new(TargetProfile::named("generic").unwrap()).unwrap();
+    let place = world.ad.add("organizationalUnit", &format!("OU=Staff,{BASE}"), &[]);
+    let values = [("sAMAccountName", "eve"), ("userAccountControl", "512")];
+    world.ad.add("user", &format!("CN=eve,OU=Staff,{BASE}"), &values);
+    let scoped = |ad: &FakeAd| {
+        let bind = LdapBind::simple("CN=reader,DC=fake,DC=example", PASSWORD);
+        let mut config = LdapConfig {
+            allow_plaintext: true,
+            ..LdapConfig::active_directory("ad", LdapServer::new(&ad.url()), bind, BASE)
+        };
+        config.scope.include = vec![format!("OU=Staff,{BASE}")];
+        LdapConnector::new(config).unwrap()
+    };
+    world.source = scoped(&world.ad);
+    let first = world.cycle(CycleMode::Initial).await.unwrap();
+    assert_eq!(first.writes(), 1);
+    world.ad.rename(place, &format!("OU=Team,{BASE}"));
+    // In a new process, where only the state remembers.
+    world.source = scoped(&world.ad);
+    world.quiet(CycleMode::Initial).await.unwrap();
+    world.source = scoped(&world.ad);
+    world.quiet(CycleMode::Incremental).await.unwrap();
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scim_sync::connector::{ImportMode, ImportShape, MatchQuery, Watermark};
+use scim_sync::connector::{ImportMode, ImportShape, MatchQuery, SourceScope, Watermark};
 use scim_sync::{Anchor, Connector as _, ConnectorError};
 use scim_sync_connectors::ldap::{LdapBind, LdapConfig, LdapConnector, LdapLimits, LdapServer};
 use testkit::FakeAd;
@@ -206,10 +206,10 @@ async fn a_renamed_place_makes_what_is_under_it_be_read_again() {
 async fn the_place_that_a_scope_names_may_be_renamed() {
     let fake = FakeAd::start();
     let place = fake.add("organizationalUnit", &format!("OU=People,{BASE}"), &[]);
-    user(&fake, "ada");
+    let ada_guid = user(&fake, "ada");
     let mut config = config(&fake);
     config.scope.include = vec![format!("OU=People,{BASE}")];
-    let connector = LdapConnector::new(config).unwrap();
+    let connector = LdapConnector::new(config.clone()).unwrap();
     let first = full(&connector, &all()).await;
     fake.rename(place, &format!("OU=Humans,{BASE}"));
     let second = delta(&connector, &all(), &first.watermark()).await.complete(false);
@@ -217,7 +217,29 @@ async fn the_place_that_a_scope_names_may_be_renamed() {
     picture.apply(&second);
     let (_, ada) = picture.named("cn=ada");
     assert!(ada.is_in() && ada.dn.contains("ou=humans"), "{ada:?}");
-    // Without a watermark only the name is known, which is there no more: nothing is read, rather than nobody in scope.
+    // Nor does it matter to a full read, nor to a single question: also in a new process, which is told the watermark.
+    let renamed = connector;
+    let connector = LdapConnector::new(config.clone()).unwrap();
+    connector.remember(&second.watermark());
+    for connector in [&renamed, &connector] {
+        let found = connector.read(&[Anchor::new(anchor(ada_guid))], &all()).await.unwrap();
+        assert_eq!(found[0].scope, SourceScope::In);
+        picture.assert_is(&Picture::of(&full(connector, &all()).await), "read whole");
+    }
+    // A new place of the old name is another place.
+    let newer = fake.add("organizationalUnit", &format!("OU=People,{BASE}"), &[]);
+    user(&fake, "bob");
+    let third = delta(&connector, &all(), &second.watermark()).await.complete(false);
+    let bob =
+        third.objects().find(|object| object.dn.as_ref().unwrap().to_string().contains("bob"));
+    assert!(matches!(bob.unwrap().scope, SourceScope::Out(_)), "{bob:?}");
+    // Unless the known one is gone: then everything is read, by the name.
+    fake.delete(place);
+    let error = delta(&connector, &all(), &third.watermark()).await.failed();
+    assert!(matches!(error, ConnectorError::WatermarkRefused(_)), "{error:?}");
+    assert!(Picture::of(&full(&connector, &all()).await).named("cn=bob").1.is_in());
+    // Without either nothing is read, rather than nobody in scope.
+    fake.delete(newer);
     let error = read(&connector, &all(), ImportMode::Full).await.failed();
     assert!(matches!(error, ConnectorError::Configuration(_)), "{error:?}");
 }
