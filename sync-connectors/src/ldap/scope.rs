@@ -19,6 +19,7 @@ use super::entry::Entry;
 use super::filter::LdapFilter;
 use super::guid;
 use super::paging::Pages;
+use super::reading::relative_id;
 use super::session::{SearchRequest, Session};
 
 /// What is done while the members of the scoping group are looked up.
@@ -257,7 +258,8 @@ impl Place {
     }
 }
 
-/// The members of a group of Active Directory, which answers for nested ones itself.
+/// The members of a group of Active Directory, which answers for nested ones itself, and those whose primary group it is or
+/// one within it: these are listed nowhere.
 async fn members(
     config: &LdapConfig,
     session: &mut Session,
@@ -269,26 +271,46 @@ async fn members(
     } else {
         LdapFilter::equal("memberOf", &group.dn)
     };
-    let request = SearchRequest {
+    let request = |filter| SearchRequest {
         base: config.base.clone(),
         scope: Scope::Subtree,
         filter,
-        attributes: vec!["objectGUID".to_owned()],
+        attributes: ["objectGUID", "objectClass", "objectSid"].map(str::to_owned).to_vec(),
         controls: Vec::new(),
     };
-    let mut pages = Pages::new(request, config.limits.page);
     let mut found = BTreeSet::new();
-    while let Some(entries) =
-        pages.next(session, "reading the members of the scoping group").await?
-    {
-        found.extend(
-            entries
-                .iter()
-                .filter_map(Entry::guid)
-                .map(|guid| SmolStr::new(guid::anchor(guid).as_str())),
-        );
+    let attributes = ["objectSid"];
+    let itself = session.read(&guid::base_dn(group.guid), &attributes, Vec::new(), MEMBERS).await?;
+    let mut groups: BTreeSet<u32> = itself.as_ref().and_then(relative_id).into_iter().collect();
+    collect(config, session, request(filter), &mut found, |entry| {
+        let is_group = |class: &str| class.eq_ignore_ascii_case("group");
+        if nested && entry.texts("objectClass").any(is_group) {
+            groups.extend(relative_id(entry));
+        }
+    })
+    .await?;
+    for group in groups {
+        let filter = LdapFilter::equal("primaryGroupID", group.to_string());
+        collect(config, session, request(filter), &mut found, |_| {}).await?;
     }
     Ok(found)
+}
+
+/// Puts the anchors of what a search finds into `found`.
+async fn collect(
+    config: &LdapConfig,
+    session: &mut Session,
+    request: SearchRequest,
+    found: &mut BTreeSet<SmolStr>,
+    mut look: impl FnMut(&Entry),
+) -> Result<(), ConnectorError> {
+    let mut pages = Pages::new(request, config.limits.page);
+    while let Some(entries) = pages.next(session, MEMBERS).await? {
+        entries.iter().for_each(&mut look);
+        let guids = entries.iter().filter_map(Entry::guid);
+        found.extend(guids.map(|guid| SmolStr::new(guid::anchor(guid).as_str())));
+    }
+    Ok(())
 }
 
 /// The names of the members of a group, group by group. A group that contains itself ends the walk there.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use scim_sync::connector::{ImportMode, ImportShape, MatchQuery, SourceScope, Watermark};
 use scim_sync::{Anchor, Connector as _, ConnectorError};
-use scim_sync_connectors::ldap::{LdapBind, LdapConfig, LdapConnector, LdapLimits, LdapServer};
+use scim_sync_connectors::ldap::{
+    LdapBind, LdapConfig, LdapConnector, LdapLimits, LdapServer, ScopeGroup,
+};
 use testkit::FakeAd;
 use testkit::fake_ad::{BASE, Fault, PASSWORD};
 
@@ -352,6 +354,36 @@ async fn who_is_a_member_by_primary_group() {
         &Picture::of(&full(&connector, &all()).await),
         "after a change of primary group",
     );
+}
+
+#[tokio::test]
+async fn who_is_a_pilot_by_primary_group() {
+    let (fake, users) = people(4);
+    let sid = |relative: u8| String::from_utf8(vec![1, 1, 0, 0, 0, 0, 0, 5, relative, 0, 0, 0]);
+    let pilots = group(&fake, "pilots");
+    fake.set(pilots, "objectSid", Some(&sid(77).unwrap()));
+    for user in &users {
+        fake.set(*user, "primaryGroupID", Some("513"));
+    }
+    fake.link(pilots, "member", &users[..2], true);
+    let mut config = config(&fake);
+    let name = format!("CN=pilots,OU=Groups,{BASE}");
+    config.scope.group = Some(ScopeGroup { name, nested: false });
+    let connector = LdapConnector::new(config).unwrap();
+    let first = full(&connector, &all()).await;
+    let mut picture = Picture::of(&first);
+    let inside = |picture: &Picture| -> Vec<bool> {
+        (0..4).map(|number| picture.named(&format!("cn=u{number}")).1.is_in()).collect()
+    };
+    assert_eq!(inside(&picture), [true, true, false, false]);
+    // A domain controller takes a member off the list when the group becomes the primary one; it still is a member.
+    fake.set(users[1], "primaryGroupID", Some("77"));
+    fake.link(pilots, "member", &users[1..2], false);
+    fake.set(users[2], "primaryGroupID", Some("77"));
+    let second = delta(&connector, &all(), &first.watermark()).await.complete(false);
+    picture.apply(&second);
+    assert_eq!(inside(&picture), [true, true, true, false]);
+    picture.assert_is(&Picture::of(&full(&connector, &all()).await), "as read afresh");
 }
 
 #[tokio::test]

@@ -345,6 +345,14 @@ async fn scopes(samba: &Samba) {
     samba.change(&inner, "delete", "member", &samba.dn_of("u000030"));
     follower.follow("other members of the pilot").await;
     assert!(!is_in(&follower, "u000030") && is_in(&follower, "u000032"));
+    // The primary group is a membership that the group does not list: of a group within the pilot, too.
+    let token = samba.values("(sAMAccountName=inner)", "primaryGroupToken").remove(0);
+    let user = samba.dn_of("u000032");
+    samba.set(&user, "primaryGroupID", Some(&token));
+    follower.follow("the inner group as primary group").await;
+    assert!(is_in(&follower, "u000032"), "still a pilot");
+    samba.set(&user, "primaryGroupID", Some("513"));
+    follower.follow("the usual primary group again").await;
 }
 
 async fn what_is_wrong_is_told(samba: &Samba, since: &Watermark) {
