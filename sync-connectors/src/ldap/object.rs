@@ -324,7 +324,7 @@ mod tests {
         let user = plan("user", &["TITLE", "mailNickname", "dn"]);
         assert_eq!(user.missing, [AttributeName::new("mailNickname")]);
         assert!(user.request.iter().any(|name| name == "title"));
-        assert!(user.request.iter().any(|name| name == "userAccountControl"), "{:?}", user.request);
+        assert!(user.request.iter().any(|name| name == "primaryGroupID"), "{:?}", user.request);
         assert!(!user.request.iter().any(|name| name == "mailNickname" || name == "dn"));
     }
 
@@ -388,7 +388,7 @@ mod tests {
     fn what_decides_about_the_scope_is_known() {
         let user = plan("user", &["title"]);
         assert!(user.decides_scope(&Entry::new("CN=a").with("name", ["a"])));
-        assert!(user.decides_scope(&Entry::new("CN=a").with("sAMAccountName", ["a"])));
+        assert!(user.decides_scope(&Entry::new("CN=a").with("isCriticalSystemObject", ["TRUE"])));
         assert!(!user.decides_scope(&Entry::new("CN=a").with("title", ["a"])));
     }
 }
