@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use scim_sync::connector::{
     ConnectorSchema, ExportOutcome, ExportWrite, ImportPage, ImportRequest, ImportShape,
-    ImportedObject, MatchQuery,
+    ImportedObject, MatchQuery, Watermark,
 };
 use scim_sync::{Anchor, Connector, ConnectorError, ConnectorId};
 use tokio::sync::mpsc;
@@ -52,6 +52,10 @@ impl Connector for Beside {
 
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
         self.inner.schema().await
+    }
+
+    fn remember(&self, watermark: &Watermark) {
+        self.inner.remember(watermark);
     }
 
     fn import<'a>(

@@ -30,6 +30,11 @@ pub trait Connector: Send + Sync {
     /// Any [`ConnectorError`].
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError>;
 
+    /// Is told how far an earlier read came, before the system is asked anything. A full read and single questions do not go
+    /// on from there; what the connector keeps in its watermarks beside that (which objects the names of a scope meant, for
+    /// one) holds for them too. Most keep nothing.
+    fn remember(&self, _watermark: &Watermark) {}
+
     /// Reads everything, or what changed since a watermark. Dropping the stream ends the read.
     ///
     /// Errors travel in the stream; [`ConnectorError::WatermarkRefused`] asks for a full read instead.
@@ -149,7 +154,8 @@ pub struct ImportRequest {
 /// Everything, or what changed.
 #[derive(Clone, Debug)]
 pub enum ImportMode {
-    /// Every object, whole. What is not told is gone, once the read has ended well.
+    /// Every object, whole. What is not told is gone, once the read has ended well. Where a system hides a part of its objects
+    /// the connector tells them as changed, without that part: what is known of it stays.
     Full,
     /// What changed since a watermark that this connector gave out.
     Delta(Watermark),

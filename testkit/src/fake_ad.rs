@@ -155,7 +155,12 @@ impl FakeAd {
         let name =
             dn.split(',').next().and_then(|rdn| rdn.split_once('=')).map_or("", |(_, name)| name);
         let mut all: Vec<_> = attributes.to_vec();
-        all.extend([("objectClass", class), ("name", name), ("parentGUID", "0123456789abcdef")]);
+        all.extend([
+            ("objectClass", class),
+            ("name", name),
+            ("parentGUID", "0123456789abcdef"),
+            ("whenCreated", "20260102030405.0Z"),
+        ]);
         let attributes = all
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (usn, vec![value.as_bytes().to_vec()])))
@@ -178,6 +183,16 @@ impl FakeAd {
             for other in others {
                 object.links.retain(|(name, known, ..)| !(name == attribute && known == other));
                 object.links.push((attribute.to_owned(), *other, usn, there));
+            }
+        });
+    }
+
+    /// Adds an object class to those that an object has.
+    pub fn add_class(&self, guid: [u8; 16], class: &str) {
+        self.change(guid, |object, usn| {
+            if let Some((last, classes)) = object.attributes.get_mut("objectClass") {
+                *last = usn;
+                classes.push(class.as_bytes().to_vec());
             }
         });
     }

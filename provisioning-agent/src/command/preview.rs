@@ -1,10 +1,10 @@
 //! `preview`: what becomes of one object.
 
 use anyhow::{Context as _, Result, bail};
-use scim_sync::AttributeValue;
 use scim_sync::plan::plain;
 use scim_sync::preview;
 use scim_sync::sync::{Explanation, Synchronizer};
+use scim_sync::{AttributeValue, SyncStore as _};
 
 use super::print;
 use crate::cli::PreviewArgs;
@@ -24,6 +24,10 @@ pub(super) fn show(session: &Session, args: &PreviewArgs) -> Result<Exit> {
             continue;
         }
         asked.push(id.to_string());
+        // The places of the scope are those of the last read, under whatever name.
+        if let Some(watermark) = store.connector(id)?.watermark {
+            connector.remember(&watermark);
+        }
         let shape = session.rules.shape(id);
         let found = runtime.block_on(preview::find(&**connector, &args.object, &shape));
         let Some(object) = found.with_context(|| id.to_string())? else { continue };

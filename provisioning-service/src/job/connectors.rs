@@ -8,6 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use scim_sync::connector::{
     ConnectorSchema, ExportFailure, ExportOutcome, ExportWrite, FailureKind, ImportChange,
     ImportEnd, ImportMode, ImportPage, ImportRequest, ImportShape, ImportedObject, MatchQuery,
+    Watermark,
 };
 use scim_sync::stop::Stop;
 use scim_sync::{
@@ -64,6 +65,10 @@ impl Connector for Watched {
 
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
         self.noted(self.inner.schema().await)
+    }
+
+    fn remember(&self, watermark: &Watermark) {
+        self.inner.remember(watermark);
     }
 
     fn import<'a>(
@@ -142,6 +147,10 @@ impl Connector for Probing {
             }
         }
         Ok(schema)
+    }
+
+    fn remember(&self, watermark: &Watermark) {
+        self.inner.remember(watermark);
     }
 
     fn import<'a>(

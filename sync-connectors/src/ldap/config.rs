@@ -7,7 +7,7 @@ use std::time::Duration;
 use scim_sync::{ConnectorError, ConnectorId, ObjectType};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::clause::{Clause, Exclusion};
+use super::clause::Exclusion;
 use super::entry::Entry;
 use super::filter::LdapFilter;
 use super::scope::LdapScope;
@@ -234,65 +234,26 @@ impl LdapType {
         }
     }
 
-    /// Users (`inetOrgPerson` among them) but not computers.
+    /// Users (`inetOrgPerson` among them) but not computers. Who of them is no person is for the rules to say.
     #[must_use]
     pub fn ad_user() -> Self {
-        let mut exclusions = Exclusion::built_in();
-        exclusions.extend([
-            Exclusion::new("it has no sAMAccountName", Clause::negate(Clause::present("sAMAccountName"))),
-            Exclusion::new("it has no userAccountControl", Clause::negate(Clause::present("userAccountControl"))),
-            Exclusion::new(
-                "it is an account of a synchronisation tool or of the system, by its sAMAccountName",
-                Clause::Any(vec![
-                    Clause::equals("sAMAccountName", "SUPPORT_388945a0"),
-                    Clause::starts_with("sAMAccountName", "AAD_"),
-                    Clause::starts_with("sAMAccountName", "MSOL_"),
-                    Clause::starts_with("mailNickname", "SystemMailbox{"),
-                    Clause::All(vec![
-                        Clause::starts_with("mailNickname", "CAS_"),
-                        Clause::ends_with("mailNickname", "}"),
-                    ]),
-                ]),
-            ),
-            Exclusion::new(
-                "it is a mailbox of the system (msExchRecipientTypeDetails)",
-                Clause::AnyBit("msExchRecipientTypeDetails".into(), 0x21C0_7000),
-            ),
-        ]);
-        Self { without: vec!["computer".to_owned()], exclusions, ..Self::new("user", &["user"]) }
+        Self { without: vec!["computer".to_owned()], ..Self::of_domain("user") }
     }
 
     /// Groups.
     #[must_use]
     pub fn ad_group() -> Self {
-        let mut exclusions = Exclusion::built_in();
-        exclusions.push(Exclusion::new(
-            "it is a distribution group without an address",
-            Clause::All(vec![
-                Clause::present("groupType"),
-                Clause::negate(Clause::AnyBit("groupType".into(), 0x8000_0000)),
-                Clause::negate(Clause::present("mail")),
-                Clause::negate(Clause::present("proxyAddresses")),
-            ]),
-        ));
-        Self { exclusions, max_references: Some(250_000), ..Self::new("group", &["group"]) }
+        Self { max_references: Some(250_000), ..Self::of_domain("group") }
     }
 
     /// Contacts.
     #[must_use]
     pub fn ad_contact() -> Self {
-        let mut exclusions = Exclusion::built_in();
-        exclusions.push(Exclusion::new(
-            "it is a contact without an address",
-            Clause::negate(Clause::Any(vec![
-                Clause::contains("mail", "@"),
-                Clause::All(vec![
-                    Clause::starts_with("proxyAddresses", "SMTP:"),
-                    Clause::contains("proxyAddresses", "@"),
-                ]),
-            ])),
-        ));
-        Self { exclusions, ..Self::new("contact", &["contact"]) }
+        Self::of_domain("contact")
+    }
+
+    fn of_domain(class: &str) -> Self {
+        Self { exclusions: Exclusion::built_in(), ..Self::new(class, &[class]) }
     }
 
     /// The filter that finds its entries.

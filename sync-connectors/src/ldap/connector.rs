@@ -1,7 +1,7 @@
 //! The connector itself: which session does what, and how a read is carried out.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use ldap3::Scope;
 use scim_sync::connector::{
     Connector, ConnectorSchema, ExportOutcome, ExportWrite, ImportMode, ImportPage, ImportRequest,
-    ImportShape, ImportedObject, MatchQuery,
+    ImportShape, ImportedObject, MatchQuery, Watermark,
 };
 use scim_sync::{Anchor, AttributeName, AttributeValue, ConnectorError, ConnectorId};
 use tokio::sync::{Mutex, OnceCell};
@@ -25,7 +25,7 @@ use super::range;
 use super::reading::{self, Reading};
 use super::result::code;
 use super::schema::DirectorySchema;
-use super::scope::ResolvedScope;
+use super::scope::{Known, ResolvedScope, ScopeMemory};
 use super::servers::{self, RootDse, ServerIdentity};
 use super::session::{Item, SearchRequest, Session};
 use super::told::{self, Told};
@@ -42,6 +42,8 @@ pub struct LdapConnector {
     schema: OnceCell<Arc<DirectorySchema>>,
     /// A connection for single questions, kept open between them.
     spare: Mutex<Option<Session>>,
+    /// The places that the names of the scope meant in the last read: renaming one changes nothing.
+    places: std::sync::Mutex<Known>,
 }
 
 /// What a server says about itself, for a check before the first read.
@@ -71,7 +73,12 @@ impl LdapConnector {
     /// [`ConnectorError::Configuration`] with what to mend.
     pub fn new(config: LdapConfig) -> Result<Self, ConnectorError> {
         config.check()?;
-        Ok(Self { config, schema: OnceCell::new(), spare: Mutex::new(None) })
+        Ok(Self {
+            config,
+            schema: OnceCell::new(),
+            spare: Mutex::new(None),
+            places: std::sync::Mutex::default(),
+        })
     }
 
     /// Connects, signs in and looks at what the server offers.
@@ -135,6 +142,16 @@ impl LdapConnector {
         }
     }
 
+    fn known_places(&self, known: Known) {
+        *self.places.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    /// The scope, with its names looked up.
+    async fn scope(&self, session: &mut Session) -> Result<ResolvedScope, ConnectorError> {
+        let known = self.places.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        ResolvedScope::resolve(&self.config, session, &known).await
+    }
+
     /// Carries an import out.
     async fn read_changes(
         &self,
@@ -161,8 +178,17 @@ impl LdapConnector {
             ImportMode::Delta(watermark) => Some(Position::parse(watermark, &question)?),
         };
         let last = last.as_ref();
-        let memory = last.map(|last| &last.scope);
-        let scope = ResolvedScope::resolve(&self.config, &mut session, memory).await?;
+        if let Some(last) = last {
+            self.known_places(last.scope.known.clone());
+        }
+        let scope = self.scope(&mut session).await?;
+        let known = scope.known();
+        if last.is_some_and(|last| last.scope.known != known) {
+            return Err(ConnectorError::WatermarkRefused(
+                "a place that the scope names is gone, and another one has its name".to_owned(),
+            ));
+        }
+        self.known_places(known);
         let config = &self.config;
         match config.directory {
             Directory::ActiveDirectory(tracking) => {
@@ -190,7 +216,7 @@ impl LdapConnector {
         requests: Vec<SearchRequest>,
         limit: Option<usize>,
     ) -> Result<Vec<ImportedObject>, ConnectorError> {
-        let scope = ResolvedScope::resolve(&self.config, session, None).await?;
+        let scope = self.scope(session).await?;
         let mut found = Vec::new();
         for request in requests {
             let mut entries = Vec::new();
@@ -270,6 +296,13 @@ impl Connector for LdapConnector {
         let (session, schema) = self.session().await?;
         self.keep(session).await;
         Ok(schema.offered(&self.config.types))
+    }
+
+    fn remember(&self, watermark: &Watermark) {
+        let scope = watermark.0.get("scope").cloned().unwrap_or_default();
+        if let Ok(memory) = serde_json::from_value::<ScopeMemory>(scope) {
+            self.known_places(memory.known);
+        }
     }
 
     fn import<'a>(

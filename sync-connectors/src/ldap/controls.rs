@@ -280,10 +280,12 @@ mod tests {
     #[test]
     fn a_cookie_of_a_domain_controller_is_read() {
         // An answer of Samba 4.17: more = 0, a second number, a cookie that begins with MSDS.
-        let mut value = bytes("3074 020100 020100 046c");
-        let cookie = [b"MSDS".as_slice(), &[3, 0, 0, 0], &[0x5a; 100]].concat();
-        value.extend(&cookie);
-        value[1] = u8::try_from(value.len() - 2).unwrap();
+        let cookie = bytes(
+            "4d53445303000000 80ebc2c2417add01 0000000000000000 28000000 6a10000000000000 0000000000000000 \
+             6a10000000000000 3dde395d0a8a324eac6082301f9ec443 0100000000000000 0100000000000000 \
+             3dde395d0a8a324eac6082301f9ec443 6a10000000000000",
+        );
+        let value = [bytes("3074 020100 020100 046c"), cookie.clone()].concat();
         let answer = DirSyncAnswer::decode(&value).unwrap();
         assert!(!answer.more);
         assert_eq!(answer.cookie, cookie);

@@ -22,7 +22,7 @@ use super::dn;
 use super::entry::Entry;
 use super::filter::LdapFilter;
 use super::guid;
-use super::object::TypePlan;
+use super::object::{MADE, TypePlan};
 use super::paging;
 use super::range;
 use super::reading::{DOMAIN_USERS, Reading, add_members, primary_group, relative_id};
@@ -297,8 +297,8 @@ impl Reading<'_> {
     ) -> Result<(), ConnectorError> {
         let classes = ["organizationalUnit", "container", "builtinDomain", "domainDNS"];
         let filter = LdapFilter::any(classes.map(|class| LdapFilter::equal("objectClass", class)));
-        let request =
-            ["objectGUID", "objectClass", "name", "parentGUID", "isDeleted"].map(str::to_owned);
+        let request = ["objectGUID", "objectClass", "name", "parentGUID", "isDeleted", MADE]
+            .map(str::to_owned);
         let known = cookies.get(PLACES);
         let mut query = Query::new(known, known.is_some())?;
         while query.more {
@@ -320,7 +320,7 @@ impl Reading<'_> {
                 shown.tombstones |= flags & controls::OBJECT_SECURITY == 0 && is_deleted(&entry);
                 let renamed = entry.has("name") || entry.has("parentGUID");
                 // A new place is empty, and what is moved into it says so itself.
-                let new = entry.has("objectClass");
+                let new = entry.has("objectClass") && entry.has(MADE);
                 if let (Some(guid), true, false) =
                     (entry.guid(), renamed, new || is_deleted(&entry))
                 {
@@ -350,8 +350,9 @@ fn hear(
 ) -> Option<ImportChange> {
     let anchor = guid::anchor(guid);
     if is_deleted(entry) {
-        // Its attributes come without values, which is no clearing of them. A full read tells what there is.
-        return delta.then_some(ImportChange::Deleted(anchor));
+        // Its attributes come without values, which is no clearing of them. A full read tells it as well: an earlier part
+        // of its answer may have told the object, and no later read tells what this one has seen deleted.
+        return Some(ImportChange::Deleted(anchor));
     }
     if let Some(group) = primary_group(entry)
         && !(group == DOMAIN_USERS && pending.skips_domain_users)
@@ -359,12 +360,14 @@ fn hear(
         pending.primary.entry(group).or_default().push(anchor.clone());
     }
     let cut = range::is_cut(entry, plan.references(), true);
-    // The class is set when an object is made, and never again.
-    if entry.has("objectClass") && !cut {
+    // What is new comes whole. Classes alone do not say so: they can be added to what is there, and then come with nothing
+    // that stayed as it was.
+    let classes = entry.has("objectClass");
+    if classes && !cut && (!delta || entry.has(MADE)) {
         let scope = judge(&anchor);
         return Some(ImportChange::Object(plan.imported(entry, anchor, scope)));
     }
-    if cut || (delta && plan.decides_scope(entry)) {
+    if cut || classes || plan.decides_scope(entry) {
         pending.again.insert(guid);
         return None;
     }
@@ -469,3 +472,6 @@ impl Query {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod captured;

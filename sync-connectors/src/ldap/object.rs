@@ -16,6 +16,9 @@ use super::schema::DirectorySchema;
 /// What the connector derives from an object's name: the name itself, and the DNS name of the domain that it is in.
 pub(crate) const DERIVED: [&str; 2] = ["dn", "dnsDomain"];
 
+/// The attribute of Active Directory that is written when an object is made, and never again.
+pub(crate) const MADE: &str = "whenCreated";
+
 /// What is read, type by type.
 pub(crate) struct ReadPlan {
     /// In the order of the configuration: what is referred to before what refers.
@@ -96,7 +99,7 @@ impl TypePlan {
     ) -> Self {
         let active_directory = config.is_active_directory();
         let basic: &[&str] = if active_directory {
-            &["objectGUID", "objectClass", "name", "parentGUID", "isDeleted"]
+            &["objectGUID", "objectClass", "name", "parentGUID", "isDeleted", MADE]
         } else {
             &["entryUUID", "objectClass"]
         };
@@ -321,7 +324,7 @@ mod tests {
         let user = plan("user", &["TITLE", "mailNickname", "dn"]);
         assert_eq!(user.missing, [AttributeName::new("mailNickname")]);
         assert!(user.request.iter().any(|name| name == "title"));
-        assert!(user.request.iter().any(|name| name == "userAccountControl"), "{:?}", user.request);
+        assert!(user.request.iter().any(|name| name == "primaryGroupID"), "{:?}", user.request);
         assert!(!user.request.iter().any(|name| name == "mailNickname" || name == "dn"));
     }
 
@@ -385,7 +388,7 @@ mod tests {
     fn what_decides_about_the_scope_is_known() {
         let user = plan("user", &["title"]);
         assert!(user.decides_scope(&Entry::new("CN=a").with("name", ["a"])));
-        assert!(user.decides_scope(&Entry::new("CN=a").with("sAMAccountName", ["a"])));
+        assert!(user.decides_scope(&Entry::new("CN=a").with("isCriticalSystemObject", ["TRUE"])));
         assert!(!user.decides_scope(&Entry::new("CN=a").with("title", ["a"])));
     }
 }

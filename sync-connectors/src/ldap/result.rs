@@ -103,6 +103,11 @@ pub(crate) fn broken(server: &str, what: &str, error: &LdapError) -> ConnectorEr
         }
         error => {
             let text = chain(error);
+            if let Some(advice) = out_of_time(&text) {
+                return ConnectorError::Unreachable(format!(
+                    "{server} shows a certificate that {advice} ({text})"
+                ));
+            }
             if text.contains("certificate") {
                 return ConnectorError::Unreachable(format!(
                     "{server} shows a certificate that is not trusted ({text}): give the file of the authority that \
@@ -113,6 +118,18 @@ pub(crate) fn broken(server: &str, what: &str, error: &LdapError) -> ConnectorEr
                 "{server} cannot be talked to while {what}: {text}"
             ))
         }
+    }
+}
+
+/// What is to be done about a certificate whose time has not come or is over: no other authority helps.
+fn out_of_time(text: &str) -> Option<&'static str> {
+    let text = text.to_ascii_lowercase();
+    match text.contains("certificate") {
+        true if text.contains("expired") => Some("has expired: have it renewed"),
+        true if text.contains("not valid yet") || text.contains("notvalidyet") => {
+            Some("is not valid yet: look at the clocks of both machines")
+        }
+        _ => None,
     }
 }
 
@@ -150,6 +167,24 @@ mod tests {
         let error =
             refused("ldaps://dc1", "the bind", code::INVALID_CREDENTIALS, "Simple Bind Failed");
         assert!(error.to_string().contains("password to bind with is wrong"), "{error}");
+    }
+
+    #[test]
+    fn no_other_authority_helps_a_certificate_that_is_out_of_time() {
+        use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, UnknownIssuer};
+        use rustls::pki_types::UnixTime;
+        let said = |error: rustls::CertificateError| {
+            let error = std::io::Error::other(rustls::Error::InvalidCertificate(error));
+            broken("ldaps://dc1", "connecting", &LdapError::from(error)).to_string()
+        };
+        let time = |seconds| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+        let late = ExpiredContext { time: time(20), not_after: time(10) };
+        for error in [said(Expired), said(late)] {
+            assert!(error.contains("has expired: have it renewed"), "{error}");
+            assert!(!error.contains("authority"), "{error}");
+        }
+        assert!(said(NotValidYet).contains("look at the clocks"));
+        assert!(said(UnknownIssuer).contains("the file of the authority"));
     }
 
     #[test]

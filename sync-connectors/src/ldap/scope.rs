@@ -19,7 +19,11 @@ use super::entry::Entry;
 use super::filter::LdapFilter;
 use super::guid;
 use super::paging::Pages;
+use super::reading::relative_id;
 use super::session::{SearchRequest, Session};
+
+/// What is done while the members of the scoping group are looked up.
+const MEMBERS: &str = "reading the members of the scoping group";
 
 /// What to take in. The default is everything but what the types exclude.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,21 +87,24 @@ pub(crate) struct ResolvedScope {
     members: BTreeSet<SmolStr>,
 }
 
+/// The identifiers behind the names of a scope, by the names of the configuration.
+pub(crate) type Known = BTreeMap<String, Uuid>;
+
 /// What of a scope is kept with a watermark: the identifiers behind the names, and who was a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ScopeMemory {
     /// Identifiers by the names of the configuration.
-    known: BTreeMap<String, Uuid>,
+    pub(crate) known: Known,
     /// Members of the scoping group.
     members: BTreeSet<SmolStr>,
 }
 
 impl ResolvedScope {
-    /// Looks the names up; names that `memory` knows are looked up by what they were then.
+    /// Looks the names up; those that are known are what they were then, as long as that is there.
     pub(crate) async fn resolve(
         config: &LdapConfig,
         session: &mut Session,
-        memory: Option<&ScopeMemory>,
+        known: &Known,
     ) -> Result<Self, ConnectorError> {
         let scope = config.scope.clone();
         let mut found = Self {
@@ -107,7 +114,7 @@ impl ResolvedScope {
             members: BTreeSet::new(),
             scope,
         };
-        let known = |name: &str| memory.and_then(|memory| memory.known.get(name)).copied();
+        let known = |name: &str| known.get(name).copied();
         for name in found.scope.include.clone() {
             found.include.push(Place::find(config, session, &name, known(&name)).await?);
         }
@@ -145,16 +152,20 @@ impl ResolvedScope {
         Ok(true)
     }
 
-    /// What to keep with the watermark.
-    pub(crate) fn memory(&self) -> ScopeMemory {
+    /// What the names stand for.
+    pub(crate) fn known(&self) -> Known {
         let names = self.scope.include.iter().zip(&self.include);
         let names = names.chain(self.scope.exclude.iter().zip(&self.exclude));
-        let mut known: BTreeMap<_, _> =
-            names.map(|(name, place)| (name.clone(), place.guid)).collect();
+        let mut known: Known = names.map(|(name, place)| (name.clone(), place.guid)).collect();
         if let (Some(group), Some(place)) = (&self.scope.group, &self.group) {
             known.insert(group.name.clone(), place.guid);
         }
-        ScopeMemory { known, members: self.members.clone() }
+        known
+    }
+
+    /// What to keep with the watermark.
+    pub(crate) fn memory(&self) -> ScopeMemory {
+        ScopeMemory { known: self.known(), members: self.members.clone() }
     }
 
     /// Whose membership of the scoping group is another than it was.
@@ -194,14 +205,35 @@ impl ResolvedScope {
 }
 
 impl Place {
+    /// The place that is known, else the one that has this name or GUID now.
     async fn find(
         config: &LdapConfig,
         session: &mut Session,
         name: &str,
         known: Option<Uuid>,
     ) -> Result<Self, ConnectorError> {
+        if let Some(known) = known
+            && let Some(place) = Self::look(config, session, "", Some(known)).await?
+        {
+            return Ok(place);
+        }
+        let named = Uuid::parse_str(name.trim()).ok();
+        Self::look(config, session, name, named).await?.ok_or_else(|| {
+            ConnectorError::Configuration(format!(
+                "the scope names {name}, which {} does not have or does not show: nothing is read until the scope is \
+                 right",
+                session.server()
+            ))
+        })
+    }
+
+    async fn look(
+        config: &LdapConfig,
+        session: &mut Session,
+        name: &str,
+        by_guid: Option<Uuid>,
+    ) -> Result<Option<Self>, ConnectorError> {
         let what = "looking up a place of the scope";
-        let by_guid = known.or_else(|| Uuid::parse_str(name.trim()).ok());
         let attribute = if config.is_active_directory() { "objectGUID" } else { "entryUUID" };
         let entry = match by_guid {
             Some(guid) if config.is_active_directory() => {
@@ -219,21 +251,15 @@ impl Place {
             }
             None => session.read(name, &[attribute], Vec::new(), what).await?,
         };
-        let found = entry.and_then(|entry| {
+        Ok(entry.and_then(|entry| {
             let guid = entry.guid().or_else(|| Uuid::parse_str(entry.text("entryUUID")?).ok())?;
             Some(Self { guid, dn: entry.dn })
-        });
-        found.ok_or_else(|| {
-            ConnectorError::Configuration(format!(
-                "the scope names {name}, which {} does not have or does not show: nothing is read until the scope is \
-                 right",
-                session.server()
-            ))
-        })
+        }))
     }
 }
 
-/// The members of a group of Active Directory, which answers for nested ones itself.
+/// The members of a group of Active Directory, which answers for nested ones itself, and those whose primary group it is or
+/// one within it: these are listed nowhere.
 async fn members(
     config: &LdapConfig,
     session: &mut Session,
@@ -245,26 +271,46 @@ async fn members(
     } else {
         LdapFilter::equal("memberOf", &group.dn)
     };
-    let request = SearchRequest {
+    let request = |filter| SearchRequest {
         base: config.base.clone(),
         scope: Scope::Subtree,
         filter,
-        attributes: vec!["objectGUID".to_owned()],
+        attributes: ["objectGUID", "objectClass", "objectSid"].map(str::to_owned).to_vec(),
         controls: Vec::new(),
     };
-    let mut pages = Pages::new(request, config.limits.page);
     let mut found = BTreeSet::new();
-    while let Some(entries) =
-        pages.next(session, "reading the members of the scoping group").await?
-    {
-        found.extend(
-            entries
-                .iter()
-                .filter_map(Entry::guid)
-                .map(|guid| SmolStr::new(guid::anchor(guid).as_str())),
-        );
+    let attributes = ["objectSid"];
+    let itself = session.read(&guid::base_dn(group.guid), &attributes, Vec::new(), MEMBERS).await?;
+    let mut groups: BTreeSet<u32> = itself.as_ref().and_then(relative_id).into_iter().collect();
+    collect(config, session, request(filter), &mut found, |entry| {
+        let is_group = |class: &str| class.eq_ignore_ascii_case("group");
+        if nested && entry.texts("objectClass").any(is_group) {
+            groups.extend(relative_id(entry));
+        }
+    })
+    .await?;
+    for group in groups {
+        let filter = LdapFilter::equal("primaryGroupID", group.to_string());
+        collect(config, session, request(filter), &mut found, |_| {}).await?;
     }
     Ok(found)
+}
+
+/// Puts the anchors of what a search finds into `found`.
+async fn collect(
+    config: &LdapConfig,
+    session: &mut Session,
+    request: SearchRequest,
+    found: &mut BTreeSet<SmolStr>,
+    mut look: impl FnMut(&Entry),
+) -> Result<(), ConnectorError> {
+    let mut pages = Pages::new(request, config.limits.page);
+    while let Some(entries) = pages.next(session, MEMBERS).await? {
+        entries.iter().for_each(&mut look);
+        let guids = entries.iter().filter_map(Entry::guid);
+        found.extend(guids.map(|guid| SmolStr::new(guid::anchor(guid).as_str())));
+    }
+    Ok(())
 }
 
 /// The names of the members of a group, group by group. A group that contains itself ends the walk there.
@@ -276,9 +322,8 @@ async fn walk_members(
     let mut found = BTreeSet::new();
     let mut waiting = vec![group.dn.clone()];
     while let Some(name) = waiting.pop() {
-        let what = "reading the members of the scoping group";
         let attributes = ["member", "uniqueMember"];
-        let Some(entry) = session.read(&name, &attributes, Vec::new(), what).await? else {
+        let Some(entry) = session.read(&name, &attributes, Vec::new(), MEMBERS).await? else {
             continue;
         };
         for member in entry.texts("member").chain(entry.texts("uniqueMember")) {

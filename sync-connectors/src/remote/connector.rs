@@ -12,7 +12,7 @@ use http::header::{ETAG, IF_NONE_MATCH};
 use http::{HeaderValue, StatusCode};
 use scim_sync::connector::{
     ConnectorSchema, ExportOutcome, ExportWrite, ImportChange, ImportPage, ImportRequest,
-    ImportShape, ImportedObject, MatchQuery,
+    ImportShape, ImportedObject, MatchQuery, Watermark,
 };
 use scim_sync::{Anchor, Connector, ConnectorError, ConnectorId};
 
@@ -70,6 +70,8 @@ pub struct RemoteConnector {
     relay: Arc<dyn Relay>,
     deadlines: Deadlines,
     known: KnownSchema,
+    /// How far an earlier read came: the agent keeps nothing, so a full read takes it along.
+    remembered: Arc<Mutex<Option<Watermark>>>,
 }
 
 impl RemoteConnector {
@@ -82,7 +84,8 @@ impl RemoteConnector {
         relay: Arc<dyn Relay>,
     ) -> Self {
         let (deadlines, known) = (Deadlines::default(), KnownSchema::default());
-        Self { id, directory, scope, relay, deadlines, known }
+        let remembered = Arc::default();
+        Self { id, directory, scope, relay, deadlines, known, remembered }
     }
 
     /// The same with what other connectors for this directory have learnt of its schema.
@@ -112,7 +115,8 @@ impl RemoteConnector {
         question: &Question,
         deadline: Duration,
     ) -> Result<Reading, ConnectorError> {
-        let request = question.request(&self.directory, &self.scope)?;
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let request = question.request(&self.directory, &self.scope, remembered.as_ref())?;
         let body = self.ask(request, wire::LINES, deadline).await?;
         Ok(Reading { lines: Lines::new(body), asked: Asked::new(question.shape(), None) })
     }
@@ -197,6 +201,10 @@ impl Connector for RemoteConnector {
             self.known.keep(tag, &schema);
         }
         Ok(schema)
+    }
+
+    fn remember(&self, watermark: &Watermark) {
+        *self.remembered.lock().unwrap_or_else(PoisonError::into_inner) = Some(watermark.clone());
     }
 
     fn import<'a>(

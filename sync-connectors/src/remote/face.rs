@@ -192,6 +192,9 @@ impl Face {
             Err(error) => return Err(self.failed(&opened, error)),
         };
         let count = search.count;
+        if let Some(watermark) = &search.remembered {
+            opened.connector.remember(watermark);
+        }
         let question = search.question(kind, &schema)?;
         let writer = PageWriter::new(Asked::new(question.shape(), Some(&schema)), count);
         let mut lines = answer::lines(Arc::clone(&opened.connector), question, writer);

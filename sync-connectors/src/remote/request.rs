@@ -6,7 +6,7 @@ use scim_core::filter::{CompareOp, Comparison};
 use scim_core::query::{ListQuery, PageRequest};
 use scim_core::resource::Object;
 use scim_core::{AttrPath, Filter, Literal, Projection, attr, urn};
-use scim_sync::connector::{ImportMode, ImportRequest, ImportShape, MatchQuery};
+use scim_sync::connector::{ImportMode, ImportRequest, ImportShape, MatchQuery, Watermark};
 use scim_sync::{Anchor, AttributeName, AttributeValue, ConnectorError};
 
 use super::page;
@@ -39,6 +39,7 @@ impl Question {
         &self,
         directory: &str,
         scope: &RemoteScope,
+        remembered: Option<&Watermark>,
     ) -> Result<http::Request<Bytes>, ConnectorError> {
         let mut path = format!("/{}", name::segment(directory));
         let types = types_filter(self.shape());
@@ -79,7 +80,10 @@ impl Question {
         };
         let mut body = query.to_search();
         body.insert("schemas", [urn::SEARCH_REQUEST, wire::REQUEST]);
-        body.insert(wire::REQUEST, extension(scope, value_type)?);
+        // A read of changes has it as its cursor.
+        let full =
+            matches!(self, Self::Import(request) if matches!(request.mode, ImportMode::Full));
+        body.insert(wire::REQUEST, extension(scope, value_type, remembered.filter(|_| full))?);
         let request = http::Request::post(path)
             .header(CONTENT_TYPE, wire::SCIM_JSON)
             .header(ACCEPT, wire::LINES);
@@ -158,7 +162,11 @@ fn literal(query: &MatchQuery) -> Result<(Literal, Option<&'static str>), Connec
 }
 
 /// What SCIM has no words for.
-fn extension(scope: &RemoteScope, value_type: Option<&str>) -> Result<Object, ConnectorError> {
+fn extension(
+    scope: &RemoteScope,
+    value_type: Option<&str>,
+    remembered: Option<&Watermark>,
+) -> Result<Object, ConnectorError> {
     let mut out = Object::new();
     let scope = scim_core::resource::to_value(scope).map_err(|error| {
         ConnectorError::Configuration(format!("the scope cannot be written: {error}"))
@@ -166,6 +174,9 @@ fn extension(scope: &RemoteScope, value_type: Option<&str>) -> Result<Object, Co
     out.insert("scope", scope);
     if let Some(value_type) = value_type {
         out.insert("valueType", value_type);
+    }
+    if let Some(remembered) = remembered {
+        out.insert("remembered", remembered.0.to_string());
     }
     Ok(out)
 }

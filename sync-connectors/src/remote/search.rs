@@ -31,6 +31,8 @@ fn limits() -> Limits {
 pub(super) struct Search {
     pub(super) scope: RemoteScope,
     value_type: Option<String>,
+    /// How far an earlier read came.
+    pub(super) remembered: Option<Watermark>,
     /// What the filter names.
     types: Option<Vec<ObjectType>>,
     ids: Option<Vec<Anchor>>,
@@ -53,7 +55,7 @@ impl Search {
     pub(super) fn parse(body: &[u8]) -> Result<Self, Fault> {
         let limits = limits();
         let mut object = json::parse_object(body, &limits)?;
-        let (scope, value_type) = read_extension(object.remove(wire::REQUEST))?;
+        let (scope, value_type, remembered) = read_extension(object.remove(wire::REQUEST))?;
         // A cursor of ours can be longer than one of a server on the open network may be.
         let cursor = match object.remove("cursor") {
             None | Some(Value::Null) => None,
@@ -69,6 +71,7 @@ impl Search {
         let mut search = Self {
             scope,
             value_type,
+            remembered,
             types: None,
             ids: None,
             value: None,
@@ -157,7 +160,9 @@ impl Search {
 /// How many objects a search by a value finds when it does not say how many.
 const FOUND: usize = 1000;
 
-fn read_extension(value: Option<Value>) -> Result<(RemoteScope, Option<String>), Fault> {
+type Extension = (RemoteScope, Option<String>, Option<Watermark>);
+
+fn read_extension(value: Option<Value>) -> Result<Extension, Fault> {
     let mut object = match value {
         None => Object::new(),
         Some(Value::Object(object)) => object,
@@ -172,7 +177,10 @@ fn read_extension(value: Option<Value>) -> Result<(RemoteScope, Option<String>),
         })?,
     };
     let value_type = object.get_str("valueType").map(str::to_owned);
-    Ok((scope, value_type))
+    // What is in it is the connector's own; one that makes nothing of it reads without.
+    let remembered = object.get_str("remembered");
+    let remembered = remembered.and_then(|text| serde_json::from_str(text).ok()).map(Watermark);
+    Ok((scope, value_type, remembered))
 }
 
 fn attributes(projection: &Projection) -> Result<Vec<(ObjectType, AttributeName)>, Fault> {

@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use futures::stream::{self, BoxStream, StreamExt};
 use scim_client::Page;
 use scim_client::scim_core::{Filter, Object, Resource, attr};
+use scim_client::target::check_matches;
 use scim_sync::connector::{
     ChangedObject, ImportChange, ImportEnd, ImportMode, ImportPage, ImportRequest, ImportShape,
     ImportedObject, MatchQuery, ReferenceTo, SourceScope, Watermark,
@@ -49,6 +50,7 @@ pub(super) fn import(
         types,
         since,
         newest: since,
+        goes_on: true,
         open: None,
         ended: false,
     };
@@ -70,6 +72,8 @@ struct Reader<'a> {
     types: VecDeque<scim_sync::ObjectType>,
     since: Option<DateTime<Utc>>,
     newest: Option<DateTime<Utc>>,
+    /// Whether every type can be asked for its changes.
+    goes_on: bool,
     open: Option<Open>,
     ended: bool,
 }
@@ -102,7 +106,8 @@ impl Reader<'_> {
             for resource in &page.resources {
                 let object = imported(resource.object(), &open.paths)?;
                 self.newest = self.newest.max(last_modified(resource.object()));
-                changes.push(if full {
+                // A whole object has nothing but what it shows.
+                changes.push(if full && !open.paths.hides {
                     ImportChange::Object(object)
                 } else {
                     changed(object, &open.paths)
@@ -115,23 +120,37 @@ impl Reader<'_> {
     async fn begin(&mut self, object_type: &scim_sync::ObjectType) -> Result<Open, ConnectorError> {
         let paths = self.connector.paths(object_type, &self.shape).await?;
         let resources = self.connector.client.resources(endpoint(&paths.schema));
-        let mut list = resources.list().attributes(paths.attributes(self.since.is_none()));
-        if let Some(since) = self.since {
-            let since = since.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-            // "ge": what was written in the same instant, after the read, must not be missed.
-            list = list.filter(attr("meta.lastModified").ge(since.as_str()));
+        let mut list = resources.list();
+        if self.connector.names_attributes() {
+            list = list.attributes(paths.attributes(self.since.is_none()));
+        }
+        // The filter of the read that would go on from here.
+        let changed = since(self.since.or(self.newest).unwrap_or_default());
+        let admitted = self.connector.client.target().admits(endpoint(&paths.schema), &changed);
+        match (self.since, admitted) {
+            (Some(_), Ok(())) => list = list.filter(changed),
+            (Some(_), Err(unsupported)) => {
+                return Err(ConnectorError::WatermarkRefused(unsupported.to_string()));
+            }
+            (None, admitted) => self.goes_on &= admitted.is_ok(),
         }
         Ok(Open { paths, pages: list.pages() })
     }
 
     fn end(&self) -> ImportPage {
+        let newest = self.newest.filter(|_| self.goes_on);
         let watermark =
-            self.newest.and_then(|since| serde_json::to_value(Mark { since }).ok()).map(Watermark);
+            newest.and_then(|since| serde_json::to_value(Mark { since }).ok()).map(Watermark);
         ImportPage {
             end: Some(ImportEnd { watermark, sweep: self.since.is_none() }),
             ..ImportPage::default()
         }
     }
+}
+
+/// What changed since then. "ge": what was written in the same instant, after the read, must not be missed.
+fn since(moment: DateTime<Utc>) -> Filter {
+    attr("meta.lastModified").ge(moment.to_rfc3339_opts(SecondsFormat::AutoSi, true).as_str())
 }
 
 fn last_modified(resource: &Object) -> Option<DateTime<Utc>> {
@@ -179,7 +198,7 @@ pub(super) fn attributes(resource: &Object, paths: &Paths) -> AttributeSet {
         .collect()
 }
 
-/// The same as a change: all values, no references, because they were not asked for.
+/// The same as a change: all values, no references, because they were not asked for or are not shown.
 fn changed(object: ImportedObject, paths: &Paths) -> ImportChange {
     let attributes: BTreeMap<_, _> = paths
         .values
@@ -208,7 +227,11 @@ pub(super) async fn read(
         for object_type in shape.types.keys() {
             let paths = connector.paths(object_type, shape).await?;
             let resources = connector.client.resources(endpoint(&paths.schema));
-            match resources.get(anchor.as_str()).attributes(paths.attributes(true)).await {
+            let mut get = resources.get(anchor.as_str());
+            if connector.names_attributes() {
+                get = get.attributes(paths.attributes(true));
+            }
+            match get.await {
                 Ok(resource) => {
                     found.push(imported(resource.object(), &paths)?);
                     break;
@@ -238,13 +261,24 @@ pub(super) async fn find(
     let filter: Filter = path.equals(literal);
     let count = u64::try_from(query.limit).unwrap_or(u64::MAX);
     let resources = connector.client.resources(endpoint(&paths.schema));
-    let page = resources
-        .list()
-        .filter(filter)
-        .count(count)
-        .attributes(paths.attributes(true))
-        .await
-        .map_err(|error| connector_error(&error))?;
+    let mut list = resources.list().filter(filter.clone()).count(count);
+    if connector.names_attributes() {
+        // What is searched by has to be seen, too.
+        let mut names = paths.attributes(true);
+        let searched = path.whole().to_string();
+        if !names.contains(&searched) {
+            names.push(searched);
+        }
+        list = list.attributes(names);
+    }
+    let page = list.await.map_err(|error| connector_error(&error))?;
+    // Not as something that the server cannot do, which would be as good as finding nobody.
+    check_matches(&filter, &page.resources).map_err(|ignored| {
+        ConnectorError::Protocol(format!(
+            "{}: {ignored}: nobody can be looked up there",
+            connector.id
+        ))
+    })?;
     page.resources
         .iter()
         .take(query.limit)

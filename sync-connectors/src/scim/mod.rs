@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use scim_client::Client;
 use scim_client::scim_core::{Registry, ResourceSchema};
+use scim_client::target::fields::Parameter;
 use scim_sync::connector::{
     ConnectorSchema, ExportOutcome, ExportWrite, ImportPage, ImportRequest, ImportShape,
     ImportedObject, MatchQuery,
@@ -150,7 +151,13 @@ impl ScimConnector {
     ) -> Result<Paths, ConnectorError> {
         let schema = self.resource_schema(object_type).await?;
         let names = shape.types.get(object_type).map_or(&[][..], Vec::as_slice);
-        Paths::resolve(object_type, names, schema).map_err(ConnectorError::Configuration)
+        let paths = Paths::resolve(object_type, names, schema);
+        Ok(paths.map_err(ConnectorError::Configuration)?.shown_by(self.client.target()))
+    }
+
+    /// Whether requests may name the attributes that they want; else everything comes.
+    fn names_attributes(&self) -> bool {
+        self.client.target().admits_parameter(Parameter::Attributes).is_ok()
     }
 
     /// The attribute that a filter or a write names.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use scim_client::TargetProfile;
 use scim_client::scim_core::filter::{CompareOp, Comparison, Literal};
 use scim_client::scim_core::patch::PatchPath;
 use scim_client::scim_core::text::TextRule;
@@ -9,6 +10,7 @@ use scim_client::scim_core::{
     AttrName, AttrPath, Attribute, AttributeType, Error, Filter, Object, ResourceSchema, SchemaUri,
     Target, Value,
 };
+use scim_client::target::fields::Returned;
 use scim_sync::{AttributeName, ObjectType};
 
 /// A place in a resource.
@@ -244,6 +246,8 @@ pub(super) struct Paths {
     pub(super) values: Vec<TargetPath>,
     /// Those that refer to other resources.
     pub(super) references: Vec<TargetPath>,
+    /// Whether there are references that the server keeps and never shows, which are in no list here.
+    pub(super) hides: bool,
 }
 
 impl Paths {
@@ -258,7 +262,20 @@ impl Paths {
             let path = TargetPath::resolve(name, &schema)?;
             if path.reference { references.push(path) } else { values.push(path) }
         }
-        Ok(Self { object_type: object_type.clone(), schema, values, references })
+        Ok(Self { object_type: object_type.clone(), schema, values, references, hides: false })
+    }
+
+    /// Leaves the references out that a server never shows: that they are in no answer says nothing about them.
+    pub(super) fn shown_by(mut self, target: &TargetProfile) -> Self {
+        let before = self.references.len();
+        let endpoint = super::endpoint(&self.schema);
+        let members = target.rules(endpoint).members.returned != Returned::Never;
+        self.references.retain(|path| {
+            let is_members = endpoint == "Groups" && path.whole().to_string() == "members";
+            target.shows(endpoint, &path.whole()) && (members || !is_members)
+        });
+        self.hides = self.references.len() < before;
+        self
     }
 
     /// The attributes to ask for, each once; with references or without.

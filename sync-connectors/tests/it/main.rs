@@ -8,6 +8,7 @@
 
 mod beside;
 mod csv;
+mod cycle;
 mod ldap;
 mod remote;
 mod scim;

@@ -390,6 +390,42 @@ async fn objects_are_found_by_a_value() {
     assert_eq!(read.iter().map(|object| &object.anchor).collect::<Vec<_>>(), [&ada]);
 }
 
+/// There are services that answer filters that they do not understand with everybody.
+#[tokio::test]
+async fn nobody_is_found_where_filters_are_ignored() {
+    use axum::extract::Request;
+    use axum::middleware::{Next, from_fn};
+    let registry = Arc::new(Registry::standard());
+    let server = ScimServer::builder(Arc::clone(&registry))
+        .store(MemoryStore::new(registry, SystemClock::new().now()))
+        .authenticator(StaticToken::new(&TOKEN.into()).unwrap())
+        .base_url("https://scim.example/scim/v2")
+        .build()
+        .unwrap();
+    let ignore = from_fn(|mut request: Request, next: Next| {
+        let uri = request.uri().to_string().replace("filter=", "unknown=");
+        *request.uri_mut() = uri.parse().unwrap();
+        next.run(request)
+    });
+    let within = axum::Router::new().nest("/scim/v2", server.router());
+    let router = axum::Router::new().fallback_service(within).layer(ignore);
+    let connector = ScimConnector::new("cloud".into(), client(InProcess::new(router), None, TOKEN));
+    create(&connector, user("stranger")).await;
+    let query = MatchQuery {
+        object_type: "User".into(),
+        attribute: "userName".into(),
+        value: "ada".into(),
+        limit: 2,
+    };
+    // Also where the rules do not read the attribute itself.
+    let narrow = ImportShape { types: [("User".into(), vec!["title".into()])].into() };
+    for shape in [shape(), narrow] {
+        let error = connector.find(&query, &shape).await.unwrap_err();
+        assert!(matches!(error, ConnectorError::Protocol(_)), "{error:?}");
+        assert!(error.to_string().contains("ignored the filter"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn failures_say_what_they_are() {
     let connector = connector();

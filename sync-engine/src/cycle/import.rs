@@ -72,6 +72,9 @@ impl Import<'_> {
     pub(super) async fn run(mut self, full: bool) -> Result<ImportReport, ImportEnded> {
         let id = self.connector.id().clone();
         let watermark = self.store.connector(&id)?.watermark;
+        if let Some(watermark) = &watermark {
+            self.connector.remember(watermark);
+        }
         let mode = match watermark {
             Some(watermark) if !full => ImportMode::Delta(watermark),
             _ => ImportMode::Full,

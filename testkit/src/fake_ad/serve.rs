@@ -226,8 +226,9 @@ fn cut(id: i64, mut entries: Vec<Vec<u8>>, state: &State) -> Result<Vec<Vec<u8>>
     }
 }
 
-/// Answers DirSync. A cookie holds how far the changes were told, and, between the parts of an answer, how far the answer
-/// itself goes and how many of its entries were sent.
+/// Answers DirSync: what changed since the cookie, in the order of the last change, as Active Directory does. A cookie holds
+/// until where the changes were told and, between the parts of an answer, until where its objects were: what changes in the
+/// meantime comes in a later part, and the answer's last cookie is past it.
 fn changes(id: i64, asked: &Asked, state: &State, cookie: &[u8]) -> Answer {
     let number = |at: usize| {
         cookie
@@ -235,29 +236,28 @@ fn changes(id: i64, asked: &Asked, state: &State, cookie: &[u8]) -> Answer {
             .and_then(|octets| octets.try_into().ok())
             .map_or(0, u64::from_be_bytes)
     };
-    let known = cookie.is_empty() || (cookie.starts_with(b"FAKE") && cookie.len() == 28);
+    let known = cookie.is_empty() || (cookie.starts_with(b"FAKE") && cookie.len() == 20);
     if !known || (!cookie.is_empty() && state.fault == Some(Fault::RefuseCookies)) {
         return whole(id, vec![done(0x65, 53, "00002082: the cookie")], None);
     }
-    let (since, until, sent) =
-        if cookie.is_empty() { (0, 0, 0) } else { (number(4), number(12), number(20)) };
-    let until = if until == 0 { state.usn } else { until };
-    let found: Vec<_> = state
+    let (since, sent) = if cookie.is_empty() { (0, 0) } else { (number(4), number(12)) };
+    let mut found: Vec<_> = state
         .objects
         .iter()
         .filter(|object| matches(&asked.filter, object, state))
-        .filter_map(|object| changed(object, state, since, &asked.attributes))
+        .filter_map(|object| {
+            Some((last_change(object), changed(object, state, since, &asked.attributes)?))
+        })
+        .filter(|(change, _)| *change > sent)
         .collect();
-    let sent = usize::try_from(sent).unwrap_or(usize::MAX).min(found.len());
+    found.sort_by_key(|(change, _)| *change);
     let page = if state.dirsync_page == 0 { found.len() } else { state.dirsync_page };
-    let end = sent.saturating_add(page).min(found.len());
-    let more = end < found.len();
-    let next = |a: u64, b: u64, c: usize| {
-        let c = u64::try_from(c).unwrap_or(u64::MAX);
-        [b"FAKE".as_slice(), &a.to_be_bytes(), &b.to_be_bytes(), &c.to_be_bytes()].concat()
-    };
-    let cookie = if more { next(since, until, end) } else { next(until, 0, 0) };
-    let entries = found.into_iter().take(end).skip(sent).collect();
+    let more = page < found.len();
+    found.truncate(page);
+    let reached = found.last().map_or(sent, |(change, _)| *change);
+    let (since, sent) = if more { (since, reached) } else { (state.usn, 0) };
+    let cookie = [b"FAKE".as_slice(), &since.to_be_bytes(), &sent.to_be_bytes()].concat();
+    let entries = found.into_iter().map(|(_, entry)| entry).collect();
     let mut entries = match cut(id, entries, state) {
         Ok(entries) => entries,
         Err(answer) => return answer,
@@ -279,6 +279,12 @@ fn changes(id: i64, asked: &Asked, state: &State, cookie: &[u8]) -> Answer {
         }
         _ => Answer { hang_up: leave, ..whole(id, entries, Some((DIRSYNC, value))) },
     }
+}
+
+/// The number of an object's last change.
+fn last_change(object: &Object) -> u64 {
+    let attributes = object.attributes.values().map(|(usn, _)| *usn);
+    attributes.chain(object.links.iter().map(|(_, _, usn, _)| *usn)).max().unwrap_or_default()
 }
 
 /// What changed of an object since a number; nothing when nothing did.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use scim_sync::connector::{ImportMode, ImportShape, MatchQuery, Watermark};
+use scim_sync::connector::{ImportMode, ImportShape, MatchQuery, SourceScope, Watermark};
 use scim_sync::{Anchor, Connector as _, ConnectorError};
-use scim_sync_connectors::ldap::{LdapBind, LdapConfig, LdapConnector, LdapLimits, LdapServer};
+use scim_sync_connectors::ldap::{
+    LdapBind, LdapConfig, LdapConnector, LdapLimits, LdapServer, ScopeGroup,
+};
 use testkit::FakeAd;
 use testkit::fake_ad::{BASE, Fault, PASSWORD};
 
@@ -206,10 +208,10 @@ async fn a_renamed_place_makes_what_is_under_it_be_read_again() {
 async fn the_place_that_a_scope_names_may_be_renamed() {
     let fake = FakeAd::start();
     let place = fake.add("organizationalUnit", &format!("OU=People,{BASE}"), &[]);
-    user(&fake, "ada");
+    let ada_guid = user(&fake, "ada");
     let mut config = config(&fake);
     config.scope.include = vec![format!("OU=People,{BASE}")];
-    let connector = LdapConnector::new(config).unwrap();
+    let connector = LdapConnector::new(config.clone()).unwrap();
     let first = full(&connector, &all()).await;
     fake.rename(place, &format!("OU=Humans,{BASE}"));
     let second = delta(&connector, &all(), &first.watermark()).await.complete(false);
@@ -217,7 +219,29 @@ async fn the_place_that_a_scope_names_may_be_renamed() {
     picture.apply(&second);
     let (_, ada) = picture.named("cn=ada");
     assert!(ada.is_in() && ada.dn.contains("ou=humans"), "{ada:?}");
-    // Without a watermark only the name is known, which is there no more: nothing is read, rather than nobody in scope.
+    // Nor does it matter to a full read, nor to a single question: also in a new process, which is told the watermark.
+    let renamed = connector;
+    let connector = LdapConnector::new(config.clone()).unwrap();
+    connector.remember(&second.watermark());
+    for connector in [&renamed, &connector] {
+        let found = connector.read(&[Anchor::new(anchor(ada_guid))], &all()).await.unwrap();
+        assert_eq!(found[0].scope, SourceScope::In);
+        picture.assert_is(&Picture::of(&full(connector, &all()).await), "read whole");
+    }
+    // A new place of the old name is another place.
+    let newer = fake.add("organizationalUnit", &format!("OU=People,{BASE}"), &[]);
+    user(&fake, "bob");
+    let third = delta(&connector, &all(), &second.watermark()).await.complete(false);
+    let bob =
+        third.objects().find(|object| object.dn.as_ref().unwrap().to_string().contains("bob"));
+    assert!(matches!(bob.unwrap().scope, SourceScope::Out(_)), "{bob:?}");
+    // Unless the known one is gone: then everything is read, by the name.
+    fake.delete(place);
+    let error = delta(&connector, &all(), &third.watermark()).await.failed();
+    assert!(matches!(error, ConnectorError::WatermarkRefused(_)), "{error:?}");
+    assert!(Picture::of(&full(&connector, &all()).await).named("cn=bob").1.is_in());
+    // Without either nothing is read, rather than nobody in scope.
+    fake.delete(newer);
     let error = read(&connector, &all(), ImportMode::Full).await.failed();
     assert!(matches!(error, ConnectorError::Configuration(_)), "{error:?}");
 }
@@ -246,11 +270,57 @@ async fn links_values_and_tombstones() {
     let third = delta(&connector, &all(), &second.watermark()).await.complete(false);
     assert_eq!(third.deleted(), [anchor(late).as_str(), anchor(users[0]).as_str()].into());
     assert_eq!(third.changes.len(), 2, "{third:?}");
-    // A full read tells no tombstones, and sweeps.
+    // A full read tells tombstones too, which are nothing to a reader who never heard of the objects, and sweeps.
     let fresh = full(&connector, &all()).await;
-    assert!(fresh.deleted().is_empty());
+    assert_eq!(fresh.deleted(), third.deleted());
     picture.apply(&third);
     picture.assert_is(&Picture::of(&fresh), "after deletions");
+}
+
+#[tokio::test]
+async fn another_class_of_an_object_is_no_new_object() {
+    let (fake, users) = people(2);
+    fake.link(users[0], "manager", &users[1..], true);
+    let connector = connector(&fake);
+    let first = full(&connector, &all()).await;
+    let before = Picture::of(&first);
+    fake.add_class(users[0], "posixAccount");
+    let second = delta(&connector, &all(), &first.watermark()).await.complete(false);
+    let mut picture = before.clone();
+    picture.apply(&second);
+    picture.assert_is(&before, "with another class, and everything else as it was");
+    // What is new comes whole, and is not asked for again.
+    user(&fake, "new");
+    let asked = fake.searches().len();
+    let third = delta(&connector, &all(), &second.watermark()).await.complete(false);
+    assert_eq!(third.objects().count(), 1);
+    let asked: Vec<_> = fake.searches().split_off(asked);
+    assert!(!asked.iter().any(|filter| filter.contains("objectGUID")), "{asked:?}");
+}
+
+/// The last cookie of an answer in many parts is past what happened while it was told, which no later read tells.
+#[tokio::test]
+async fn what_happens_between_the_parts_of_a_first_read_is_told_by_it() {
+    use futures::StreamExt as _;
+    use scim_sync::connector::ImportRequest;
+
+    let (fake, users) = people(1_200);
+    fake.dirsync_page(600);
+    let connector = connector(&fake);
+    let mut first = super::Read::default();
+    let mut pages = connector.import(ImportRequest { mode: ImportMode::Full, shape: all() });
+    while let Some(page) = pages.next().await {
+        let page = page.unwrap();
+        if first.changes.is_empty() {
+            assert!(page.end.is_none() && page.changes.len() < 600);
+            fake.delete(users[0]);
+            fake.rename(users[1], &format!("CN=late,OU=People,{BASE}"));
+        }
+        first.changes.extend(page.changes);
+        first.end = page.end;
+    }
+    let picture = Picture::of(&first.complete(true));
+    picture.assert_is(&Picture::of(&full(&connector, &all()).await), "told in two parts");
 }
 
 #[tokio::test]
@@ -284,6 +354,36 @@ async fn who_is_a_member_by_primary_group() {
         &Picture::of(&full(&connector, &all()).await),
         "after a change of primary group",
     );
+}
+
+#[tokio::test]
+async fn who_is_a_pilot_by_primary_group() {
+    let (fake, users) = people(4);
+    let sid = |relative: u8| String::from_utf8(vec![1, 1, 0, 0, 0, 0, 0, 5, relative, 0, 0, 0]);
+    let pilots = group(&fake, "pilots");
+    fake.set(pilots, "objectSid", Some(&sid(77).unwrap()));
+    for user in &users {
+        fake.set(*user, "primaryGroupID", Some("513"));
+    }
+    fake.link(pilots, "member", &users[..2], true);
+    let mut config = config(&fake);
+    let name = format!("CN=pilots,OU=Groups,{BASE}");
+    config.scope.group = Some(ScopeGroup { name, nested: false });
+    let connector = LdapConnector::new(config).unwrap();
+    let first = full(&connector, &all()).await;
+    let mut picture = Picture::of(&first);
+    let inside = |picture: &Picture| -> Vec<bool> {
+        (0..4).map(|number| picture.named(&format!("cn=u{number}")).1.is_in()).collect()
+    };
+    assert_eq!(inside(&picture), [true, true, false, false]);
+    // A domain controller takes a member off the list when the group becomes the primary one; it still is a member.
+    fake.set(users[1], "primaryGroupID", Some("77"));
+    fake.link(pilots, "member", &users[1..2], false);
+    fake.set(users[2], "primaryGroupID", Some("77"));
+    let second = delta(&connector, &all(), &first.watermark()).await.complete(false);
+    picture.apply(&second);
+    assert_eq!(inside(&picture), [true, true, true, false]);
+    picture.assert_is(&Picture::of(&full(&connector, &all()).await), "as read afresh");
 }
 
 #[tokio::test]

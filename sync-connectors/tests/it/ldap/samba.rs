@@ -152,6 +152,9 @@ async fn changes_of_one_object(samba: &Samba, follower: &mut Follower<'_>) {
     follower.follow("another manager").await;
     samba.set(&dn, "manager", None);
     follower.follow("no manager").await;
+    // A class that is added comes without anything that stayed as it was.
+    samba.change(&dn, "add", "objectClass", "posixAccount");
+    assert_eq!(follower.follow("another class").await, 1);
     // An attribute that nobody asked for is no change.
     samba.set(&dn, "pager", Some("1"));
     assert_eq!(follower.follow("something else").await, 0);
@@ -342,6 +345,14 @@ async fn scopes(samba: &Samba) {
     samba.change(&inner, "delete", "member", &samba.dn_of("u000030"));
     follower.follow("other members of the pilot").await;
     assert!(!is_in(&follower, "u000030") && is_in(&follower, "u000032"));
+    // The primary group is a membership that the group does not list: of a group within the pilot, too.
+    let token = samba.values("(sAMAccountName=inner)", "primaryGroupToken").remove(0);
+    let user = samba.dn_of("u000032");
+    samba.set(&user, "primaryGroupID", Some(&token));
+    follower.follow("the inner group as primary group").await;
+    assert!(is_in(&follower, "u000032"), "still a pilot");
+    samba.set(&user, "primaryGroupID", Some("513"));
+    follower.follow("the usual primary group again").await;
 }
 
 async fn what_is_wrong_is_told(samba: &Samba, since: &Watermark) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use scim_sync::connector::{ReferenceTo, Watermark};
+use scim_sync::connector::{ReferenceTo, SourceScope, Watermark};
 use scim_sync_connectors::ldap::{LdapBind, LdapConfig, LdapConnector, LdapServer};
 use testkit::FakeAd;
 use testkit::fake_ad::{BASE, Fault, PASSWORD};
@@ -145,4 +145,30 @@ async fn a_domain_behind_an_agent_is_the_domain() {
         assert!(shown.contains(kind) && told.end.is_none(), "{fault:?}: {shown}");
         assert_eq!(shown, format!("{:?}", read(&near, &all(), ImportMode::Full).await.error));
     }
+}
+
+/// The agent keeps nothing: what a scope named travels with the full read.
+#[tokio::test]
+async fn a_place_that_was_renamed_is_known_to_an_agent_that_began_anew() {
+    let fake = FakeAd::start();
+    let place = fake.add("organizationalUnit", &format!("OU=People,{BASE}"), &[]);
+    let attributes = [("sAMAccountName", "ada"), ("userAccountControl", "512")];
+    fake.add("user", &format!("CN=ada,OU=People,{BASE}"), &attributes);
+    let scope =
+        RemoteScope { include: vec![format!("OU=People,{BASE}")], ..RemoteScope::default() };
+    let far = || {
+        let face = Face::new(Arc::new(Domain { url: fake.url() }));
+        let relay = Near::new(face, Cut::default()) as Arc<dyn Relay>;
+        RemoteConnector::new("corp".into(), "fake.example".to_owned(), scope.clone(), relay)
+    };
+    let first = read(&far(), &all(), ImportMode::Full).await;
+    fake.rename(place, &format!("OU=Humans,{BASE}"));
+    let error = read(&far(), &all(), ImportMode::Full).await.error;
+    assert!(matches!(error, Some(ConnectorError::Configuration(_))), "{error:?}");
+    let anew = far();
+    anew.remember(&since(&first));
+    let again = read(&anew, &all(), ImportMode::Full).await;
+    assert_eq!(again.changes.len(), 1, "{again:?}");
+    let ImportChange::Object(ada) = &again.changes[0] else { panic!("{again:?}") };
+    assert_eq!(ada.scope, SourceScope::In);
 }
