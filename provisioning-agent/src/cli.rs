@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::Tracking;
+use crate::config::{SignIn, Tracking};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Keeps a SCIM service in step with a directory.
@@ -214,6 +214,15 @@ pub struct SetupArgs {
     /// A file with its password; the program asks for it otherwise and keeps it in such a file
     #[arg(long, value_name = "FILE")]
     pub bind_password_file: Option<PathBuf>,
+    /// How it signs in: with its password (a simple bind), or by Kerberos
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub sign_in: Option<SignIn>,
+    /// The Kerberos realm, where the directory does not tell its own
+    #[arg(long, value_name = "REALM")]
+    pub realm: Option<String>,
+    /// The Kerberos server, host or host:port, where it is not the server of the directory
+    #[arg(long, value_name = "HOST")]
+    pub kdc: Option<String>,
     /// The root of the domain; the server is asked otherwise
     #[arg(long, value_name = "DN")]
     pub base: Option<String>,

@@ -8,17 +8,19 @@ use scim_client::{Auth, Client, TargetProfile};
 use scim_sync::{Connector, ConnectorId};
 use scim_sync_connectors::Beside;
 use scim_sync_connectors::csv::CsvConnector;
+#[cfg(feature = "kerberos")]
+use scim_sync_connectors::ldap::KerberosAccount;
 use scim_sync_connectors::ldap::{
     ChangeTracking, Directory, LdapBind, LdapConfig, LdapConnector, LdapScope, LdapServer,
     ScopeGroup,
 };
 use scim_sync_connectors::scim::{BulkUse, ScimConnector};
-
+use secrecy::SecretString;
 use url::Url;
 
 use crate::config::{
-    BulkConfig, Config, ConfigError, Environment, SourceConfig, SourceKind, TargetConfig, Tls,
-    Tracking, is_loopback,
+    BulkConfig, Config, ConfigError, Environment, LdapSource, SignIn, SourceConfig, SourceKind,
+    TargetConfig, Tls, Tracking, is_loopback,
 };
 
 /// The connectors of a configuration.
@@ -106,7 +108,7 @@ pub fn ldap(
     };
     let password =
         ldap.password.fetch(folder, environment).map_err(|error| here(error.to_string()))?;
-    let bind = LdapBind::Simple { name: ldap.bind_dn.clone(), password };
+    let bind = bind(ldap, password).map_err(here)?;
     let ca_file = (!ldap.ca_file.as_os_str().is_empty()).then(|| folder.join(&ldap.ca_file));
     let mut servers = Vec::with_capacity(ldap.servers.len());
     let mut loopback = true;
@@ -117,9 +119,9 @@ pub fn ldap(
         loopback &= own;
         let server = LdapServer::new(url);
         // On the way to this machine itself nobody can read the password; where there is a certificate to hold the
-        // server to, it is held to it all the same.
-        let start_tls =
-            url.starts_with("ldap://") && ldap.tls == Tls::Required && (!own || ca_file.is_some());
+        // server to, or to bind a sign-in to, it is held to it all the same.
+        let held = !own || ca_file.is_some() || ldap.sign_in == SignIn::Kerberos;
+        let start_tls = url.starts_with("ldap://") && ldap.tls == Tls::Required && held;
         servers.push(if start_tls { server.with_start_tls() } else { server });
     }
     let (first, base) = (LdapServer::new(""), ldap.base.as_str());
@@ -152,6 +154,25 @@ pub fn ldap(
         },
         ..made
     })
+}
+
+/// Who signs in to a directory, and how.
+fn bind(ldap: &LdapSource, password: SecretString) -> Result<LdapBind, String> {
+    let name = ldap.bind_dn.clone();
+    match ldap.sign_in {
+        SignIn::Simple => Ok(LdapBind::Simple { name, password }),
+        #[cfg(feature = "kerberos")]
+        SignIn::Kerberos => {
+            let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+            let (realm, kdc) = (given(&ldap.realm), given(&ldap.kdc));
+            Ok(LdapBind::Kerberos(KerberosAccount { name, password, realm, kdc }))
+        }
+        #[cfg(not(feature = "kerberos"))]
+        SignIn::Kerberos => {
+            Err("this program was built without Kerberos: build it with the feature kerberos"
+                .to_owned())
+        }
+    }
 }
 
 /// The connector of a target.

@@ -8,7 +8,7 @@ use scim_sync::rules::RuleSet;
 use scim_sync::rules::defaults::{AD_TO_SCIM, OPENLDAP_TO_SCIM};
 
 use crate::cli::DirectoryKind;
-use crate::config::{SecretSource, Tracking};
+use crate::config::{SecretSource, SignIn, Tracking};
 
 /// What the shipped rules call the target.
 pub const TARGET: &str = "scim";
@@ -54,6 +54,12 @@ pub struct Site {
     pub bind_dn: String,
     /// Its password.
     pub password: SecretSource,
+    /// How it signs in.
+    pub sign_in: SignIn,
+    /// Its Kerberos realm; empty for the directory's own.
+    pub realm: String,
+    /// Its Kerberos server; empty for the server of the directory.
+    pub kdc: String,
     /// The root of the domain.
     pub base: String,
     /// How changes are found; of Active Directory only.
@@ -99,6 +105,9 @@ impl Site {
             ldap_ca: "${LDAP_CA:-}".to_owned(),
             bind_dn: "${LDAP_BIND_DN}".to_owned(),
             password: SecretSource::Env("LDAP_PASSWORD".to_owned()),
+            sign_in: SignIn::Simple,
+            realm: String::new(),
+            kdc: String::new(),
             base: "${LDAP_BASE}".to_owned(),
             changes: Tracking::DirSync,
             include: Vec::new(),
@@ -298,6 +307,7 @@ impl Site {
             "# Also {{ file = \"password\" }} or {{ credential = \"ldap-password\" }} (systemd); never the secret itself."
         )?;
         writeln!(to, "password = {}", secret(&self.password))?;
+        self.signed_in(to)?;
         writeln!(to, "base = {}", quoted(&self.base))?;
         if self.directory == DirectoryKind::ActiveDirectory {
             writeln!(
@@ -305,6 +315,33 @@ impl Site {
                 "# \"dir-sync\" needs the right to replicate changes, \"dir-sync-ordinary\" no right but to read."
             )?;
             writeln!(to, "changes = \"{}\"", self.changes)?;
+        }
+        Ok(())
+    }
+
+    /// How the account signs in.
+    fn signed_in(&self, to: &mut String) -> std::fmt::Result {
+        if self.sign_in == SignIn::Simple {
+            return match self.directory {
+                DirectoryKind::ActiveDirectory => {
+                    writeln!(
+                        to,
+                        "# sign-in = \"kerberos\"   # for domains that refuse simple binds"
+                    )
+                }
+                DirectoryKind::OpenLdap => Ok(()),
+            };
+        }
+        writeln!(to, "sign-in = \"kerberos\"")?;
+        let optional = [
+            ("realm", &self.realm, "CORP.EXAMPLE", "where the directory does not tell its own"),
+            ("kdc", &self.kdc, "dc1.corp.example", "where it is not the directory's server"),
+        ];
+        for (name, value, example, what) in optional {
+            match value.is_empty() {
+                true => writeln!(to, "# {name} = {}   # {what}", quoted(example))?,
+                false => writeln!(to, "{name} = {}", quoted(value))?,
+            }
         }
         Ok(())
     }
@@ -427,6 +464,21 @@ mod tests {
         assert_eq!(ldap.password, site.password);
         assert_eq!(settings.mode, crate::config::Mode::Staging);
         assert_eq!(settings.targets[0].profile, "entra");
+    }
+
+    #[test]
+    fn how_the_account_signs_in_comes_back() {
+        let site = Site {
+            sign_in: SignIn::Kerberos,
+            realm: "CORP.EXAMPLE".to_owned(),
+            ..Site::from_environment(DirectoryKind::ActiveDirectory)
+        };
+        let settings = Settings::parse(&site.file(), &environment).unwrap();
+        let crate::config::SourceKind::ActiveDirectory(ldap) = &settings.sources[0].kind else {
+            panic!()
+        };
+        assert_eq!((ldap.sign_in, ldap.realm.as_str()), (SignIn::Kerberos, "CORP.EXAMPLE"));
+        assert_eq!(ldap.kdc, "");
     }
 
     /// Several sources, a group of pilots, staging, and rules that say who wins.

@@ -106,13 +106,19 @@ pub(crate) struct Admin {
     pub(crate) uri: String,
     pub(crate) dn: String,
     pub(crate) password: String,
+    /// The authority to hold the server to where it asks for TLS; without TLS when `None`.
+    pub(crate) tls: Option<PathBuf>,
 }
 
 impl Admin {
     /// Runs a tool with LDIF on its standard input; fails the test with the tool's words when it fails.
     #[track_caller]
     pub(crate) fn feed(&self, tool: &str, arguments: &[&str], ldif: &str) -> String {
-        let spawned = Command::new(tool)
+        let mut command = Command::new(tool);
+        if let Some(authority) = &self.tls {
+            command.arg("-ZZ").env("LDAPTLS_CACERT", authority);
+        }
+        let spawned = command
             .args(["-x", "-H", &self.uri, "-D", &self.dn, "-w", &self.password])
             .args(arguments)
             .env("PATH", search_path())
@@ -192,12 +198,18 @@ impl Bed {
                 uri: get("LDAP_URI"),
                 dn: get("LDAP_BIND_DN"),
                 password: get("LDAP_PASSWORD"),
+                tls: None,
             },
             ldaps: get("LDAPS_URI"),
             base: get("LDAP_BASE"),
             ca: PathBuf::from(get("LDAP_CA")),
             sync: (get(sync), get("SEED_USERPASS")),
         }
+    }
+
+    /// Has the tools ask for TLS from now on.
+    pub(crate) fn protect(&mut self) {
+        self.admin.tls = Some(self.ca.clone());
     }
 
     /// `ldap://127.0.0.1:port`.

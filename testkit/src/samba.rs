@@ -14,7 +14,7 @@ use crate::ldap_tools::{self, Bed};
 #[derive(Debug)]
 pub struct Samba {
     folder: Folder,
-    ports: (u16, u16),
+    ports: [u16; 3],
     bed: Bed,
 }
 
@@ -89,14 +89,17 @@ impl Samba {
         let mut environment: Vec<_> =
             variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         environment.push(("SEED_PASSWORDS", "3".to_owned()));
-        let ports = (ldap_tools::free_port(), ldap_tools::free_port());
+        let ports = std::array::from_fn(|_| ldap_tools::free_port());
         // From here on the domain is destroyed whatever fails.
         let mut samba = Self { folder, ports, bed: Bed::default() };
-        samba.verb("start", &[&ports.0.to_string(), &ports.1.to_string()], &environment);
+        samba.start_on_its_ports(&environment);
         if users > 0 {
             samba.verb("seed", &[&users.to_string()], &environment);
         }
         samba.bed = Bed::told(&samba.verb("env", &[], &[]), "LDAP_SYNC_UPN");
+        if variables.iter().any(|(name, value)| *name == "SAMBA_STRONG_AUTH" && *value != "no") {
+            samba.bed.protect();
+        }
         samba
     }
 
@@ -165,7 +168,20 @@ impl Samba {
     /// Starts it again on the same ports.
     #[track_caller]
     pub fn start_again(&self) {
-        self.verb("start", &[&self.ports.0.to_string(), &self.ports.1.to_string()], &[]);
+        self.start_on_its_ports(&[]);
+    }
+
+    /// `127.0.0.1:port` of its Kerberos server.
+    #[must_use]
+    pub fn kdc(&self) -> String {
+        format!("127.0.0.1:{}", self.ports[2])
+    }
+
+    #[track_caller]
+    fn start_on_its_ports(&self, environment: &[(&str, String)]) {
+        let [ldap, ldaps, kdc] = self.ports.map(|port| port.to_string());
+        // Nobody asks for the fourth one, remote procedure calls.
+        self.verb("start", &[&ldap, &ldaps, "0", &kdc], environment);
     }
 }
 

@@ -17,7 +17,7 @@ use url::Url;
 use super::certificate;
 use super::{Place, Report, State};
 use crate::clock;
-use crate::config::{LdapSource, SourceConfig, SourceKind};
+use crate::config::{LdapSource, SignIn, SourceConfig, SourceKind};
 use crate::connect;
 
 /// So many objects are read at most, and for so long, to see that they can be.
@@ -99,7 +99,11 @@ async fn signed_in(
         };
         match probed {
             Ok((probe, connector)) => {
-                let text = format!("signed in to {} as {}", server.url, ldap.bind_dn);
+                let how = match ldap.sign_in {
+                    SignIn::Simple => "",
+                    SignIn::Kerberos => " by Kerberos",
+                };
+                let text = format!("signed in to {} as {}{how}", server.url, ldap.bind_dn);
                 report.add(State::Ok, about, "bind", text)?;
                 found.get_or_insert((probe, connector));
             }

@@ -22,7 +22,9 @@ pub(crate) use managed::check_service;
 pub use managed::{ManagedConfig, ManagedSettings};
 pub use schedule::{Period, ScheduleConfig};
 pub use secret::SecretSource;
-pub use source::{CsvSource, LdapSource, ScopeConfig, SourceConfig, SourceKind, Tls, Tracking};
+pub use source::{
+    CsvSource, LdapSource, ScopeConfig, SignIn, SourceConfig, SourceKind, Tls, Tracking,
+};
 pub(crate) use target::is_loopback;
 pub use target::{BulkConfig, TargetConfig};
 

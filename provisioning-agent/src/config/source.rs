@@ -49,6 +49,15 @@ pub struct LdapSource {
     pub bind_dn: String,
     /// That account's password.
     pub password: SecretSource,
+    /// How it signs in.
+    #[serde(default)]
+    pub sign_in: SignIn,
+    /// The Kerberos realm; empty for the one that the directory says it belongs to.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub realm: String,
+    /// The Kerberos server, `host` or `host:port`; empty for the server of the directory that is signed in to.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kdc: String,
     /// The root of the domain, or where to read.
     pub base: String,
     /// How changes are found; Active Directory only.
@@ -68,6 +77,17 @@ pub enum Tls {
     Required,
     /// Not at all. Everybody on the way can read the password.
     Off,
+}
+
+/// How an account signs in to a directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignIn {
+    /// With its name and password (a simple bind).
+    #[default]
+    Simple,
+    /// By Kerberos inside TLS, for directories that refuse simple binds.
+    Kerberos,
 }
 
 /// How the changes of an Active Directory are found.
@@ -136,6 +156,13 @@ impl SourceConfig {
                 }
                 if source.bind_dn.trim().is_empty() {
                     return wrong("bind-dn is empty: name the account that reads");
+                }
+                if source.sign_in == SignIn::Simple
+                    && !(source.realm.is_empty() && source.kdc.is_empty())
+                {
+                    return wrong(
+                        "realm and kdc are of Kerberos: set sign-in = \"kerberos\", or leave them out",
+                    );
                 }
                 Ok(())
             }

@@ -67,6 +67,8 @@ fn a_mistake_is_named_with_its_place() {
         ("[guard]", "[schedule]\nevery = \"2 minutes\"\n[guard]", "no length of time"),
         ("{ env = \"SCIM_TOKEN\" }", "\"secret\"", "token"),
         ("\"DC=corp,DC=example\"", "\"\"", "root of the domain"),
+        ("base = ", "kdc = \"dc1\"\nbase = ", "sign-in = \"kerberos\""),
+        ("base = ", "sign-in = \"ntlm\"\nbase = ", "ntlm"),
     ] {
         assert!(FILE.contains(from), "{from}");
         let error = parse(&FILE.replacen(from, to, 1)).unwrap_err();

@@ -11,6 +11,8 @@ mod bed;
 mod broken_source;
 mod domain;
 mod domain_guard;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod managed;
 mod openldap;
 mod storms;

@@ -121,6 +121,12 @@ impl<'a> Reader<'a> {
         integer(self.expect(tag)?)
     }
 
+    /// What was not read yet.
+    #[cfg(feature = "kerberos")]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Ends the reading: nothing may be left.
     pub(crate) fn end(self) -> Result<(), BerError> {
         if self.is_empty() { Ok(()) } else { Err(BerError::Trailing) }

@@ -100,6 +100,12 @@ impl LdapConfig {
             if !url.starts_with("ldap://") && !url.starts_with("ldaps://") {
                 return wrong(format!("{url} is no LDAP URL: it begins with ldaps:// or ldap://"));
             }
+            #[cfg(feature = "kerberos")]
+            if matches!(self.bind, LdapBind::Kerberos(_)) && !server.is_encrypted() {
+                return wrong(format!(
+                    "{url} is not encrypted, and a sign-in by Kerberos goes inside TLS only: use ldaps:// or StartTLS"
+                ));
+            }
             let secret = matches!(self.bind, LdapBind::Simple { .. });
             if secret && !server.is_encrypted() && !self.allow_plaintext {
                 return wrong(format!(
@@ -111,6 +117,12 @@ impl LdapConfig {
             && (name.is_empty() || password.expose_secret().is_empty())
         {
             // RFC 4513 section 5.1.2: a server takes a name without a password for an anonymous bind that succeeds.
+            return wrong("the name or the password to bind with is empty".to_owned());
+        }
+        #[cfg(feature = "kerberos")]
+        if let LdapBind::Kerberos(account) = &self.bind
+            && (account.name.is_empty() || account.password.expose_secret().is_empty())
+        {
             return wrong("the name or the password to bind with is empty".to_owned());
         }
         Ok(())
@@ -158,6 +170,41 @@ pub enum LdapBind {
         /// The password.
         password: SecretString,
     },
+    /// An account of a Kerberos realm, by SASL GSSAPI inside TLS.
+    #[cfg(feature = "kerberos")]
+    Kerberos(KerberosAccount),
+}
+
+/// An account of a Kerberos realm.
+///
+/// ```
+/// use scim_sync_connectors::ldap::{KerberosAccount, LdapBind};
+///
+/// let bind = LdapBind::Kerberos(KerberosAccount::new("svc-sync@corp.example", "secret"));
+/// assert!(!format!("{bind:?}").contains("secret"));
+/// ```
+#[cfg(feature = "kerberos")]
+#[derive(Clone, Debug)]
+pub struct KerberosAccount {
+    /// `user`, `user@realm`, or in Active Directory `user@` any suffix of the forest.
+    pub name: String,
+    /// The password; the account's key is made of it.
+    pub password: SecretString,
+    /// The realm; when `None` the one that the directory belongs to, and where it does not tell, the one in the name.
+    pub realm: Option<String>,
+    /// The Kerberos server, `host` or `host:port`, asked over TCP; when `None` the host of the directory, since every domain
+    /// controller is one.
+    pub kdc: Option<String>,
+}
+
+#[cfg(feature = "kerberos")]
+impl KerberosAccount {
+    /// An account of the domain that is read.
+    #[must_use]
+    pub fn new(name: &str, password: impl Into<String>) -> Self {
+        let password = SecretString::from(password.into());
+        Self { name: name.to_owned(), password, realm: None, kdc: None }
+    }
 }
 
 impl LdapBind {
@@ -175,6 +222,8 @@ impl fmt::Debug for LdapBind {
             Self::Simple { name, .. } => {
                 f.debug_struct("Simple").field("name", name).finish_non_exhaustive()
             }
+            #[cfg(feature = "kerberos")]
+            Self::Kerberos(account) => f.debug_tuple("Kerberos").field(account).finish(),
         }
     }
 }
@@ -310,6 +359,21 @@ mod tests {
         plain.servers[0].start_tls = false;
         plain.allow_plaintext = true;
         assert!(plain.check().is_ok());
+    }
+
+    #[cfg(feature = "kerberos")]
+    #[test]
+    fn kerberos_goes_inside_tls_whatever_is_allowed() {
+        let with = |url, password: &str| LdapConfig {
+            bind: LdapBind::Kerberos(KerberosAccount::new("svc-sync", password)),
+            allow_plaintext: true,
+            ..config(url)
+        };
+        assert!(with("ldaps://dc1", "hush-hush").check().is_ok());
+        let error = with("ldap://dc1", "hush-hush").check().unwrap_err().to_string();
+        assert!(error.contains("inside TLS only"), "{error}");
+        assert!(with("ldaps://dc1", "").check().unwrap_err().to_string().contains("empty"));
+        assert!(!format!("{:?}", with("ldaps://dc1", "hush-hush")).contains("hush"));
     }
 
     #[test]

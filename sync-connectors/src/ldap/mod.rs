@@ -26,6 +26,8 @@ mod dirsync;
 mod entry;
 mod filter;
 mod guid;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod object;
 mod paging;
 mod range;
@@ -46,6 +48,8 @@ pub mod sid;
 pub mod uac;
 
 pub use clause::{Clause, Exclusion};
+#[cfg(feature = "kerberos")]
+pub use config::KerberosAccount;
 pub use config::{
     ChangeTracking, Directory, LdapBind, LdapConfig, LdapLimits, LdapServer, LdapType,
 };

@@ -8,12 +8,16 @@
 //! The library panics on some messages that no server should send; those panics end here, as an error of the connection.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use futures::future::{self, Either};
+#[cfg(feature = "kerberos")]
+use ldap3::StdStream;
 use ldap3::controls::RawControl;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchStream};
 use scim_sync::ConnectorError;
@@ -23,10 +27,14 @@ use tokio::time;
 use super::config::{LdapBind, LdapConfig, LdapServer};
 use super::entry::{self, Entry};
 use super::filter::LdapFilter;
+#[cfg(feature = "kerberos")]
+use super::kerberos;
 use super::result::{self, code};
 use super::tls;
 
 type Driver = Pin<Box<dyn Future<Output = Option<LdapError>> + Send>>;
+/// Carries octets between the library and a connection that it has not made itself.
+pub(super) type Pump = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
 /// A connection.
 pub(crate) struct Session {
@@ -98,13 +106,8 @@ impl Session {
         config: &LdapConfig,
         server: &LdapServer,
     ) -> Result<Self, ConnectorError> {
-        let mut settings = LdapConnSettings::new()
-            .set_conn_timeout(config.limits.connect)
-            .set_starttls(server.start_tls);
-        if let Some(file) = &config.ca_file {
-            settings = settings.set_config(tls::trusting(file)?);
-        }
-        let connecting = LdapConnAsync::with_settings(settings, &server.url);
+        let (settings, url, pump) = way(config, server).await?;
+        let connecting = LdapConnAsync::with_settings(settings, url);
         let guarded = time::timeout(config.limits.connect, caught(connecting)).await;
         let (connection, ldap) = guarded
             .map_err(|_| {
@@ -116,14 +119,18 @@ impl Session {
             })?
             .ok_or_else(|| malformed(&server.url))?
             .map_err(|error| result::broken(&server.url, "connecting", &error))?;
-        let driver = caught(connection.drive()).map(|ended| match ended {
+        let driving = caught(connection.drive()).map(|ended| match ended {
             Some(Ok(())) => None,
             Some(Err(error)) => Some(error),
             None => Some(LdapError::DecodingUTF8),
         });
+        let driver: Driver = match pump {
+            Some(pump) => Box::pin(carried(driving, pump)),
+            None => Box::pin(driving),
+        };
         let mut session = Self {
             ldap,
-            driver: Some(Box::pin(driver)),
+            driver: Some(driver),
             idle: config.limits.idle,
             server: server.url.clone(),
             usable: true,
@@ -262,6 +269,39 @@ impl Search<'_> {
         match done.rc {
             code::SUCCESS => Ok(done),
             rc => Err(result::refused(&server, what, rc, &done.text)),
+        }
+    }
+}
+
+/// How the library gets to a server: by its URL, or at a socket that somebody has signed in already, with what carries it.
+async fn way<'s>(
+    config: &LdapConfig,
+    server: &'s LdapServer,
+) -> Result<(LdapConnSettings, &'s str, Option<Pump>), ConnectorError> {
+    let settings = LdapConnSettings::new().set_conn_timeout(config.limits.connect);
+    #[cfg(feature = "kerberos")]
+    if let LdapBind::Kerberos(account) = &config.bind {
+        let (socket, pump) = kerberos::signed_in(config, server, account).await?;
+        return Ok((settings.set_std_stream(StdStream::Unix(socket)), "ldapi:///", Some(pump)));
+    }
+    let mut settings = settings.set_starttls(server.start_tls);
+    if let Some(file) = &config.ca_file {
+        settings = settings.set_config(tls::trusting(file)?);
+    }
+    Ok((settings, &server.url, None))
+}
+
+/// Drives a connection and carries its octets. What came before the way broke is still read.
+async fn carried(
+    driving: impl Future<Output = Option<LdapError>> + Send,
+    pump: Pump,
+) -> Option<LdapError> {
+    match future::select(Box::pin(driving), pump).await {
+        Either::Left((ended, _)) => ended,
+        Either::Right((Ok(()), driving)) => driving.await,
+        Either::Right((Err(source), driving)) => {
+            driving.await;
+            Some(LdapError::Io { source })
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use scim_sync::ConnectorError;
 
 /// Trusts what the certificates of a PEM file signed, and nothing else.
@@ -28,9 +28,26 @@ pub(crate) fn trusting(file: &Path) -> Result<Arc<ClientConfig>, ConnectorError>
     if roots.is_empty() {
         return Err(wrong("holds no certificate".to_owned()));
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(error.to_string()))?;
+    let builder = builder().map_err(|error| wrong(error.to_string()))?;
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Trusts what the system trusts.
+///
+/// # Errors
+/// [`ConnectorError::Configuration`] when that cannot be found out.
+#[cfg(feature = "kerberos")]
+pub(crate) fn by_the_system() -> Result<Arc<ClientConfig>, ConnectorError> {
+    use rustls_platform_verifier::BuilderVerifierExt as _;
+
+    let wrong = |error: rustls::Error| {
+        ConnectorError::Configuration(format!("the certificates that the system trusts: {error}"))
+    };
+    let builder = builder().and_then(|builder| builder.with_platform_verifier()).map_err(wrong)?;
+    Ok(Arc::new(builder.with_no_client_auth()))
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
 }

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::ask::Asker;
 use crate::cli::{DirectoryKind, SetupArgs};
-use crate::config::{SecretSource, Tracking};
+use crate::config::{SecretSource, SignIn, Tracking};
 use crate::template::{Site, literal};
 
 /// What the checks call secrets that were typed in and are in no file yet.
@@ -61,6 +61,9 @@ pub(super) struct Answers {
     pub(super) ldap_ca: String,
     pub(super) bind_dn: String,
     pub(super) password: Option<Secret>,
+    pub(super) sign_in: SignIn,
+    pub(super) realm: String,
+    pub(super) kdc: String,
     pub(super) base: String,
     pub(super) changes: Tracking,
     pub(super) include: Vec<String>,
@@ -87,12 +90,19 @@ impl Answers {
             Some(path) => absolute(path)?.display().to_string(),
             None => usual_state(config)?,
         };
+        let sign_in = args.sign_in.unwrap_or_default();
+        if sign_in == SignIn::Simple && (args.realm.is_some() || args.kdc.is_some()) {
+            bail!("--realm and --kdc belong to --sign-in kerberos");
+        }
         Ok(Self {
             directory: args.directory.unwrap_or(DirectoryKind::ActiveDirectory),
             servers: args.server.clone(),
             ldap_ca: file(&args.ldap_ca)?,
             bind_dn: text(&args.bind_dn),
             password: secret(&args.bind_password_file)?,
+            sign_in,
+            realm: text(&args.realm),
+            kdc: text(&args.kdc),
             base: text(&args.base),
             changes: args.changes.unwrap_or_default(),
             include: args.include.clone(),
@@ -153,6 +163,19 @@ impl Answers {
         }
         if self.password.is_none() || (again && asker.yes("Another password?", false)?) {
             self.password = Some(Secret::Typed(asker.secret("Its password")?));
+        }
+        if again {
+            asker.say("How it signs in: 1 with its password (a simple bind), 2 by Kerberos")?;
+            let usual = if self.sign_in == SignIn::Simple { "1" } else { "2" };
+            self.sign_in = match asker.line("Which", Some(usual))?.as_str() {
+                "2" => SignIn::Kerberos,
+                _ => SignIn::Simple,
+            };
+        }
+        if again && self.sign_in == SignIn::Kerberos {
+            asker.say("Its realm and the Kerberos server (host or host:port); empty where they are the directory's own")?;
+            self.realm = asker.maybe("Realm", &self.realm)?;
+            self.kdc = asker.maybe("Kerberos server", &self.kdc)?;
         }
         Ok(())
     }
@@ -266,6 +289,9 @@ impl Answers {
             ldap_ca: literal(&self.ldap_ca),
             bind_dn: literal(&self.bind_dn),
             password: secret(&self.password, password),
+            sign_in: self.sign_in,
+            realm: literal(&self.realm),
+            kdc: literal(&self.kdc),
             // What there is to ask for before the base is known.
             base: literal(if self.base.is_empty() { "DC=unknown" } else { &self.base }),
             changes: self.changes,

@@ -70,6 +70,10 @@ fn flags_alone_are_enough() {
         "entra",
         "--changes",
         "usn-changed",
+        "--sign-in",
+        "kerberos",
+        "--kdc",
+        "dc1.corp.example",
         "--staging",
     ];
     let path = run(folder.path(), &arguments, None).unwrap();
@@ -79,6 +83,8 @@ fn flags_alone_are_enough() {
     assert_eq!(ldap.scope.include, ["OU=Staff,DC=corp,DC=example"]);
     assert_eq!(ldap.scope.group, "CN=Pilots,DC=corp,DC=example");
     assert_eq!(ldap.changes, crate::config::Tracking::UsnChanged);
+    assert_eq!(ldap.sign_in, crate::config::SignIn::Kerberos);
+    assert_eq!((ldap.realm.as_str(), ldap.kdc.as_str()), ("", "dc1.corp.example"));
     assert_eq!(config.settings.mode, Mode::Staging);
     assert_eq!(config.settings.targets[0].profile, "entra");
     assert_eq!(config.state_dir(), folder.path().join("etc/state"));
@@ -105,6 +111,9 @@ fn what_is_lacking_is_named_when_nobody_can_be_asked() {
     {
         assert!(error.contains(flag), "{flag}: {error}");
     }
+    let alone = ["--no-questions", "--no-check", "--kdc", "dc1"];
+    let error = run(folder.path(), &alone, None).unwrap_err().to_string();
+    assert!(error.contains("--sign-in kerberos"), "{error}");
     let missing = ["--no-questions", "--bind-password-file", "/none"];
     let error = run(folder.path(), &missing, None).unwrap_err().to_string();
     assert!(error.contains("/none"), "{error}");

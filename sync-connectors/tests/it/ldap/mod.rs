@@ -13,6 +13,8 @@ use scim_sync::{Anchor, AttributeValue, Connector, ConnectorError};
 use scim_sync_connectors::ldap::LdapConnector;
 
 mod fake;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod openldap;
 mod samba;
 
