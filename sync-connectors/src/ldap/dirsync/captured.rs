@@ -54,7 +54,8 @@ fn plan(kind: &str, attributes: &[&str]) -> TypePlan {
 /// What is told of an answer, and what is left to be read again.
 fn heard(plan: &TypePlan, octets: &[u8], delta: bool) -> (Vec<ImportChange>, Pending) {
     let mut pending = Pending { skips_domain_users: true, ..Pending::default() };
-    let changes = answer(octets).0.iter().filter_map(|entry| {
+    let entries = answer(octets).0;
+    let changes = entries.iter().filter_map(|entry| {
         let guid = entry.guid().unwrap();
         hear(plan, entry, guid, delta, &mut pending, |_| SourceScope::In)
     });
