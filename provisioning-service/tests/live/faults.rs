@@ -61,7 +61,6 @@ pub(crate) fn agent_killed(bed: &mut Bed) {
 
 pub(crate) fn link_held(bed: &mut Bed) {
     bed.samba.set(&bed.samba.dn_of("u000050"), "displayName", Some("Changed while it is slow"));
-    let tunnels = bed.wires[0].tunnels() + bed.wires[1].tunnels();
     let links = |bed: &Bed| -> usize {
         bed.agents.iter().map(|agent| agent.log().matches("linked to").count()).sum()
     };
@@ -77,7 +76,6 @@ pub(crate) fn link_held(bed: &mut Bed) {
     assert!(cycle["countImported"].as_u64().unwrap() > 500, "all of it was read: {cycle}");
     bed.equal();
     assert_eq!(links(bed), linked, "the links have held");
-    assert!(bed.wires[0].tunnels() + bed.wires[1].tunnels() >= tunnels);
     let _ = bed.writes();
 }
 

@@ -1,5 +1,6 @@
 //! Whole cycles: a domain, the engine, and services as the shipped profiles describe them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,13 +15,13 @@ use scim_server::auth::StaticToken;
 use scim_server::clock::{Clock as _, SystemClock};
 use scim_server::store::MemoryStore as Resources;
 use scim_server::{Registry, ScimServer};
-use scim_sync::MemoryStore;
 use scim_sync::cycle::{CycleInput, CycleOptions, CycleReport, Outcome, run_cycle};
 use scim_sync::observer::{Event, Observer};
 use scim_sync::rules::RuleSet;
 use scim_sync::run::CycleMode;
 use scim_sync::stop::Stop;
 use scim_sync::undo::NoUndo;
+use scim_sync::{MemoryStore, SyncStore as _};
 use scim_sync_connectors::ldap::{LdapBind, LdapConfig, LdapConnector, LdapServer};
 use scim_sync_connectors::scim::ScimConnector;
 use testkit::FakeAd;
@@ -80,6 +81,7 @@ flow = [
     { to = "active", constant = true },
     { to = "password", constant = "Xy-12345-zA", apply = "on-create" },
     { to = 'emails[type eq "work"].value', from = "mail" },
+    { to = 'emails[type eq "work"].primary', constant = true },
 ]
 
 [[rule]]
@@ -221,7 +223,13 @@ impl World {
         let report = run_cycle(input, &mut Silent).await.map_err(|error| error.to_string())?;
         match report.outcome() {
             Outcome::Done => Ok(report),
-            outcome => Err(format!("{outcome:?}: {:?} {:?}", report.errors, report.targets)),
+            outcome => {
+                let escrows =
+                    self.state.escrows(None, None, 9).map_err(|error| error.to_string())?;
+                let messages: BTreeSet<_> =
+                    escrows.into_iter().map(|(_, escrow)| escrow.message).collect();
+                Err(format!("{outcome:?}: {:?} {messages:?}", report.errors))
+            }
         }
     }
 
@@ -282,7 +290,14 @@ async fn synchronised(target: TargetProfile) -> Result<(), String> {
 }
 
 /// Services that cannot be synchronised by rules for users and groups, and what is said about it.
-const NOT: &[(&str, &str)] = &[];
+const NOT: &[(&str, &str)] = &[
+    ("logfire", "create of Users"),
+    ("pingfederate", "it has no endpoint Groups"),
+    ("salesforce", "without entitlements"),
+    ("snowflake-before-2026-03", "a list of Groups without filter"),
+    // It has a scheme of its own for the token, which the server here does not know.
+    ("zscaler", "401 Unauthorized"),
+];
 
 #[tokio::test]
 async fn every_shipped_profile_is_synchronised() {

@@ -355,7 +355,7 @@ fn an_answer_that_names_the_object_of_another_is_one_failure_and_no_more() {
     managed_by(&mut world, &users[2], &users[0]);
     world.undo.clear();
     let (asked, report) = cycle(&mut world, |user, _, _| answers_with(user, &bob));
-    assert_eq!(asked, ["create u1 u2", "create u3 u4"]);
+    assert_eq!(asked, ["create u1 u2", "create u4 u3"]);
     assert_eq!((report.writes(), report.escrowed), (3, 1));
     assert!(manager_of(&world, "u3").is_empty(), "not bob, whoever the target takes u1 for");
     assert!(!would_be_removed(&world, &bob), "it was there before");

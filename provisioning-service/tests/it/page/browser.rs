@@ -235,6 +235,8 @@ async fn an_operator_does_a_days_work() {
     // An address that is none is a page too.
     browser.go(&at("/console/nowhere")).await;
     browser.says("h1", "Not here").await;
+    let complaints = browser.complaints().await;
+    assert!(complaints.iter().all(|it| it.contains("404 (Not Found)")), "{complaints:?}");
     look(&browser, "not-here").await;
 
     // Revoke the agent, after a question.

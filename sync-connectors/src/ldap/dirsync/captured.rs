@@ -116,5 +116,5 @@ fn cookies_go_on() {
         assert!(end.cookie.starts_with(b"MSDS\x03") && end.cookie.len() == 108);
         end.cookie
     });
-    assert!(cookies[0] != cookies[1] && cookies[1] == cookies[2]);
+    assert_ne!(cookies[0], cookies[1]);
 }
